@@ -1,0 +1,125 @@
+"""Resampling of feature maps from Cartesian to polar coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class PolarResample(keras.layers.Layer):
+    """Resamples maps to polar coordinates, so that a rotation becomes a shift.
+
+    The map is read by bilinear interpolation at radii `r_i = (i + 1) / num_radii * r_max`
+    (`r_max` reaches the nearest border) and angles `a_j = 2 pi j / num_angles`,
+    counter-clockwise as displayed, from the centre of the map. Turning the map
+    counter-clockwise by one angular step rolls the output by `+1` along its angle axis.
+    For turns by 90 degrees that is exact (if `num_angles` is a multiple of 4); for others
+    it holds up to interpolation and the corners.
+
+    Args:
+        num_angles: Number of angles around the circle.
+        num_radii: Number of radii. `None`: half of the shorter side of the map.
+        data_format: `"channels_last"` or `"channels_first"`. `None`:
+            `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)`.
+
+    Output shape:
+        `(batch, radii, angles, channels)`, or `(batch, channels, radii, angles)`.
+
+    Raises:
+        ValueError: If a count is not positive, or the map is not two-dimensional or its
+            size is unknown.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.layers import PolarResample
+
+        image = np.random.default_rng(0).random((1, 8, 8, 1), dtype="float32")
+        polar = PolarResample(num_angles=16, data_format="channels_last")
+        turned = polar(np.rot90(image, axes=(1, 2)))
+        assert np.allclose(turned, np.roll(polar(image), 4, axis=2), atol=1e-5)
+        ```
+
+    Reference:
+        [Esteves et al., Polar Transformer Networks, 2018](https://arxiv.org/abs/1709.01889)
+    """
+
+    def __init__(
+        self,
+        num_angles: int,
+        num_radii: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for argument, value in (("num_angles", num_angles), ("num_radii", num_radii or 1)):
+            if value < 1:
+                raise ValueError(f"Expected {argument} >= 1. Received: {argument}={value}")
+        self.num_angles = num_angles
+        self.num_radii = num_radii
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        height, width = self._size(input_shape)
+        radii = self._radii(height, width)
+        reach = (min(height, width) - 1) / 2
+        radius = (np.arange(radii)[:, None] + 1) / radii * reach
+        angle = 2 * np.pi * np.arange(self.num_angles)[None, :] / self.num_angles
+        y = (height - 1) / 2 - radius * np.sin(angle)
+        x = (width - 1) / 2 + radius * np.cos(angle)
+        top = np.clip(np.floor(y), 0, max(height - 2, 0)).astype("int32")
+        left = np.clip(np.floor(x), 0, max(width - 2, 0)).astype("int32")
+        down, right = y - top, x - left
+        below, beside = min(1, height - 1) * width, min(1, width - 1)
+        corner = top * width + left
+        corners = [corner, corner + beside, corner + below, corner + below + beside]
+        weights = [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
+        self._corners = [index.reshape(-1) for index in corners]
+        self._weights = [weight.reshape(1, -1, 1).astype("float32") for weight in weights]
+
+    def call(self, inputs: Any) -> Any:
+        first = self.data_format == "channels_first"
+        x = ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs
+        height, width, channels = x.shape[1:]
+        x = ops.reshape(x, (-1, height * width, channels))
+        x = sum(
+            ops.take(x, index, axis=1) * ops.cast(weight, x.dtype)
+            for index, weight in zip(self._corners, self._weights, strict=True)
+        )
+        x = ops.reshape(x, (-1, self._radii(height, width), self.num_angles, channels))
+        return ops.transpose(x, (0, 3, 1, 2)) if first else x
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        radii = self._radii(*self._size(input_shape))
+        if self.data_format == "channels_first":
+            return (input_shape[0], input_shape[1], radii, self.num_angles)
+        return (input_shape[0], radii, self.num_angles, input_shape[3])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_angles": self.num_angles,
+            "num_radii": self.num_radii,
+            "data_format": self.data_format,
+        }
+
+    def _size(self, shape: tuple[int | None, ...]) -> tuple[int, int]:
+        height, width = shape[2:] if self.data_format == "channels_first" else shape[1:3]
+        if height is None or width is None:
+            raise ValueError(
+                "Expected a map of known height and width, to sample it along circles. "
+                f"Received: input_shape={tuple(shape)} ({self.data_format})"
+            )
+        return height, width
+
+    def _radii(self, height: int, width: int) -> int:
+        return self.num_radii or max(1, min(height, width) // 2)
