@@ -1,0 +1,5 @@
+"""Backbones: trunks that expose named feature maps."""
+
+from mtlkit.backbones.conv_backbone import ConvBackbone
+
+__all__ = ["ConvBackbone"]

@@ -1,0 +1,8 @@
+"""Heads: layers that know their loss, metrics, decoding, label checks and search space."""
+
+from mtlkit.heads.classification import ClassificationHead
+from mtlkit.heads.head import Head
+from mtlkit.heads.orientation import OrientationHead
+from mtlkit.heads.regression import RegressionHead
+
+__all__ = ["ClassificationHead", "Head", "OrientationHead", "RegressionHead"]

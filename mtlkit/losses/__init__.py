@@ -1,0 +1,5 @@
+"""Losses, usable alone in plain Keras, that know missing labels."""
+
+from mtlkit.losses.masked import FunctionLoss, MaskedLoss, fill_missing, labelled, masked_weight
+
+__all__ = ["FunctionLoss", "MaskedLoss", "fill_missing", "labelled", "masked_weight"]

@@ -1,0 +1,21 @@
+"""Metrics: circular ones, masked for missing labels, and skill against a baseline."""
+
+from mtlkit.metrics.circular import (
+    CircularAccuracy,
+    CircularMeanAbsoluteError,
+    circular_distance,
+)
+from mtlkit.metrics.masked import LabelledMean, MaskedMetric
+from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill, skill_table
+
+__all__ = [
+    "CircularAccuracy",
+    "CircularMeanAbsoluteError",
+    "LabelledMean",
+    "MaskedMetric",
+    "Skill",
+    "accuracy_skill",
+    "circular_distance",
+    "mae_skill",
+    "skill_table",
+]

@@ -1,0 +1,3 @@
+"""Reports: plots of what a model does."""
+
+from mtlkit.reports.confusion import plot_confusion

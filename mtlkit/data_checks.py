@@ -1,0 +1,250 @@
+"""Checks of what goes into `fit` and `evaluate`, before anything is trained."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from mtlkit.losses.masked import labelled
+from mtlkit.tasks import Task
+
+#: Samples looked at together, so that large arrays are not copied whole.
+_CHUNK = 1024
+
+
+def is_stream(x: Any) -> bool:
+    """Whether `x` yields batches (a data set, a loader, a generator) rather than holding arrays.
+
+    Args:
+        x: What `fit` was given as inputs.
+
+    Returns:
+        True for anything that is not an array, or a structure of arrays.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.data_checks import is_stream
+
+        assert not is_stream(np.zeros((2, 3))) and is_stream(iter([]))
+        ```
+    """
+    return not all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x))
+
+
+def peek(data: Any, limit: int | None) -> tuple[Any, Iterator[Any]]:
+    """Gives a look at the first batches of a stream, without losing them.
+
+    Args:
+        data: A `tf.data.Dataset`, `keras.utils.PyDataset`, loader or generator.
+        limit: Number of batches to look at; `None`: all, or the first 100 where the stream
+            does not tell how many it has.
+
+    Returns:
+        The stream to train on, and an iterator over the first batches.
+    """
+    if isinstance(data, keras.utils.PyDataset):
+        count = _at_most(data.num_batches, limit)
+        return data, (data[index] for index in range(count))
+    iterator = iter(data)
+    if iterator is not data:
+        return data, itertools.islice(iterator, _at_most(_length(data), limit))
+    first = list(itertools.islice(iterator, _at_most(None, limit)))
+
+    def replay() -> Iterator[Any]:  # Keras takes generators, but not itertools.chain
+        yield from first
+        yield from iterator
+
+    return replay(), iter(first)
+
+
+def check_arrays(
+    x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
+) -> None:
+    """Checks inputs, labels and weights that are held as arrays.
+
+    Args:
+        x: Inputs.
+        y: Labels by task.
+        sample_weight: Weights by task, or for all tasks, or `None`.
+        tasks: The model's tasks by name.
+        inputs: The model's symbolic inputs.
+        what: What the data are, for messages: `"training data"`.
+
+    Raises:
+        ValueError: If something does not fit, naming the task, what was expected and what
+            was received.
+    """
+    samples = check_batch(x, y, sample_weight, tasks, inputs, what)
+    if not samples:
+        raise ValueError(f"Expected {what} with at least one sample. Received: none")
+    _check_some_label(_count_labels(y), what)
+
+
+def check_stream(
+    batches: Iterable[Any], tasks: Mapping[str, Task], inputs: Any, what: str
+) -> Iterator[Any]:
+    """Checks batches as they pass; yields their inputs.
+
+    Args:
+        batches: Batches `(x, y)` or `(x, y, sample_weight)`.
+        tasks: The model's tasks by name.
+        inputs: The model's symbolic inputs.
+        what: What the data are, for messages: `"training data"`.
+
+    Yields:
+        The inputs of each batch.
+
+    Raises:
+        ValueError: As `check_arrays`.
+    """
+    labels = None
+    for number, batch in enumerate(batches):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        check_batch(x, y, sample_weight, tasks, inputs, f"batch {number} of the {what}")
+        labels = (labels or 0) + _count_labels(y)
+        yield x
+    if labels is None:
+        raise ValueError(f"Expected {what} with at least one batch. Received: none")
+    _check_some_label(labels, what)
+
+
+def check_batch(
+    x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
+) -> int:
+    """Checks one batch, or all data at once; returns its number of samples.
+
+    Args:
+        x: Inputs.
+        y: Labels by task.
+        sample_weight: Weights by task, or for all tasks, or `None`.
+        tasks: The model's tasks by name.
+        inputs: The model's symbolic inputs.
+        what: What the data are, for messages.
+
+    Returns:
+        The number of samples.
+
+    Raises:
+        ValueError: As `check_arrays`.
+    """
+    samples = _check_inputs(x, inputs, what)
+    _check_keys(y, tasks, "labels", what)
+    for name, labels in y.items():
+        array = _numpy(labels)
+        if array.ndim == 0 or len(array) != samples:
+            raise ValueError(
+                f"Task {name!r}: expected one label for each of the {samples} samples of the "
+                f"{what}. Received: labels of shape {array.shape}"
+            )
+        # With a loss of the user's own, the user decides what a label is.
+        if tasks[name].loss is None and samples:
+            tasks[name].head.validate_labels(array, task=name)
+    if sample_weight is not None:
+        by_task = isinstance(sample_weight, Mapping)
+        if by_task:
+            _check_keys(sample_weight, tasks, "sample weights", what)
+        weights = sample_weight if by_task else dict.fromkeys(tasks, sample_weight)
+        for name, weight in weights.items():
+            _check_weight(_numpy(weight), samples, name, what)
+    return samples
+
+
+def _check_inputs(x: Any, inputs: Any, what: str) -> int:
+    arrays, expected = keras.tree.flatten(x), keras.tree.flatten(inputs)
+    if len(arrays) != len(expected):
+        raise ValueError(
+            f"Expected {len(expected)} input(s) in the {what}. Received: {len(arrays)}"
+        )
+    counts = {array.shape[0] if array.shape else None for array in arrays}
+    for array, spec in zip(arrays, expected, strict=True):
+        shape = tuple(array.shape)
+        fits = len(shape) == len(spec.shape) and all(
+            want is None or want == size
+            for want, size in zip(spec.shape[1:], shape[1:], strict=True)
+        )
+        if not fits or len(counts) > 1:
+            wanted = ", ".join(map(str, ("samples", *spec.shape[1:])))
+            raise ValueError(
+                f"Expected images of shape ({wanted}) in the {what}. Received: shape {shape}"
+            )
+        for start in range(0, shape[0], _CHUNK):
+            _check_finite(_numpy(array[start : start + _CHUNK]), start, what)
+    return next(iter(counts)) or 0
+
+
+def _check_finite(images: np.ndarray, start: int, what: str) -> None:
+    if not (np.issubdtype(images.dtype, np.number) or images.dtype == bool):
+        raise ValueError(f"Expected images of numbers in the {what}. Received: {images.dtype}")
+    finite = np.isfinite(images)
+    if not finite.all():
+        sample = int(np.argmin(finite.reshape(len(images), -1).all(axis=1)))
+        value = images[sample][~finite[sample]][0]
+        raise ValueError(
+            f"Expected images of finite numbers in the {what}. "
+            f"Received: {value} in the image of sample {start + sample}"
+        )
+
+
+def _check_keys(values: Any, tasks: Mapping[str, Task], kind: str, what: str) -> None:
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"Expected the {kind} of the {what} as a dict by task, such as "
+            f"{{{next(iter(tasks))!r}: ...}}. Received: {type(values).__name__}"
+        )
+    unknown = [name for name in values if name not in tasks]
+    if unknown:
+        raise ValueError(
+            f"Expected {kind} for the tasks of the model, {list(tasks)}, in the {what}. "
+            f"Received: {kind} for {unknown}"
+        )
+
+
+def _check_weight(weight: np.ndarray, samples: int, task: str, what: str) -> None:
+    if weight.shape not in ((samples,), (samples, 1)):
+        raise ValueError(
+            f"Task {task!r}: expected one sample weight for each of the {samples} samples of "
+            f"the {what}. Received: weights of shape {weight.shape}"
+        )
+    if not np.all(np.isfinite(weight)) or np.any(weight < 0):
+        wrong = weight.reshape(-1)[~(np.isfinite(weight) & (weight >= 0)).reshape(-1)][0]
+        raise ValueError(
+            f"Task {task!r}: expected finite sample weights >= 0 in the {what}. Received: {wrong}"
+        )
+
+
+def _check_some_label(labels: int, what: str) -> None:
+    if not labels:
+        raise ValueError(
+            f"Expected a label for at least one task in the {what}. Received: none (a missing "
+            "key, NaN or -1 means unlabelled)"
+        )
+
+
+def _count_labels(y: Mapping[str, Any]) -> int:
+    return sum(int(np.sum(_numpy(labelled(_numpy(labels))))) for labels in y.values())
+
+
+def _numpy(values: Any) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    if hasattr(values, "to_numpy"):  # pandas
+        return values.to_numpy()
+    return keras.ops.convert_to_numpy(values)
+
+
+def _length(data: Any) -> int | None:
+    try:
+        return len(data)
+    except TypeError:  # tf.data says so of endless and unknown lengths.
+        return None
+
+
+def _at_most(length: int | None, limit: int | None) -> int:
+    if limit is None:
+        return 100 if length is None else length
+    return limit if length is None else min(length, limit)

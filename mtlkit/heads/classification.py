@@ -1,0 +1,130 @@
+"""Classification: one label out of several classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from mtlkit.heads.designs import PooledDesign
+from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.heads.labels import check_classes
+from mtlkit.losses.masked import MaskedLoss
+from mtlkit.metrics.masked import MaskedMetric
+from mtlkit.space import Choice, Float
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class ClassificationHead(DesignedHead):
+    """Predicts one of `num_classes` classes, as logits.
+
+    The feature is pooled to a vector, then read by a hidden layer and a linear one. Labels
+    are integers `0 ... num_classes - 1`, of shape `(batch,)` or `(batch, 1)`; -1 means
+    unlabelled. The loss is the cross-entropy of the softmax of the logits (in nats;
+    `ln num_classes` at chance), the mean over the labelled samples.
+
+    Args:
+        num_classes: Number of classes.
+        pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or
+            `"attention"`. See `mtlkit.layers.FeaturePooling`.
+        hidden_units: Width of the hidden layer; 0 for none.
+        dropout: Rate of dropout before the last layer.
+        data_format: `"channels_last"` or `"channels_first"`. `None`:
+            `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, channels)`, or a map as in `mtlkit.layers.FeaturePooling`.
+
+    Output shape:
+        `(batch, num_classes)`, float32 logits.
+
+    Raises:
+        ValueError: If `num_classes < 2`, or another argument is out of range.
+
+    Example:
+        ```python
+        import keras
+        from mtlkit.heads import ClassificationHead
+
+        features = keras.Input((8, 8, 16))
+        head = ClassificationHead(num_classes=10)
+        model = keras.Model(features, head(features))
+        model.compile("adam", loss=head.default_loss(), metrics=head.default_metrics())
+        ```
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        pooling: str = "average",
+        hidden_units: int = 128,
+        dropout: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_classes < 2:
+            raise ValueError(f"Expected num_classes >= 2. Received: num_classes={num_classes}")
+        self.num_classes = num_classes
+        self.pooling = pooling
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.design = PooledDesign(
+            num_classes,
+            pooling,
+            hidden_units,
+            dropout,
+            data_format,
+            dtype=self.dtype_policy,
+            name="design",
+        )
+        self.data_format = self.design.data_format
+
+    def default_loss(self) -> keras.losses.Loss:
+        return MaskedLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    def default_metrics(self) -> list[keras.metrics.Metric]:
+        return [MaskedMetric(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))]
+
+    @property
+    def primary_metric(self) -> tuple[str, str]:
+        """The accuracy, to be maximised."""
+        return "accuracy", "max"
+
+    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+        """Turns logits into classes.
+
+        Args:
+            outputs: Logits of shape `(samples, num_classes)`.
+
+        Returns:
+            `"label"`, the likeliest class, int64 of shape `(samples,)`, and
+            `"probability"` of all classes, float32 of shape `(samples, num_classes)`.
+        """
+        from scipy.special import softmax
+
+        probability = softmax(keras.ops.convert_to_numpy(outputs), axis=-1)
+        return {"label": probability.argmax(axis=-1), "probability": probability}
+
+    def validate_labels(self, y: Any, task: str | None = None) -> None:
+        check_classes(y, self.num_classes, task or self.name)
+
+    @classmethod
+    def search_space(cls) -> dict[str, Any]:
+        return {
+            "pooling": Choice(["average", "max", "flatten", "attention"]),
+            "hidden_units": Choice([0, 64, 128, 256]),
+            "dropout": Float(0.0, 0.5),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "pooling": self.pooling,
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout,
+            "data_format": self.data_format,
+        }

@@ -1,0 +1,171 @@
+"""Polar coordinates and circular convolutions: turning the image shifts the logits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtlkit.layers.circular_conv import CircularConv2D
+from mtlkit.layers.polar import PolarResample
+
+#: A map is read at no fewer angles than this, whatever the number of bins.
+_LEAST_ANGLES = 64
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class PolarDesign(keras.layers.Layer):
+    """Reads a map in polar coordinates, with weights shared over all angles.
+
+    The map is resampled to polar coordinates, standardised sample by sample (so that
+    brightness and contrast do not matter), convolved circularly along the angle, gathered
+    over the radii, and read by a full-circle convolution: one output an angle, each seeing
+    the whole map as if it were turned to that angle. So turning the image rolls the outputs.
+    On the model's input, a turn by 90 degrees rolls them by exactly `units / 4` (if that
+    is whole), with whatever weights.
+
+    Args:
+        units: Number of outputs around the circle.
+        filters: Channels of the circular convolutions. Each halves the number of radii.
+        hidden_units: Channels of the full-circle convolution.
+        dropout: Rate of dropout before the full-circle convolution.
+        num_radii: Number of radii to sample. `None`: half of the map's shorter side.
+        data_format: `"channels_last"` or `"channels_first"`. `None`:
+            `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)`.
+
+    Output shape:
+        `(batch, units)`, float32.
+
+    Raises:
+        ValueError: If the input is not a map of known height and width.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.designs import PolarDesign
+
+        image = np.random.default_rng(0).random((1, 16, 16, 1), dtype="float32")
+        design = PolarDesign(units=32, data_format="channels_last")
+        turned = design(np.rot90(image, axes=(1, 2)))
+        assert np.allclose(turned, np.roll(design(image), 8, axis=1), atol=1e-4)
+        ```
+
+    Reference:
+        [Esteves et al., Polar Transformer Networks, 2018](https://arxiv.org/abs/1709.01889);
+        [Kim et al., CyCNN, 2020](https://arxiv.org/abs/2007.10588)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        filters: Sequence[int] = (32, 64),
+        hidden_units: int = 128,
+        dropout: float = 0.3,
+        num_radii: int | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for argument, value in (("units", units), ("hidden_units", hidden_units)):
+            if value < 1:
+                raise ValueError(f"Expected {argument} >= 1. Received: {argument}={value}")
+        if not filters or min(filters) < 1:
+            raise ValueError(f"Expected filters >= 1, at least one. Received: filters={filters}")
+        self.units = units
+        self.filters = tuple(filters)
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.num_radii = num_radii
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+        policy = self.dtype_policy
+        oversampling = math.ceil(_LEAST_ANGLES / units)
+        self.resample = PolarResample(
+            units * oversampling, num_radii, "channels_last", dtype=policy, name="resample"
+        )
+        self.standardize = keras.layers.LayerNormalization(
+            axis=(1, 2, 3),
+            center=False,
+            scale=False,
+            epsilon=1e-5,
+            dtype=policy,
+            name="standardize",
+        )
+        strides = [(2, oversampling)] + [(2, 1)] * (len(self.filters) - 1)
+        self.convs = [
+            CircularConv2D(
+                channels,
+                # Wide enough that no angle is skipped, on a circle of few angles too.
+                (3, min(max(5, 2 * stride[1] + 1), units)),
+                strides=stride,
+                activation="relu",
+                dtype=policy,
+                name=f"conv{number}",
+            )
+            for number, (channels, stride) in enumerate(zip(self.filters, strides, strict=True), 1)
+        ]
+        self.gather = keras.layers.Dense(
+            self.filters[-1], activation="relu", dtype=policy, name="gather"
+        )
+        self.drop = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.circle = CircularConv2D(
+            hidden_units, (1, units), activation="relu", dtype=policy, name="circle"
+        )
+        self.outputs = keras.layers.Dense(1, dtype="float32", name="outputs")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        shape: tuple[Any, ...] = self._channels_last(input_shape)
+        for layer in (self.resample, self.standardize, *self.convs):
+            shape = _build(layer, shape)
+        batch, radii, angles, channels = shape
+        shape = _build(self.gather, (batch, angles, radii * channels))
+        shape = _build(self.drop, (batch, 1, angles, shape[-1]))
+        _build(self.outputs, _build(self.circle, shape))
+
+    def call(self, inputs: Any) -> Any:
+        first = self.data_format == "channels_first"
+        x = ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs
+        for layer in (self.resample, self.standardize, *self.convs):
+            x = layer(x)
+        radii, angles, channels = x.shape[1:]
+        x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, angles, radii * channels))
+        x = ops.expand_dims(self.gather(x), 1)
+        x = self.outputs(self.circle(self.drop(x)))
+        return ops.reshape(x, (-1, self.units))
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor((inputs.shape[0], self.units), "float32")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[0], self.units
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "filters": self.filters,
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout,
+            "num_radii": self.num_radii,
+            "data_format": self.data_format,
+        }
+
+    def _channels_last(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        if self.data_format == "channels_first":
+            return shape[0], shape[2], shape[3], shape[1]
+        return shape
+
+
+def _build(layer: keras.layers.Layer, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Builds a layer that is not built yet; returns the shape of its output."""
+    if not layer.built:
+        layer.build(shape)
+    return layer.compute_output_shape(shape)

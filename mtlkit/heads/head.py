@@ -1,0 +1,90 @@
+"""The base class of heads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class Head(keras.layers.Layer, ABC):
+    """A Keras layer that also knows how its task is trained, judged, read and searched.
+
+    A head turns a feature of the backbone into the outputs of one task. It is an ordinary
+    layer, at home in any `keras.Model`:
+
+    ```python
+    outputs = head(features)
+    model.compile("adam", loss=head.default_loss(), metrics=head.default_metrics())
+    ```
+
+    and `mtlkit.MultiTaskModel` only removes the wiring. To write your own, subclass it and
+    define what a layer needs (`build`, `call`, `compute_output_shape`, `get_config`) and
+    the five abstract members below; `mtlkit.testing.LayerTestCase` checks the result. Give
+    the last layer `dtype="float32"`, so that the loss keeps its digits in mixed precision.
+
+    Args:
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Attributes:
+        default_feature: Name of the backbone's feature map that suits this head best;
+            `None`: the last one. Used where a task does not name its feature.
+
+    Example:
+        ```python
+        import keras
+        from mtlkit.heads import ClassificationHead
+
+        features = keras.Input((8, 8, 16))
+        head = ClassificationHead(num_classes=10)
+        model = keras.Model(features, head(features))
+        model.compile("adam", loss=head.default_loss(), metrics=head.default_metrics())
+        ```
+    """
+
+    default_feature: str | None = None
+
+    @abstractmethod
+    def default_loss(self) -> keras.losses.Loss:
+        """Returns the loss of the head's outputs, masked for missing labels."""
+
+    @abstractmethod
+    def default_metrics(self) -> list[keras.metrics.Metric]:
+        """Returns new metrics for the head's outputs, masked for missing labels."""
+
+    @property
+    @abstractmethod
+    def primary_metric(self) -> tuple[str, str]:
+        """Name of the metric that judges the task, and its direction, `"max"` or `"min"`."""
+
+    @abstractmethod
+    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+        """Turns outputs into what they mean.
+
+        Args:
+            outputs: The head's outputs, of shape `(samples, ...)`.
+
+        Returns:
+            NumPy arrays by name, such as `"label"`, `"probability"`, `"value"`, `"degrees"`,
+            each with one entry a sample.
+        """
+
+    @abstractmethod
+    def validate_labels(self, y: Any, task: str | None = None) -> None:
+        """Checks labels before training.
+
+        Args:
+            y: Labels, one a sample; NaN or -1 where missing.
+            task: Name of the task, for the message. `None`: the head's name.
+
+        Raises:
+            ValueError: If the labels do not fit the head, naming the task, what was
+                expected and the offending value.
+        """
+
+    @classmethod
+    def search_space(cls) -> dict[str, Any]:
+        """Returns what a search may try: `{argument: mtlkit.space.Choice(...), ...}`."""
+        return {}

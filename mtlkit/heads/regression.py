@@ -1,0 +1,124 @@
+"""Regression: one or several numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.heads.designs import PooledDesign
+from mtlkit.heads.labels import check_values
+from mtlkit.losses.masked import MaskedLoss
+from mtlkit.metrics.masked import MaskedMetric
+from mtlkit.space import Choice, Float
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class RegressionHead(DesignedHead):
+    """Predicts `units` numbers.
+
+    The feature is pooled to a vector, then read by a hidden layer and a linear one. Labels
+    are finite numbers of shape `(batch, units)`, or `(batch,)` where `units` is 1; NaN
+    means unlabelled. The loss is the mean squared error over the labelled samples.
+
+    Args:
+        units: Number of values.
+        pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or
+            `"attention"`. See `mtlkit.layers.FeaturePooling`.
+        hidden_units: Width of the hidden layer; 0 for none.
+        dropout: Rate of dropout before the last layer.
+        data_format: `"channels_last"` or `"channels_first"`. `None`:
+            `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, channels)`, or a map as in `mtlkit.layers.FeaturePooling`.
+
+    Output shape:
+        `(batch, units)`, float32, in the unit of the labels.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        ```python
+        import keras
+        from mtlkit.heads import RegressionHead
+
+        features = keras.Input((8, 8, 16))
+        head = RegressionHead()
+        model = keras.Model(features, head(features))
+        model.compile("adam", loss=head.default_loss(), metrics=head.default_metrics())
+        ```
+    """
+
+    def __init__(
+        self,
+        units: int = 1,
+        pooling: str = "average",
+        hidden_units: int = 128,
+        dropout: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.pooling = pooling
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.design = PooledDesign(
+            units,
+            pooling,
+            hidden_units,
+            dropout,
+            data_format,
+            dtype=self.dtype_policy,
+            name="design",
+        )
+        self.data_format = self.design.data_format
+
+    def default_loss(self) -> keras.losses.Loss:
+        return MaskedLoss(keras.losses.MeanSquaredError())
+
+    def default_metrics(self) -> list[keras.metrics.Metric]:
+        return [MaskedMetric(keras.metrics.MeanAbsoluteError(name="mae"))]
+
+    @property
+    def primary_metric(self) -> tuple[str, str]:
+        """The mean absolute error, to be minimised."""
+        return "mae", "min"
+
+    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+        """Turns outputs into values.
+
+        Args:
+            outputs: Outputs of shape `(samples, units)`.
+
+        Returns:
+            `"value"`, of shape `(samples,)` where `units` is 1, else `(samples, units)`.
+        """
+        value = keras.ops.convert_to_numpy(outputs)
+        return {"value": value[:, 0] if self.units == 1 else value}
+
+    def validate_labels(self, y: Any, task: str | None = None) -> None:
+        check_values(y, self.units, task or self.name)
+
+    @classmethod
+    def search_space(cls) -> dict[str, Any]:
+        return {
+            "pooling": Choice(["average", "max", "flatten", "attention"]),
+            "hidden_units": Choice([0, 64, 128, 256]),
+            "dropout": Float(0.0, 0.5),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "pooling": self.pooling,
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout,
+            "data_format": self.data_format,
+        }

@@ -1,0 +1,117 @@
+"""From a feature map to a feature vector."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtlkit.layers.attention_pooling import AttentionPooling
+
+#: The ways in which a feature map becomes a vector.
+POOLINGS = ("average", "max", "flatten", "attention")
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class FeaturePooling(keras.layers.Layer):
+    """Turns a feature map of any rank into one vector per sample.
+
+    `"average"` and `"max"` forget where things are; `"flatten"` keeps it;
+    `"attention"` reads it with learned queries (see `AttentionPooling`).
+    Vectors pass as they are.
+
+    Args:
+        pooling: `"average"`, `"max"`, `"flatten"` or `"attention"`.
+        data_format: `"channels_last"` or `"channels_first"`, for maps with two or more
+            spatial axes. `None`: `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, channels)`, `(batch, steps, channels)`, `(batch, height, width, channels)`
+        or `(batch, channels, height, width)`.
+
+    Output shape:
+        `(batch, features)`: `channels` for `"average"` and `"max"`.
+
+    Raises:
+        ValueError: If `pooling` is not one of the above.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.layers import FeaturePooling
+
+        features = np.ones((2, 8, 8, 16), "float32")
+        pooled = FeaturePooling("flatten", data_format="channels_last")(features)
+        assert pooled.shape == (2, 1024)
+        ```
+    """
+
+    def __init__(
+        self, pooling: str = "average", data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if pooling not in POOLINGS:
+            raise ValueError(f"Expected pooling to be one of {POOLINGS}. Received: {pooling!r}")
+        self.pooling = pooling
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.attention = (
+            AttentionPooling(dtype=self.dtype_policy, name="attention")
+            if pooling == "attention"
+            else None
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.attention is not None and len(input_shape) > 2 and not self.attention.built:
+            self.attention.build(self._sequence_shape(input_shape))
+
+    def call(self, inputs: Any) -> Any:
+        rank = len(inputs.shape)
+        if rank == 2:
+            return inputs
+        if self.pooling in ("average", "max"):
+            reduce = ops.mean if self.pooling == "average" else ops.max
+            return reduce(inputs, axis=self._positions(rank))
+        channels_last = ops.moveaxis(inputs, self._channels(rank), -1)
+        _, positions, channels = self._sequence_shape(inputs.shape)
+        if self.attention is not None:
+            return self.attention(ops.reshape(channels_last, (-1, positions, channels)))
+        return ops.reshape(channels_last, (-1, positions * channels))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        rank = len(input_shape)
+        if rank == 2:
+            return input_shape
+        if self.pooling in ("average", "max"):
+            return input_shape[0], input_shape[self._channels(rank)]
+        batch, positions, channels = self._sequence_shape(input_shape)
+        if self.attention is not None:
+            return self.attention.compute_output_shape((batch, positions, channels))
+        return batch, positions * channels
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pooling": self.pooling,
+            "data_format": self.data_format,
+        }
+
+    def _channels(self, rank: int) -> int:
+        return 1 if self.data_format == "channels_first" and rank > 3 else rank - 1
+
+    def _positions(self, rank: int) -> tuple[int, ...]:
+        return tuple(axis for axis in range(1, rank) if axis != self._channels(rank))
+
+    def _sequence_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, int, int]:
+        """The shape with all positions in one axis, channels last."""
+        rank = len(shape)
+        sizes = [shape[axis] for axis in self._positions(rank)]
+        channels = shape[self._channels(rank)]
+        if channels is None or None in sizes:
+            raise ValueError(
+                f'Expected a map of known size for pooling="{self.pooling}". '
+                f"Received: input_shape={tuple(shape)}"
+            )
+        return shape[0], math.prod(size or 0 for size in sizes), channels

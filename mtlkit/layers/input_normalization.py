@@ -1,0 +1,135 @@
+"""Standardisation of a model's input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class InputNormalization(keras.layers.Layer):
+    """Standardises each channel of an image to zero mean and unit variance.
+
+    Computes `(x - mean) / sqrt(variance)` with the statistics of the images given to
+    `adapt`; before that it is the identity. The statistics are non-trainable weights,
+    saved with the model, and acting at once, also in a model that has been called before
+    (where `keras.layers.Normalization` keeps the old ones in compiled functions).
+    A channel that is constant is only centred.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`. `None`:
+            `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, ..., channels)`, or `(batch, channels, ...)`.
+
+    Output shape:
+        That of the input.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.layers import InputNormalization
+
+        images = np.random.default_rng(0).random((100, 4, 4, 3))
+        layer = InputNormalization(data_format="channels_last")
+        layer.adapt(images)
+        assert abs(float(np.std(layer(images))) - 1) < 1e-3
+        ```
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.supports_masking = True
+        self.built: bool = False
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        channels = input_shape[self._axis(len(input_shape))]
+        if channels is None:
+            raise ValueError(
+                "Expected inputs with a known number of channels. "
+                f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
+            )
+        self.mean = self.add_weight(
+            name="mean", shape=(channels,), initializer="zeros", dtype="float32", trainable=False
+        )
+        self.variance = self.add_weight(
+            name="variance", shape=(channels,), initializer="ones", dtype="float32", trainable=False
+        )
+        self.count = self.add_weight(
+            name="count", shape=(), initializer="zeros", dtype="float32", trainable=False
+        )
+
+    @property
+    def adapted(self) -> bool:
+        """Whether `adapt` has set the statistics."""
+        return self.built and bool(ops.convert_to_numpy(self.count) > 0)
+
+    def adapt(self, data: Any) -> None:
+        """Sets the statistics from images.
+
+        Args:
+            data: An array of images, or an iterable of arrays (batches of images).
+
+        Raises:
+            ValueError: If there are no images, or they hold NaN or infinite values.
+        """
+        batches = [data] if hasattr(data, "shape") else data
+        count, mean, variance = self._statistics(batches)
+        self.mean.assign(mean)
+        self.variance.assign(np.where(variance > 0, variance, 1.0))
+        self.count.assign(count)
+
+    def call(self, inputs: Any) -> Any:
+        shape = [1] * len(inputs.shape)
+        shape[self._axis(len(shape))] = -1
+        x = ops.cast(inputs, "float32")  # The difference to the mean needs the digits.
+        x = (x - ops.reshape(self.mean, shape)) / ops.sqrt(ops.reshape(self.variance, shape))
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
+
+    def _axis(self, rank: int) -> int:
+        return 1 if self.data_format == "channels_first" else rank - 1
+
+    def _statistics(self, batches: Iterable[Any]) -> tuple[float, np.ndarray, np.ndarray]:
+        """Returns how many values a channel had, their mean and their variance.
+
+        Batches are merged by the pairwise update of Chan et al. (1983), in float64.
+        """
+        count, mean, squares = 0.0, np.zeros(1), np.zeros(1)
+        for batch in batches:
+            values = np.asarray(ops.convert_to_numpy(batch), dtype="float64")
+            if not values.size:
+                continue
+            if not self.built:
+                self.build((None, *values.shape[1:]))
+                self.built = True
+            axes = tuple(a for a in range(values.ndim) if a != self._axis(values.ndim))
+            batch_mean = values.mean(axis=axes)
+            batch_squares = values.var(axis=axes) * (values.size / len(batch_mean))
+            batch_count = values.size / len(batch_mean)
+            if not np.all(np.isfinite(batch_squares)):
+                raise ValueError(
+                    "Expected images with finite values to adapt to. Received: "
+                    f"{int(np.sum(~np.isfinite(values)))} NaN or infinite values in a batch of "
+                    f"shape {values.shape}"
+                )
+            total = count + batch_count
+            delta = batch_mean - mean
+            squares = squares + batch_squares + delta**2 * (count * batch_count / total)
+            mean = mean + delta * (batch_count / total)
+            count = total
+        if not count:
+            raise ValueError("Expected at least one image to adapt to. Received: none")
+        return count, mean, squares / count

@@ -1,0 +1,518 @@
+"""The multi-task model: one backbone, many heads, plain Keras training."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.data_checks import check_arrays, check_stream, is_stream, peek
+from mtlkit.heads.head import Head
+from mtlkit.layers.gradient_gates import GradientScale, GradientStop
+from mtlkit.losses.masked import MaskedLoss, labelled
+from mtlkit.metrics.masked import LabelledMean, MaskedMetric
+from mtlkit.tasks import Task
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class MultiTaskModel(keras.Model):
+    """A backbone and several tasks, wired into one Keras model.
+
+    Labels and predictions are dicts by task. `fit`, `evaluate`, `predict`, `save` and
+    `export` are Keras's own; losses and metrics come with the tasks, so `compile` needs
+    the optimizer alone.
+
+    The total loss is the sum over tasks of weight times loss. A task's loss is the mean
+    over its labelled samples, `sum_{i in S} w_i l_i / |S|` with sample weights `w_i`;
+    a label is missing where the batch has no key for the task, or it is NaN (floating
+    point) or -1 (integers). With no labelled sample in a batch a task adds zero.
+
+    Logs are `loss`, `{task}_loss` (unweighted) and `{task}_{metric}`, whatever the number
+    of tasks. Metrics are means over labelled samples, without sample weights; they are NaN
+    where no sample had a label.
+
+    Args:
+        backbone: A `mtlkit.backbones.ConvBackbone`, or any `keras.Model` or layer.
+        tasks: The tasks.
+        balancer: Reserved for loss and gradient balancing; `None`.
+        input_shape: Shape of an input without the batch; needed only if the backbone is a
+            layer that has not been built.
+        name: Name of the model.
+        **kwargs: Passed on to `keras.Model`.
+
+    Input shape:
+        That of the backbone.
+
+    Output shape:
+        `{task: outputs of its head}`.
+
+    Raises:
+        ValueError: If there are no tasks, two of the same name, or two whose logs would have
+            the same name; if a feature is not one of the backbone's; if two tasks share a
+            head; if the head does not fit the feature.
+
+    Example:
+        ```python
+        import mtlkit as mtl
+
+        model = mtl.MultiTaskModel(
+            mtl.backbones.ConvBackbone(),
+            [
+                mtl.Task("identity", mtl.heads.ClassificationHead(10)),
+                mtl.Task("orientation", mtl.heads.OrientationHead(32)),
+                mtl.Task("intensity", mtl.heads.RegressionHead(), gradient="stop"),
+            ],
+        )
+        model.compile("adam")
+        ```
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        tasks: Sequence[Task],
+        balancer: None = None,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        tasks = list(tasks)
+        _check_tasks(tasks)
+        if balancer is not None:
+            raise ValueError(
+                "Expected balancer=None; balancing is not part of this version. "
+                f"Received: balancer={balancer!r}"
+            )
+
+        # === Functional model ===
+        maps = FeatureMaps(backbone, input_shape)
+        outputs = _wire(maps, tasks)
+        super().__init__(inputs=maps.inputs, outputs=outputs, name=name, **kwargs)
+        self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
+
+        # === State ===
+        self.backbone = backbone
+        self.tasks = {task.name: task for task in tasks}
+        self.task_weights = {
+            task.name: self.add_weight(
+                name=f"{task.name}_weight",
+                shape=(),
+                initializer=keras.initializers.Constant(task.weight),
+                dtype="float32",
+                trainable=False,
+            )
+            for task in tasks
+        }
+        self._losses_by_task = {
+            task.name: MaskedLoss(task.head.default_loss() if task.loss is None else task.loss)
+            for task in tasks
+        }
+        self._trackers_by_task = {
+            task.name: LabelledMean(name=f"{task.name}_loss") for task in tasks
+        }
+        self._metrics_by_task = {
+            task.name: _task_metrics(task, outputs[task.name]) for task in tasks
+        }
+        _check_logs(self._trackers_by_task, self._metrics_by_task)
+        self._input_shape_given = input_shape
+        self._compile_is_stale = False
+
+    # === Training ===
+
+    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+        """Configures training, as `keras.Model.compile`.
+
+        Losses, their weights and metrics belong to the tasks and are not arguments here.
+
+        Args:
+            optimizer: A Keras optimizer, or the name of one.
+            **kwargs: Passed on to `keras.Model.compile`: `steps_per_execution`,
+                `jit_compile`, `run_eagerly`, `auto_scale_loss`.
+
+        Raises:
+            ValueError: If a loss, loss weights or metrics are given.
+        """
+        for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.pop(argument, None) is not None:
+                raise ValueError(
+                    f"Expected compile() without {argument}: give it to the task, as in "
+                    'Task("name", head, weight=..., loss=..., metrics=[...]). '
+                    f"Received: {argument}=..."
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+        self._compile_is_stale = False
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras skips this where compile() is overridden.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains the model, as `keras.Model.fit`, after checking the data.
+
+        The first call also adapts the backbone's input normalisation to the training
+        images. Arrays are checked whole. Of data sets and generators the first batch is
+        checked, and every batch that the normalisation adapts to: all, or the first 100
+        (or `steps_per_epoch`) where the number of batches is not known.
+
+        Args:
+            x: Images, or a `tf.data.Dataset`, `keras.utils.PyDataset`, loader or generator
+                of `(images, labels)` or `(images, labels, sample_weights)`.
+            y: Labels by task. Tasks may be left out.
+            *args: As in `keras.Model.fit`.
+            **kwargs: As in `keras.Model.fit`. `sample_weight` may be one array for all
+                tasks, or a dict with arrays for some.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: If the data do not fit the model: wrong shapes, NaN, labels out of
+                range or for unknown tasks, no label at all. Also if the backbone was frozen
+                or unfrozen after `compile`.
+        """
+        given = inspect.signature(keras.Model.fit).bind(self, x, y, *args, **kwargs).arguments
+        given.pop("self")
+        if self.compiled:
+            if self._compile_is_stale:
+                raise ValueError(
+                    "Expected compile() to be called after freeze_backbone() or "
+                    "unfreeze_backbone(), since it decides which weights are trained. "
+                    "Received: a model compiled before that"
+                )
+            self._prepare(given)
+        return super().fit(**given)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the model, as `keras.Model.evaluate`, after checking the data.
+
+        Args:
+            x: As in `fit`.
+            y: As in `fit`.
+            *args: As in `keras.Model.evaluate`.
+            **kwargs: As in `keras.Model.evaluate`. With `return_dict=True` the scores come
+                by name, otherwise in the order of `metrics_names`.
+
+        Returns:
+            The scores.
+
+        Raises:
+            ValueError: If the data do not fit the model.
+        """
+        # Inside fit() Keras comes here each epoch, with data that fit() has checked.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y = self._checked(x, y, kwargs.get("sample_weight"), "evaluation data")
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        losses = [ops.sum(loss) for loss in self.losses]
+        for name, loss in self._losses_by_task.items():
+            labels = y.get(name)
+            if labels is None:
+                losses.append(_zero(y_pred[name]))
+                continue
+            value = loss(labels, y_pred[name], _of_task(sample_weight, name))
+            samples = ops.sum(ops.cast(labelled(labels), "float32"))
+            self._trackers_by_task[name].update_state(value, sample_weight=samples)
+            losses.append(ops.cast(self.task_weights[name], value.dtype) * value)
+        return sum(losses[1:], losses[0])
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        for name, metrics in self._metrics_by_task.items():
+            if y.get(name) is not None:
+                for metric in metrics:
+                    metric.update_state(y[name], y_pred[name])
+        return self.get_metrics_result()
+
+    # === Tasks ===
+
+    def predict_tasks(self, x: Any, **kwargs: Any) -> dict[str, dict[str, np.ndarray]]:
+        """Predicts, and decodes what each head says.
+
+        Args:
+            x: As in `keras.Model.predict`.
+            **kwargs: As in `keras.Model.predict`.
+
+        Returns:
+            By task, the arrays of the head's `decode`: `"label"`, `"probability"`,
+            `"value"`, `"degrees"`, ... as fits.
+        """
+        outputs = self.predict(x, **kwargs)
+        return {name: task.head.decode(outputs[name]) for name, task in self.tasks.items()}
+
+    def objective(self, task: str, metric: str | None = None, direction: str | None = None) -> Any:
+        """Returns what a tuner should optimise for a task.
+
+        Args:
+            task: Name of the task.
+            metric: Name of one of its metrics, or `"loss"`. `None`: the head's primary
+                metric if the task has it, else the loss.
+            direction: `"max"` or `"min"`; needed for a metric other than the primary one.
+
+        Returns:
+            A `keras_tuner.Objective` such as `Objective("val_orientation_accuracy", "max")`.
+
+        Raises:
+            ValueError: If the task or metric is not the model's, or its direction unknown.
+        """
+        import keras_tuner
+
+        head = self._task(task).head
+        known = {"loss": "min"}
+        primary, primary_direction = head.primary_metric
+        names = [m.name.removeprefix(f"{task}_") for m in self._metrics_by_task[task]]
+        if primary in names:
+            known[primary] = primary_direction
+        metric = metric or (primary if primary in names else "loss")
+        if metric not in ("loss", *names):
+            raise ValueError(
+                f"Task {task!r}: expected metric to be one of {['loss', *names]}. "
+                f"Received: metric={metric!r}"
+            )
+        direction = direction or known.get(metric)
+        if direction not in ("max", "min"):
+            raise ValueError(
+                f'Task {task!r}: expected direction="max" or "min" for the metric {metric!r}. '
+                f"Received: direction={direction!r}"
+            )
+        return keras_tuner.Objective(f"val_{task}_{metric}", direction)
+
+    def task_model(self, task: str) -> keras.Model:
+        """Returns a model of one task alone, sharing this one's weights.
+
+        Args:
+            task: Name of the task.
+
+        Returns:
+            A `keras.Model` from the images to the outputs of the task's head.
+
+        Raises:
+            ValueError: If the model has no such task.
+        """
+        self._task(task)
+        return keras.Model(self.input, self.output[task], name=f"{self.name}_{task}")
+
+    def with_head(self, task: str, head: Head, **changes: Any) -> MultiTaskModel:
+        """Returns a new model with another head for one task.
+
+        The backbone and the other heads are the same objects, with their weights: training
+        the new model trains them for this one too. The task keeps its weight, gradient and
+        feature; its loss and metrics become the new head's own.
+
+        Args:
+            task: Name of the task.
+            head: The new head.
+            **changes: Other changes to the task, such as `feature="stage1"`.
+
+        Returns:
+            A model that is not compiled yet.
+
+        Raises:
+            ValueError: If the model has no such task, or the new task does not fit.
+
+        Example:
+            ```python
+            import mtlkit as mtl
+
+            heads = mtl.heads
+            model = mtl.MultiTaskModel(
+                mtl.backbones.ConvBackbone(),
+                [mtl.Task("orientation", heads.OrientationHead(32, spatial="pool"))],
+            )
+            model = model.with_head("orientation", heads.OrientationHead(32))
+            ```
+        """
+        changes = {"loss": None, "metrics": None, **changes}
+        changed = dataclasses.replace(self._task(task), head=head, **changes)
+        tasks = [changed if name == task else old for name, old in self.tasks.items()]
+        model = type(self)(self.backbone, tasks, input_shape=self._input_shape_given)
+        for name, weight in self.task_weights.items():
+            if name != task or "weight" not in changes:
+                # A copy: JAX gives the memory of trained variables away.
+                model.task_weights[name].assign(ops.convert_to_numpy(weight))
+        return model
+
+    def freeze_backbone(self) -> None:
+        """Stops training the backbone. Call `compile` again before `fit`."""
+        self._set_backbone_trainable(False)
+
+    def unfreeze_backbone(self) -> None:
+        """Trains the backbone again. Call `compile` again before `fit`."""
+        self._set_backbone_trainable(True)
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks.values()],
+            "input_shape": self._input_shape_given,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MultiTaskModel:
+        config = dict(config)
+        with keras.saving.custom_object_scope(custom_objects or {}):
+            config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+            config["tasks"] = [keras.saving.deserialize_keras_object(t) for t in config["tasks"]]
+        return cls(**config)
+
+    # === Private ===
+
+    def _task(self, name: str) -> Task:
+        if name not in self.tasks:
+            raise ValueError(f"Expected a task out of {list(self.tasks)}. Received: {name!r}")
+        return self.tasks[name]
+
+    def _set_backbone_trainable(self, trainable: bool) -> None:
+        self.backbone.trainable = trainable
+        self._compile_is_stale = self.compiled
+
+    def _prepare(self, given: dict[str, Any]) -> None:
+        """Checks the arguments of `fit` in place, and adapts the input normalisation."""
+        x, y = given.get("x"), given.get("y")
+        adapts = not getattr(self.backbone, "adapted", True)
+        if x is not None and is_stream(x):
+            limit = given.get("steps_per_epoch") if adapts else 1
+            given["x"], batches = peek(x, limit)
+            images = check_stream(batches, self.tasks, self._inputs_struct, "training data")
+        else:
+            x, y = self._checked(x, y, given.get("sample_weight"), "training data")
+            given.update(x=x, y=y)
+            samples = keras.tree.flatten(x)[0].shape[0]
+            trained = int(samples * (1 - given.get("validation_split", 0.0)))
+            images = iter([keras.tree.map_structure(lambda array: array[:trained], x)])
+        if given.get("validation_data") is not None:
+            given["validation_data"] = self._checked_validation(given["validation_data"])
+        if adapts:
+            self.backbone.adapt(images)
+        else:
+            for _ in images:  # checks them
+                pass
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any]:
+        """Checks inputs and labels; returns them, labels in lists as arrays."""
+        if x is None:
+            raise ValueError(f"Expected images x in the {what}. Received: x=None")
+        if is_stream(x):
+            x, batches = peek(x, 1)
+            for _ in check_stream(batches, self.tasks, self._inputs_struct, what):
+                pass
+            return x, y
+        if isinstance(y, dict):
+            y = {k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in y.items()}
+        check_arrays(x, y, sample_weight, self.tasks, self._inputs_struct, what)
+        return x, y
+
+    def _checked_validation(self, data: Any) -> Any:
+        if not isinstance(data, tuple | list):
+            return self._checked(data, None, None, "validation data")[0]
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+        x, y = self._checked(x, y, sample_weight, "validation data")
+        return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def _check_tasks(tasks: Sequence[Task]) -> None:
+    if not tasks or not all(isinstance(task, Task) for task in tasks):
+        raise ValueError(f"Expected at least one mtlkit.Task. Received: tasks={tasks!r}")
+    repeated = [name for name, count in Counter(t.name for t in tasks).items() if count > 1]
+    if repeated:
+        raise ValueError(f"Expected tasks of different names. Received: {repeated} repeatedly")
+    heads: dict[int, str] = {}
+    for task in tasks:
+        if id(task.head) in heads:
+            raise ValueError(
+                f"Task {task.name!r}: expected a head of its own. "
+                f"Received: the head of task {heads[id(task.head)]!r}"
+            )
+        heads[id(task.head)] = task.name
+
+
+def _check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
+    names = [tracker.name for tracker in trackers.values()]
+    names += [metric.name for own in metrics.values() for metric in own]
+    repeated = [name for name, count in Counter(["loss", *names]).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            "Expected logs of different names, which are made of task and metric. "
+            f"Received: {repeated} repeatedly, from the tasks {list(trackers)}"
+        )
+
+
+def _wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Connects each head to its feature map, through its gradient gate."""
+    features = {task.name: _feature_name(maps, task) for task in tasks}
+    named = maps.get([name for name in features.values() if name is not None])
+    outputs = {}
+    for task in tasks:
+        name = features[task.name]
+        feature = maps.last if name is None else named[name]
+        if task.gradient == "stop":
+            feature = GradientStop(name=f"{task.name}_gradient")(feature)
+        elif task.gradient != "flow":
+            gate = GradientScale(scale=float(task.gradient), name=f"{task.name}_gradient")
+            feature = gate(feature)
+        # Layers of a graph need different names, and exported outputs the tasks' ones.
+        task.head.name = task.name
+        try:
+            outputs[task.name] = task.head(feature)
+        except ValueError as error:
+            raise ValueError(
+                f"Task {task.name!r}: expected a head that takes the feature map "
+                f"{name or 'the last one'!r} of shape {tuple(feature.shape)}. Received: "
+                f"{type(task.head).__name__}, which says: {error}"
+            ) from error
+    return outputs
+
+
+def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
+    if task.feature is not None:
+        if task.feature not in maps.names:
+            raise ValueError(
+                f"Task {task.name!r}: expected feature to be one of the backbone's maps, "
+                f"{maps.names}. Received: feature={task.feature!r}"
+            )
+        return task.feature
+    default = task.head.default_feature
+    return default if default in maps.names else None
+
+
+def _task_metrics(task: Task, output: Any) -> list[MaskedMetric]:
+    metrics = task.head.default_metrics() if task.metrics is None else task.metrics
+    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    masked = []
+    for metric in metrics:
+        if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
+            metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
+        metric = MaskedMetric(metric)
+        masked.append(MaskedMetric(metric, name=f"{task.name}_{metric.name}"))
+    return masked
+
+
+def _of_task(sample_weight: Any, name: str) -> Any:
+    return sample_weight.get(name) if isinstance(sample_weight, dict) else sample_weight
+
+
+def _zero(outputs: Any) -> Any:
+    """Zero, with a zero gradient rather than none, so that a head without labels is known."""
+    nowhere = ops.zeros_like(outputs, dtype="bool")
+    return ops.sum(ops.where(nowhere, outputs, ops.zeros_like(outputs)))

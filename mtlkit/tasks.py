@@ -1,0 +1,113 @@
+"""A task, as data."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any
+
+import keras
+
+from mtlkit.heads.head import Head
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a model is to learn: a name, a head, and how both meet the backbone.
+
+    Args:
+        name: Name of the task: the key of its labels and predictions, and the beginning of
+            its logs (`{name}_loss`, `{name}_accuracy`, ...).
+        head: The `mtlkit.heads.Head` that computes the task's outputs.
+        weight: Weight of the task's loss in the total; not negative.
+        gradient: What the task's gradient does at the backbone: `"flow"`, `"stop"`, or a
+            number that scales it (negative numbers reverse it). The head itself always
+            gets the whole gradient.
+        feature: Name of the backbone's feature map that the head reads. `None`: the one
+            the head suits best (`head.default_feature`) if the backbone has it, else the
+            last one.
+        condition_on: Reserved for conditioning on another task's prediction; `None`.
+        conditioning: Reserved, too.
+        loss: The loss, as in `keras.Model.compile`. `None`: the head's own.
+        metrics: List of metrics, as in `keras.Model.compile`. `None`: the head's own.
+
+    Raises:
+        ValueError: If an argument is not as described.
+
+    Example:
+        ```python
+        import mtlkit as mtl
+
+        task = mtl.Task("orientation", mtl.heads.OrientationHead(32), weight=2.0)
+        ```
+    """
+
+    name: str
+    head: Head
+    _: KW_ONLY
+    weight: float = 1.0
+    gradient: str | float = "flow"
+    feature: str | None = None
+    condition_on: str | None = None
+    conditioning: str = "film"
+    loss: Any = None
+    metrics: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        # Keras joins task and metric names with "_", and puts "val_" before them.
+        if (
+            not isinstance(self.name, str)
+            or not _NAME.fullmatch(self.name)
+            or self.name.startswith("val_")
+        ):
+            raise ValueError(
+                "Expected a task name of letters, digits, '_', '-' and '.', that begins with a "
+                f"letter or digit and not with 'val_'. Received: name={self.name!r}"
+            )
+        if not isinstance(self.head, Head):
+            raise ValueError(
+                f"Task {self.name!r}: expected head to be a mtlkit.heads.Head. "
+                f"Received: head={self.head!r}"
+            )
+        if not _is_number(self.weight) or self.weight < 0:
+            raise ValueError(
+                f"Task {self.name!r}: expected a weight that is a number >= 0. "
+                f"Received: weight={self.weight!r}"
+            )
+        if self.gradient not in ("flow", "stop") and not _is_number(self.gradient):
+            raise ValueError(
+                f'Task {self.name!r}: expected gradient to be "flow", "stop" or a number. '
+                f"Received: gradient={self.gradient!r}"
+            )
+        if self.condition_on is not None:
+            raise ValueError(
+                f"Task {self.name!r}: expected condition_on=None; conditioning on another task "
+                f"is not part of this version. Received: condition_on={self.condition_on!r}"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments, serialised."""
+        config = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("head", "loss", "metrics"):
+            config[name] = keras.saving.serialize_keras_object(config[name])
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Task:
+        """Builds a task from what `get_config` returned."""
+        config = dict(config)
+        for name in ("head", "loss", "metrics"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(float(value))
+    )

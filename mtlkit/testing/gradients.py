@@ -1,0 +1,191 @@
+"""Gradients on every backend: the one place of the library that imports backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def gradients(function: Callable[[], Any], variables: Sequence[Any]) -> list[np.ndarray]:
+    """Differentiates the scalar `function()` with respect to Keras variables.
+
+    The function is called once, inside a `keras.StatelessScope`: it has no side effects on
+    any backend, so what it assigns (moving averages, seeds) is forgotten, frozen variables
+    are differentiated too, and PyTorch parameters keep their `.grad`.
+
+    Args:
+        function: Takes no argument and returns a floating-point scalar, computed with Keras
+            from the values of the variables. Layers that it calls should have been built.
+        variables: The variables, or weights of a layer, to differentiate by.
+
+    Returns:
+        One array for each variable, of its shape. Where no gradient flows it is zero, on each
+        backend (whether the backend says `None` there, or zero). Half-precision gradients
+        are given in float32.
+
+    Raises:
+        ValueError: If the backend has no gradients (NumPy, OpenVINO), a variable is not of a
+            floating-point type, or `function()` is not a floating-point scalar.
+
+    Example:
+        ```python
+        import keras
+        import numpy as np
+        from mtlkit.testing import gradients
+
+        weight, unused = keras.Variable([1.0, 2.0]), keras.Variable(3.0)
+        found = gradients(lambda: keras.ops.sum(weight**2), [weight, unused])
+        assert np.allclose(found[0], [2, 4]) and found[1] == 0
+        ```
+    """
+    for variable in variables:
+        if not keras.backend.is_float_dtype(variable.dtype):
+            raise ValueError(
+                "Expected variables of a floating-point type, to differentiate by. "
+                f"Received: {variable.path} of type {variable.dtype}"
+            )
+
+    def of_values(values: list[Any]) -> Any:
+        with _Scope(zip(variables, values, strict=True), collect_losses=True):
+            return function()
+
+    return _differentiate(of_values, [ops.convert_to_numpy(v.value) for v in variables])
+
+
+def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
+    """Differentiates the scalar `function(x)` with respect to its input.
+
+    As with `gradients`, what the function assigns to variables is forgotten.
+
+    Args:
+        function: Takes `x` as a tensor and returns a floating-point scalar.
+        x: An array, or a nested structure (dict, list or tuple) of arrays. Floating-point
+            arrays are read in `keras.config.floatx()`, as Keras does with data.
+
+    Returns:
+        The gradient: a NumPy array of the shape of `x`, or such a structure of them. Where no
+        gradient flows it is zero, as it is for integers and booleans.
+
+    Raises:
+        ValueError: If the backend has no gradients (NumPy, OpenVINO), or `function(x)` is not
+            a floating-point scalar.
+
+    Example:
+        ```python
+        import keras
+        import numpy as np
+        from mtlkit.layers import GradientStop
+        from mtlkit.testing import input_gradients
+
+        x = np.array([1.0, 2.0])
+        assert np.allclose(input_gradients(lambda x: keras.ops.sum(x**2), x), [2, 4])
+        assert not input_gradients(lambda x: keras.ops.sum(GradientStop()(x)), x).any()
+        ```
+    """
+    arrays = [_as_data(leaf) for leaf in keras.tree.flatten(x)]
+    floating = [index for index, a in enumerate(arrays) if _is_floating(a)]
+
+    def of_values(values: list[Any]) -> Any:
+        leaves = [ops.convert_to_tensor(array) for array in arrays]
+        for index, value in zip(floating, values, strict=True):
+            leaves[index] = value
+        with _Scope(collect_losses=True):
+            return function(keras.tree.pack_sequence_as(x, leaves))
+
+    found: list[Any] = [np.zeros(array.shape, keras.config.floatx()) for array in arrays]
+    differentiated = _differentiate(of_values, [arrays[index] for index in floating])
+    for index, gradient in zip(floating, differentiated, strict=True):
+        found[index] = gradient
+    return keras.tree.pack_sequence_as(x, found)
+
+
+class _Scope(keras.StatelessScope):
+    """A stateless scope in which variables that it does not map keep their value.
+
+    Keras's own answers `None` for them, which regularizers cannot take.
+    """
+
+    def get_current_value(self, variable: Any) -> Any:
+        value = super().get_current_value(variable)
+        return variable._value if value is None else value
+
+
+def _is_floating(array: np.ndarray) -> bool:
+    return bool(keras.backend.is_float_dtype(keras.backend.standardize_dtype(array.dtype)))
+
+
+def _as_data(leaf: Any) -> np.ndarray:
+    """Reads a leaf of the input as Keras reads data."""
+    array = np.asarray(ops.convert_to_numpy(leaf))
+    return array.astype(keras.config.floatx()) if _is_floating(array) else array
+
+
+def _differentiate(
+    function: Callable[[list[Any]], Any], arrays: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Differentiates `function(tensors)` by each of the tensors, on the active backend."""
+    backends = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+    backend = keras.backend.backend()
+    if backend not in backends:
+        raise ValueError(
+            f"Expected a backend that differentiates: {', '.join(backends)}. "
+            f"Received: keras.backend.backend()={backend!r}"
+        )
+
+    def scalar(tensors: list[Any]) -> Any:
+        value = ops.convert_to_tensor(function(tensors))
+        if tuple(value.shape) or not keras.backend.is_float_dtype(
+            keras.backend.standardize_dtype(value.dtype)
+        ):
+            raise ValueError(
+                "Expected the function to return a floating-point scalar. Received: a value of "
+                f"shape {tuple(value.shape)} and type {keras.backend.standardize_dtype(value.dtype)}"
+            )
+        return value
+
+    found = backends[backend](scalar, [ops.convert_to_tensor(array) for array in arrays])
+    return [
+        np.zeros_like(_in_full_precision(array))
+        if gradient is None
+        else _in_full_precision(np.asarray(ops.convert_to_numpy(gradient)))
+        for gradient, array in zip(found, arrays, strict=True)
+    ]
+
+
+def _in_full_precision(array: np.ndarray) -> np.ndarray:
+    return array.astype("float32") if array.dtype.itemsize < 4 else array
+
+
+def _tensorflow(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        value = scalar(tensors)
+    # The conversion makes the sparse gradients of embeddings dense.
+    return [
+        None if gradient is None else tf.convert_to_tensor(gradient)
+        for gradient in tape.gradient(value, tensors)
+    ]
+
+
+def _jax(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
+    import jax
+
+    return jax.grad(scalar)(tensors)
+
+
+def _torch(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
+    import torch
+
+    # A clone of its own, since a tensor may share the memory of a NumPy array.
+    tensors = [tensor.detach().clone().requires_grad_(True) for tensor in tensors]
+    with torch.enable_grad():
+        value = scalar(tensors)
+    if not (tensors and value.requires_grad):  # a constant: PyTorch refuses to differentiate it
+        return [None] * len(tensors)
+    return list(torch.autograd.grad(value, tensors, allow_unused=True))
