@@ -61,11 +61,11 @@ class FeatureMaps:
             The symbolic maps by name.
         """
         found = {name: self._outputs[name] for name in names if name in self._outputs}
-        if "input" in names and "input" not in found:
+        if "input" in names and "input" not in self._own_names():
             found["input"] = self.inputs
         layers = [name for name in names if name not in found]
         if layers:
-            taps = {name: self.backbone.get_layer(name).output for name in layers}
+            taps = {name: _output(self.backbone.get_layer(name)) for name in layers}
             found.update(keras.Model(self.backbone.inputs, taps)(self.inputs))
         return found
 
@@ -81,9 +81,11 @@ class FeatureMaps:
 
     def _make_inputs(self, input_shape: tuple[int, ...] | None) -> Any:
         if self._is_graph:
+            # A sequential model has no `input` before it is called.
+            sequential = isinstance(self.backbone, keras.Sequential)
+            own = self.backbone.inputs[0] if sequential else self.backbone.input
             return keras.tree.map_structure(
-                lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
-                self.backbone.input,
+                lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), own
             )
         if input_shape is None:
             known = (self.backbone.get_build_config() or {}).get("input_shape")
@@ -101,8 +103,13 @@ def _is_graph(backbone: keras.layers.Layer) -> bool:
     return isinstance(backbone, keras.Model) and bool(getattr(backbone, "inputs", None))
 
 
+def _output(layer: keras.layers.Layer) -> Any:
+    """The layer's output in the graph that calls it; a nested model has one of its own, too."""
+    return keras.Operation.output.fget(layer)
+
+
 def _has_one_output(layer: keras.layers.Layer) -> bool:
     try:
-        return isinstance(layer.output, keras.KerasTensor)
+        return isinstance(_output(layer), keras.KerasTensor)
     except (AttributeError, ValueError):  # Keras: never called, or called several times.
         return False

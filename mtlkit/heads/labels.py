@@ -65,7 +65,7 @@ def check_values(y: Any, units: int, task: str) -> None:
     if not (np.issubdtype(y.dtype, np.floating) or np.issubdtype(y.dtype, np.integer)):
         raise ValueError(f"{expected}. Received: dtype={y.dtype}")
     _check_one_a_sample(y, units, expected)
-    rows = y.reshape(len(y), -1)
+    rows = y.reshape(len(y), units)
     if np.issubdtype(y.dtype, np.integer):
         if rows.min(initial=0) < -1 and np.any(rows == -1):
             raise ValueError(

@@ -44,7 +44,8 @@ class InputNormalization(keras.layers.Layer):
     """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Neither images nor statistics in half precision: their difference needs the digits.
+        super().__init__(autocast=False, **kwargs)
         self.data_format = keras.config.image_data_format() if data_format is None else data_format
         self.supports_masking = True
         self.built: bool = False
@@ -56,15 +57,12 @@ class InputNormalization(keras.layers.Layer):
                 "Expected inputs with a known number of channels. "
                 f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
             )
-        self.mean = self.add_weight(
-            name="mean", shape=(channels,), initializer="zeros", dtype="float32", trainable=False
-        )
+        fixed = {"dtype": "float32", "trainable": False, "autocast": False}
+        self.mean = self.add_weight(name="mean", shape=(channels,), initializer="zeros", **fixed)
         self.variance = self.add_weight(
-            name="variance", shape=(channels,), initializer="ones", dtype="float32", trainable=False
+            name="variance", shape=(channels,), initializer="ones", **fixed
         )
-        self.count = self.add_weight(
-            name="count", shape=(), initializer="zeros", dtype="float32", trainable=False
-        )
+        self.count = self.add_weight(name="count", shape=(), initializer="zeros", **fixed)
 
     @property
     def adapted(self) -> bool:
@@ -83,13 +81,15 @@ class InputNormalization(keras.layers.Layer):
         batches = [data] if hasattr(data, "shape") else data
         count, mean, variance = self._statistics(batches)
         self.mean.assign(mean)
-        self.variance.assign(np.where(variance > 0, variance, 1.0))
+        # Rounding leaves the variance of a constant channel a little above zero.
+        constant = np.maximum((1e-12 * mean) ** 2, np.finfo("float32").tiny)
+        self.variance.assign(np.where(variance > constant, variance, 1.0))
         self.count.assign(count)
 
     def call(self, inputs: Any) -> Any:
         shape = [1] * len(inputs.shape)
         shape[self._axis(len(shape))] = -1
-        x = ops.cast(inputs, "float32")  # The difference to the mean needs the digits.
+        x = ops.cast(inputs, "float32")
         x = (x - ops.reshape(self.mean, shape)) / ops.sqrt(ops.reshape(self.variance, shape))
         return ops.cast(x, self.compute_dtype)
 

@@ -34,8 +34,8 @@ class PolarResample(keras.layers.Layer):
         `(batch, radii, angles, channels)`, or `(batch, channels, radii, angles)`.
 
     Raises:
-        ValueError: If a count is not positive, or the map is not two-dimensional or its
-            size is unknown.
+        ValueError: If a count is not positive, the data format unknown, or the map is not
+            two-dimensional, of unknown size, or of another size than the layer was built for.
 
     Example:
         ```python
@@ -60,16 +60,24 @@ class PolarResample(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for argument, value in (("num_angles", num_angles), ("num_radii", num_radii or 1)):
-            if value < 1:
+        for argument, value in (("num_angles", num_angles), ("num_radii", num_radii)):
+            if value is not None and value < 1:
                 raise ValueError(f"Expected {argument} >= 1. Received: {argument}={value}")
         self.num_angles = num_angles
         self.num_radii = num_radii
         self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        if self.data_format not in ("channels_last", "channels_first"):
+            raise ValueError(
+                'Expected data_format to be "channels_last" or "channels_first". '
+                f"Received: data_format={data_format!r}"
+            )
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         height, width = self._size(input_shape)
+        axis = 2 if self.data_format == "channels_first" else 1
+        # The corners below are those of this size: another one would be misread in silence.
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: height, axis + 1: width})
         radii = self._radii(height, width)
         reach = (min(height, width) - 1) / 2
         radius = (np.arange(radii)[:, None] + 1) / radii * reach

@@ -158,7 +158,7 @@ class MaskedLoss(keras.losses.Loss):
 def _as_loss(loss: Any) -> keras.losses.Loss:
     if isinstance(loss, MaskedLoss):
         return loss.loss
-    if isinstance(loss, str):
+    if isinstance(loss, str | type):
         loss = keras.losses.get(loss)
     if not isinstance(loss, keras.losses.Loss):
         if not callable(loss):

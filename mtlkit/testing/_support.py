@@ -102,9 +102,15 @@ def unbuilt(config: Any) -> Any:
 
 def functional(layer: Any, inputs: Any) -> Any:
     """A model of the layer alone, with an unknown batch size."""
-    symbolic = keras.tree.map_structure(
-        lambda array: keras.Input(array.shape[1:], dtype=array.dtype.name), inputs
-    )
+
+    def symbol(array: np.ndarray, name: str | None = None) -> Any:
+        return keras.Input(array.shape[1:], dtype=array.dtype.name, name=name)
+
+    if isinstance(inputs, dict) and not any(map(keras.tree.is_nested, inputs.values())):
+        # Keras warns where names of inputs are not those of the keys.
+        symbolic = {key: symbol(array, key) for key, array in inputs.items()}
+    else:
+        symbolic = keras.tree.map_structure(symbol, inputs)
     return keras.Model(symbolic, layer(symbolic))
 
 
@@ -120,7 +126,7 @@ def move(weights: list[Any], rng: np.random.Generator) -> None:
     """
     for weight in float_weights(weights):
         noise = rng.uniform(0.01, 0.1, size=tuple(weight.shape))
-        weight.assign(ops.convert_to_numpy(weight.value).astype("float32") + noise)
+        weight.assign_add(noise)
 
 
 # === Structures of arrays ===
@@ -165,8 +171,10 @@ def to_numpy(tensors: Any) -> Any:
     """A structure of tensors as one of NumPy arrays, half precision as float32."""
 
     def convert(tensor: Any) -> np.ndarray:
-        array = np.asarray(ops.convert_to_numpy(tensor))
-        return array.astype("float32") if dtype_of(tensor) in ("float16", "bfloat16") else array
+        tensor = ops.convert_to_tensor(tensor)  # of a variable, its value
+        if dtype_of(tensor) in ("float16", "bfloat16"):  # NumPy has not both
+            tensor = ops.cast(tensor, "float32")
+        return np.asarray(ops.convert_to_numpy(tensor))
 
     return keras.tree.map_structure(convert, tensors)
 

@@ -53,7 +53,7 @@ def gradients(function: Callable[[], Any], variables: Sequence[Any]) -> list[np.
         with _Scope(zip(variables, values, strict=True), collect_losses=True):
             return function()
 
-    return _differentiate(of_values, [ops.convert_to_numpy(v.value) for v in variables])
+    return _differentiate(of_values, [ops.convert_to_tensor(v.value) for v in variables])
 
 
 def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
@@ -86,18 +86,18 @@ def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
         assert not input_gradients(lambda x: keras.ops.sum(GradientStop()(x)), x).any()
         ```
     """
-    arrays = [_as_data(leaf) for leaf in keras.tree.flatten(x)]
-    floating = [index for index, a in enumerate(arrays) if _is_floating(a)]
+    tensors = [_as_data(leaf) for leaf in keras.tree.flatten(x)]
+    floating = [index for index, tensor in enumerate(tensors) if _is_floating(tensor)]
 
     def of_values(values: list[Any]) -> Any:
-        leaves = [ops.convert_to_tensor(array) for array in arrays]
+        leaves = list(tensors)
         for index, value in zip(floating, values, strict=True):
             leaves[index] = value
         with _Scope(collect_losses=True):
             return function(keras.tree.pack_sequence_as(x, leaves))
 
-    found: list[Any] = [np.zeros(array.shape, keras.config.floatx()) for array in arrays]
-    differentiated = _differentiate(of_values, [arrays[index] for index in floating])
+    found: list[Any] = [np.zeros(tensor.shape, keras.config.floatx()) for tensor in tensors]
+    differentiated = _differentiate(of_values, [tensors[index] for index in floating])
     for index, gradient in zip(floating, differentiated, strict=True):
         found[index] = gradient
     return keras.tree.pack_sequence_as(x, found)
@@ -114,18 +114,22 @@ class _Scope(keras.StatelessScope):
         return variable._value if value is None else value
 
 
-def _is_floating(array: np.ndarray) -> bool:
-    return bool(keras.backend.is_float_dtype(keras.backend.standardize_dtype(array.dtype)))
+def _dtype(tensor: Any) -> str:
+    return str(keras.backend.standardize_dtype(tensor.dtype))
 
 
-def _as_data(leaf: Any) -> np.ndarray:
+def _is_floating(tensor: Any) -> bool:
+    return bool(keras.backend.is_float_dtype(_dtype(tensor)))
+
+
+def _as_data(leaf: Any) -> Any:
     """Reads a leaf of the input as Keras reads data."""
-    array = np.asarray(ops.convert_to_numpy(leaf))
-    return array.astype(keras.config.floatx()) if _is_floating(array) else array
+    tensor = ops.convert_to_tensor(leaf)
+    return ops.cast(tensor, keras.config.floatx()) if _is_floating(tensor) else tensor
 
 
 def _differentiate(
-    function: Callable[[list[Any]], Any], arrays: list[np.ndarray]
+    function: Callable[[list[Any]], Any], tensors: list[Any]
 ) -> list[np.ndarray]:
     """Differentiates `function(tensors)` by each of the tensors, on the active backend."""
     backends = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
@@ -138,26 +142,23 @@ def _differentiate(
 
     def scalar(tensors: list[Any]) -> Any:
         value = ops.convert_to_tensor(function(tensors))
-        if tuple(value.shape) or not keras.backend.is_float_dtype(
-            keras.backend.standardize_dtype(value.dtype)
-        ):
+        if tuple(value.shape) or not _is_floating(value):
             raise ValueError(
                 "Expected the function to return a floating-point scalar. Received: a value of "
-                f"shape {tuple(value.shape)} and type {keras.backend.standardize_dtype(value.dtype)}"
+                f"shape {tuple(value.shape)} and type {_dtype(value)}"
             )
         return value
 
-    found = backends[backend](scalar, [ops.convert_to_tensor(array) for array in arrays])
     return [
-        np.zeros_like(_in_full_precision(array))
-        if gradient is None
-        else _in_full_precision(np.asarray(ops.convert_to_numpy(gradient)))
-        for gradient, array in zip(found, arrays, strict=True)
+        _to_numpy(ops.zeros_like(tensor) if gradient is None else gradient)
+        for gradient, tensor in zip(backends[backend](scalar, tensors), tensors, strict=True)
     ]
 
 
-def _in_full_precision(array: np.ndarray) -> np.ndarray:
-    return array.astype("float32") if array.dtype.itemsize < 4 else array
+def _to_numpy(tensor: Any) -> np.ndarray:
+    if _dtype(tensor) in ("float16", "bfloat16"):  # NumPy has not both
+        tensor = ops.cast(tensor, "float32")
+    return np.asarray(ops.convert_to_numpy(tensor))
 
 
 def _tensorflow(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:

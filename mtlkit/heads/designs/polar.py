@@ -67,7 +67,7 @@ class PolarDesign(keras.layers.Layer):
         units: int,
         filters: Sequence[int] = (32, 64),
         hidden_units: int = 128,
-        dropout: float = 0.3,
+        dropout: float = 0.4,
         num_radii: int | None = None,
         data_format: str | None = None,
         **kwargs: Any,
@@ -99,18 +99,20 @@ class PolarDesign(keras.layers.Layer):
             dtype=policy,
             name="standardize",
         )
-        strides = [(2, oversampling)] + [(2, 1)] * (len(self.filters) - 1)
+        # The angular step of each convolution, and how many angles it finds on the circle.
+        steps = [(oversampling, units * oversampling)] + [(1, units)] * (len(self.filters) - 1)
         self.convs = [
             CircularConv2D(
                 channels,
-                # Wide enough that no angle is skipped, on a circle of few angles too.
-                (3, min(max(5, 2 * stride[1] + 1), units)),
-                strides=stride,
+                (3, min(max(5, 2 * step + 1), angles)),  # wide enough that no angle is skipped
+                strides=(2, step),
                 activation="relu",
                 dtype=policy,
                 name=f"conv{number}",
             )
-            for number, (channels, stride) in enumerate(zip(self.filters, strides, strict=True), 1)
+            for number, (channels, (step, angles)) in enumerate(
+                zip(self.filters, steps, strict=True), 1
+            )
         ]
         self.gather = keras.layers.Dense(
             self.filters[-1], activation="relu", dtype=policy, name="gather"

@@ -1,0 +1,48 @@
+"""Settings and data shared by all tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Before Keras is imported: no accelerator chatter in the output.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import hypothesis
+import keras
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+# Times vary on shared machines; the examples themselves do not.
+hypothesis.settings.register_profile("mtlkit", deadline=None, derandomize=True, max_examples=25)
+hypothesis.settings.load_profile("mtlkit")
+
+
+@pytest.fixture(autouse=True)
+def reproducible():
+    """Same seed, default dtype policy and data format for every test."""
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """48 images of 8x8 pixels."""
+    return np.random.default_rng(1).random((48, 8, 8, 1)).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def labels() -> dict[str, np.ndarray]:
+    """Complete labels of three tasks for `images`."""
+    rng = np.random.default_rng(2)
+    return {
+        "identity": rng.integers(4, size=48),
+        "orientation": rng.integers(8, size=48),
+        "intensity": rng.random(48).astype("float32"),
+    }
