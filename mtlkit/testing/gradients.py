@@ -128,9 +128,7 @@ def _as_data(leaf: Any) -> Any:
     return ops.cast(tensor, keras.config.floatx()) if _is_floating(tensor) else tensor
 
 
-def _differentiate(
-    function: Callable[[list[Any]], Any], tensors: list[Any]
-) -> list[np.ndarray]:
+def _differentiate(function: Callable[[list[Any]], Any], tensors: list[Any]) -> list[np.ndarray]:
     """Differentiates `function(tensors)` by each of the tensors, on the active backend."""
     backends = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     backend = keras.backend.backend()

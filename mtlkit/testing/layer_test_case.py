@@ -666,9 +666,7 @@ class LayerTestCase:
         model.compile(
             keras.optimizers.Adam(rate), head.default_loss(), metrics=head.default_metrics()
         )
-        seeds = [
-            (v, support.to_numpy(v)) for v in model.variables if not support.is_floating(v)
-        ]
+        seeds = [(v, support.to_numpy(v)) for v in model.variables if not support.is_floating(v)]
 
         def repeat_draws() -> None:
             # Dropout is noisier than a few steps are effective: all get the same draws.

@@ -35,9 +35,7 @@ def test_of_a_layer_against_the_formula():
     layer = keras.layers.Dense(3)
     layer.build((None, 4))
     cotangent = ops.convert_to_tensor(c, "float32")
-    kernel, bias = gradients(
-        lambda: ops.sum(layer(x) * cotangent), [layer.kernel, layer.bias]
-    )
+    kernel, bias = gradients(lambda: ops.sum(layer(x) * cotangent), [layer.kernel, layer.bias])
     np.testing.assert_allclose(kernel, x.T @ c, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(bias, c.sum(axis=0), rtol=1e-4, atol=1e-5)
     by_x = input_gradients(lambda x: ops.sum(layer(x) * cotangent), x)

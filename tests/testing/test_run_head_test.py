@@ -173,7 +173,7 @@ def test_learning():
     fails("its learning: in 30 steps of Adam the loss went", stopped, "learning", {}, X, Y)
     fails("its learning: ", derive(default_loss=lambda self: NotFinite()), "learning", {}, X, Y)
     # With the dropout of half of the inputs each step's loss is a draw; the check must not be.
-    for seed in range(5):
+    for seed in range(3):
         case = LayerTestCase()
         case.seed = seed
         case.check_learning(TinyHead, {"rate": 0.5}, X, Y)
@@ -291,7 +291,11 @@ def test_decode_may_give_names_and_the_probability_of_the_label():
 
 
 def test_search_space():
-    fails("its search space: it is a ", derive(search_space=classmethod(lambda cls: [])), "search_space")
+    fails(
+        "its search space: it is a ",
+        derive(search_space=classmethod(lambda cls: [])),
+        "search_space",
+    )
 
     class Derived(TinyHead):
         """Its search space names an argument of the base class, which its **kwargs reach."""
@@ -313,7 +317,9 @@ def raising(error):
 def test_validate_labels():
     labels = "its validation of labels"
     options = {"bad_labels": [Y + 1]}
-    fails(rf"{labels}: it rejects valid labels \(task=None\)", TinyHead, "validate_labels", {}, Y + 1)
+    fails(
+        rf"{labels}: it rejects valid labels \(task=None\)", TinyHead, "validate_labels", {}, Y + 1
+    )
     fails(
         rf"{labels}: it accepts bad_labels\[1\] \(task=None\)",
         TinyHead,

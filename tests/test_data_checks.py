@@ -1,0 +1,219 @@
+"""Bad input: a ValueError before training, naming the task, the expected and the received."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from small_models import small_backbone, small_model, small_tasks
+
+import mtlkit as mtl
+from mtlkit.data_checks import is_stream, peek
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = small_model()
+    model.compile("sgd")
+    return model
+
+
+def changed(labels, **changes):
+    return {**labels, **changes}
+
+
+BAD_LABELS = {
+    "shape": (
+        lambda y: changed(y, identity=np.zeros((48, 4), int)),
+        "Task 'identity': expected integer labels in 0...3.*shape .samples, 1. or .samples,."
+        r".*Received: shape \(48, 4\)",
+    ),
+    "count": (
+        lambda y: changed(y, identity=y["identity"][:40]),
+        r"Task 'identity': expected one label for each of the 48 samples.*\(40,\)",
+    ),
+    "too large": (
+        lambda y: changed(y, orientation=np.r_[y["orientation"][:-1], 8]),
+        r"Task 'orientation': expected integer labels in 0...7.*Received: 8 at sample 47",
+    ),
+    "negative": (
+        lambda y: changed(y, orientation=np.r_[-2, y["orientation"][1:]]),
+        r"Task 'orientation': expected integer labels in 0...7.*Received: -2 at sample 0",
+    ),
+    "unknown task": (
+        lambda y: changed(y, colour=y["identity"]),
+        r"Expected labels for the tasks of the model, \['identity', 'orientation', 'intensity'\]"
+        r".*Received: labels for \['colour'\]",
+    ),
+    "float classes": (
+        lambda y: changed(y, identity=y["identity"] + 0.5),
+        "Task 'identity': expected integer labels.*Received: dtype=float64",
+    ),
+    "infinite value": (
+        lambda y: changed(y, intensity=np.r_[np.inf, y["intensity"][1:]]),
+        r"Task 'intensity': expected 1 finite number.*Received: \[inf\] at sample 0",
+    ),
+    "no labels at all": (
+        lambda y: {"identity": np.full(48, -1), "intensity": np.full(48, np.nan)},
+        "Expected a label for at least one task.*Received: none",
+    ),
+    "no keys": (lambda y: {}, "Expected a label for at least one task"),
+    "not a dict": (
+        lambda y: y["identity"],
+        "Expected the labels of the training data as a dict by task.*Received: ndarray",
+    ),
+    "none": (lambda y: None, "Expected the labels of the training data as a dict.*NoneType"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LABELS)
+def test_bad_labels(model, images, labels, case):
+    change, message = BAD_LABELS[case]
+    before = [w.copy() for w in model.get_weights()]
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        model.fit(images, change(labels), verbose=0)
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("case", ["too large", "unknown task", "count", "float classes"])
+def test_bad_labels_elsewhere(model, images, labels, case):
+    """In validation data, in evaluate, in a data set."""
+    change, message = BAD_LABELS[case]
+    message = f"(?s){message}"
+    with pytest.raises(ValueError, match=message.replace("training", "validation")):
+        model.fit(images, labels, validation_data=(images, change(labels)), verbose=0)
+    with pytest.raises(ValueError, match=message.replace("training", "evaluation")):
+        model.evaluate(images, change(labels), verbose=0)
+    batches = [(images, change(labels))]
+    with pytest.raises(ValueError, match=message):
+        model.fit((batch for batch in batches), steps_per_epoch=1, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda x: x[:0], "at least one sample. Received: none"),
+        (lambda x: x[:, :4], r"images of shape \(samples, 8, 8, 1\).*shape \(48, 4, 8, 1\)"),
+        (lambda x: x[..., 0], r"images of shape \(samples, 8, 8, 1\).*shape \(48, 8, 8\)"),
+        (lambda x: np.where(x == x[30, 2, 2], np.nan, x), "nan in the image of sample 30"),
+        (lambda x: np.where(x == x[7, 2, 2], -np.inf, x), "-inf in the image of sample 7"),
+        (lambda x: x.astype("U8"), "images of numbers"),
+        (lambda x: None, "Received: x=None"),
+        (lambda x: [x, x], r"Expected 1 input\(s\).*Received: 2"),
+    ],
+    ids=["empty", "size", "rank", "nan", "inf", "text", "none", "two"],
+)
+def test_bad_images(model, images, labels, change, message):
+    x = change(images)
+    y = {
+        name: values[: 0 if x is not None and not len(x) else 48] for name, values in labels.items()
+    }
+    with pytest.raises(ValueError, match=message):
+        model.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "weight, message",
+    [
+        ({"colour": np.ones(48)}, r"Received: sample weights for \['colour'\]"),
+        ({"identity": np.ones(40)}, r"Task 'identity': expected one sample weight.*\(40,\)"),
+        ({"identity": np.r_[-1, np.ones(47)]}, "Task 'identity': expected finite.*-1.0"),
+        ({"identity": np.r_[np.nan, np.ones(47)]}, "Task 'identity': expected finite.*nan"),
+    ],
+)
+def test_bad_sample_weights(model, images, labels, weight, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(images, labels, sample_weight=weight, verbose=0)
+
+
+def test_labels_in_lists_are_taken(model, images, labels):
+    y = {name: values.tolist() for name, values in labels.items()}
+    history = model.fit(images, y, batch_size=24, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_empty_stream(model):
+    with pytest.raises(ValueError, match="at least one batch"):
+        model.fit((batch for batch in []), steps_per_epoch=1, verbose=0)
+
+
+def test_a_later_batch_is_checked_while_adapting(images, labels):
+    model = mtl.MultiTaskModel(small_backbone(), small_tasks())
+    model.compile("sgd")
+    bad = changed(labels, orientation=np.full(48, 9))
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return images, bad if index == 2 else labels
+
+    with pytest.raises(ValueError, match=r"(?s)Task 'orientation'.*Received: 9"):
+        model.fit(Batches(), verbose=0)
+
+
+def test_peek_loses_nothing():
+    stream, first = peek(iter(range(10)), 3)
+    assert list(first) == [0, 1, 2]
+    assert list(stream) == list(range(10))
+    stream, first = peek((i for i in itertools.count()), None)
+    assert len(list(first)) == 100
+    assert next(stream) == 0
+    data, first = peek([1, 2, 3], None)
+    assert list(first) == [1, 2, 3] and data == [1, 2, 3]
+
+
+def test_is_stream():
+    assert is_stream(iter([])) and is_stream(object())
+    assert not is_stream(np.zeros(3)) and not is_stream({"a": np.zeros(3)})
+
+
+class TestConstruction:
+    def test_duplicate_names(self):
+        tasks = [mtl.Task("a", mtl.heads.RegressionHead()) for _ in range(2)]
+        with pytest.raises(ValueError, match=r"different names. Received: \['a'\]"):
+            mtl.MultiTaskModel(small_backbone(), tasks)
+
+    def test_names_that_collide_in_the_logs(self):
+        def metric():
+            return [keras.metrics.MeanAbsoluteError(name="b_loss")]
+
+        tasks = [
+            mtl.Task("a", mtl.heads.RegressionHead(), metrics=metric()),
+            mtl.Task("a_b", mtl.heads.RegressionHead()),
+        ]
+        with pytest.raises(ValueError, match=r"different names.*\['a_b_loss'\]"):
+            mtl.MultiTaskModel(small_backbone(), tasks)
+
+    def test_unknown_feature(self):
+        tasks = [mtl.Task("a", mtl.heads.RegressionHead(), feature="stage9")]
+        with pytest.raises(
+            ValueError,
+            match=r"Task 'a': .*\['input', 'stage1', 'stage2'\]. Received: feature='stage9'",
+        ):
+            mtl.MultiTaskModel(small_backbone(), tasks)
+
+    def test_head_that_does_not_fit_the_feature(self):
+        backbone = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(name="flat")])
+        task = mtl.Task("turn", mtl.heads.OrientationHead(8), feature="flat")
+        with pytest.raises(ValueError, match=r"(?s)Task 'turn'.*\(None, 64\)"):
+            mtl.MultiTaskModel(backbone, [task])
+
+    def test_shared_head(self):
+        head = mtl.heads.RegressionHead()
+        with pytest.raises(ValueError, match="Task 'b': expected a head of its own.*task 'a'"):
+            mtl.MultiTaskModel(small_backbone(), [mtl.Task("a", head), mtl.Task("b", head)])
+
+    def test_no_tasks_balancer_backbone(self):
+        with pytest.raises(ValueError, match="at least one mtlkit.Task"):
+            mtl.MultiTaskModel(small_backbone(), [])
+        with pytest.raises(ValueError, match="balancer=None"):
+            mtl.MultiTaskModel(small_backbone(), small_tasks(), balancer="pcgrad")
+        with pytest.raises(ValueError, match="backbone to be a keras.Model or layer"):
+            mtl.MultiTaskModel("resnet", small_tasks())
+        with pytest.raises(ValueError, match="input_shape"):
+            mtl.MultiTaskModel(keras.layers.Conv2D(3, 3), small_tasks())
