@@ -376,7 +376,26 @@ class MultiTaskModel(keras.Model):
             config["tasks"] = [keras.saving.deserialize_keras_object(t) for t in config["tasks"]]
         return cls(**config)
 
+    def save_own_variables(self, store: Any) -> None:
+        # Keras leaves the states of seeds out; with them, resumed training is exact.
+        super().save_own_variables(store)
+        for number, state in enumerate(self._seed_states()):
+            store[f"seed_{number}"] = state
+
+    def load_own_variables(self, store: Any) -> None:
+        saved = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping)
+        for number, state in enumerate(self._seed_states()):
+            if f"seed_{number}" in saved:
+                state.assign(saved[f"seed_{number}"])
+        own = {key: value for key, value in saved.items() if not key.startswith("seed_")}
+        super().load_own_variables(own)
+
     # === Private ===
+
+    def _seed_states(self) -> list[Any]:
+        """The states of the seed generators of all layers."""
+        known = {id(v) for v in (*self.weights, *self.metrics_variables)}
+        return [v for v in self.variables if id(v) not in known]
 
     def _task(self, name: str) -> Task:
         if name not in self.tasks:

@@ -12,14 +12,14 @@ from mtlkit.heads.designed_head import DesignedHead
 from mtlkit.heads.labels import check_classes
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
-from mtlkit.space import Choice, Float
+from mtlkit.space import Boolean, Choice, Float
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class ClassificationHead(DesignedHead):
     """Predicts one of `num_classes` classes, as logits.
 
-    The feature is pooled to a vector, then read by a hidden layer and a linear one. Labels
+    The feature is pooled to a vector, normalised, then read by a hidden layer and a linear one. Labels
     are integers `0 ... num_classes - 1`, of shape `(batch,)` or `(batch, 1)`; -1 means
     unlabelled. The loss is the cross-entropy of the softmax of the logits (in nats;
     `ln num_classes` at chance), the mean over the labelled samples.
@@ -30,6 +30,8 @@ class ClassificationHead(DesignedHead):
             `"attention"`. See `mtlkit.layers.FeaturePooling`.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the last layer.
+        layer_norm: Whether to normalise the pooled vector of each sample
+            (`keras.layers.LayerNormalization`), so that contrast matters less.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -61,6 +63,7 @@ class ClassificationHead(DesignedHead):
         pooling: str = "average",
         hidden_units: int = 128,
         dropout: float = 0.0,
+        layer_norm: bool = True,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -71,11 +74,13 @@ class ClassificationHead(DesignedHead):
         self.pooling = pooling
         self.hidden_units = hidden_units
         self.dropout = dropout
+        self.layer_norm = layer_norm
         self.design = PooledDesign(
             num_classes,
             pooling,
             hidden_units,
             dropout,
+            layer_norm,
             data_format,
             dtype=self.dtype_policy,
             name="design",
@@ -117,6 +122,7 @@ class ClassificationHead(DesignedHead):
             "pooling": Choice(["average", "max", "flatten", "attention"]),
             "hidden_units": Choice([0, 64, 128, 256]),
             "dropout": Float(0.0, 0.5),
+            "layer_norm": Boolean(),
         }
 
     def get_config(self) -> dict[str, Any]:
@@ -126,5 +132,6 @@ class ClassificationHead(DesignedHead):
             "pooling": self.pooling,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
+            "layer_norm": self.layer_norm,
             "data_format": self.data_format,
         }

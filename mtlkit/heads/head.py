@@ -13,20 +13,12 @@ class Head(keras.layers.Layer, ABC):
     """A Keras layer that also knows how its task is trained, judged, read and searched.
 
     A head turns a feature of the backbone into the outputs of one task. It is an ordinary
-    layer, at home in any `keras.Model`:
-
-    ```python
-    outputs = head(features)
-    model.compile("adam", loss=head.default_loss(), metrics=head.default_metrics())
-    ```
-
-    and `mtlkit.MultiTaskModel` only removes the wiring. To write your own, subclass it and
-    define what a layer needs (`build`, `call`, `compute_output_shape`, `get_config`) and
-    the five abstract members below; `mtlkit.testing.LayerTestCase` checks the result. Give
-    the last layer `dtype="float32"`, so that the loss keeps its digits in mixed precision.
-
-    Args:
-        **kwargs: Passed on to `keras.layers.Layer`.
+    layer, at home in any `keras.Model` (as in the example), and `mtlkit.MultiTaskModel`
+    only removes the wiring. To write your own, subclass it and define what a layer needs
+    (`build`, `call`, `compute_output_shape`, `get_config`) and the five abstract members
+    below; `mtlkit.testing.LayerTestCase` checks the result. Give the last layer
+    `dtype="float32"`, so that the loss keeps its digits in mixed precision. The arguments
+    of the constructor are those of `keras.layers.Layer`.
 
     Attributes:
         default_feature: Name of the backbone's feature map that suits this head best;

@@ -19,7 +19,7 @@ from mtlkit.space import Choice, Float, When
 
 #: The spatial designs: the layer that computes the logits, and its fixed arguments.
 SPATIAL_DESIGNS: dict[str, tuple[type[keras.layers.Layer], dict[str, Any]]] = {
-    "pool": (PooledDesign, {"pooling": "average"}),
+    "pool": (PooledDesign, {"pooling": "average", "hidden_units": 0}),
     "flatten": (PooledDesign, {"pooling": "flatten"}),
     "polar": (PolarDesign, {}),
 }
@@ -200,6 +200,5 @@ class OrientationHead(DesignedHead):
             data_format=data_format,
             dtype=self.dtype_policy,
             name="design",
-            **fixed,
-            **given,
+            **{**fixed, **given},
         )

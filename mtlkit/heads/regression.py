@@ -73,7 +73,7 @@ class RegressionHead(DesignedHead):
             pooling,
             hidden_units,
             dropout,
-            data_format,
+            data_format=data_format,
             dtype=self.dtype_policy,
             name="design",
         )

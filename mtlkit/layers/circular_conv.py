@@ -41,11 +41,14 @@ class CircularConv2D(keras.layers.Layer):
     Example:
         ```python
         import numpy as np
+        from keras import ops
         from mtlkit.layers import CircularConv2D
 
         polar = np.random.default_rng(0).random((1, 4, 16, 2), dtype="float32")
         conv = CircularConv2D(3, (3, 5))
-        assert np.allclose(conv(np.roll(polar, 5, axis=2)), np.roll(conv(polar), 5, axis=2), atol=1e-5)
+        outputs = ops.convert_to_numpy(conv(polar))
+        turned = ops.convert_to_numpy(conv(np.roll(polar, 5, axis=2)))
+        assert np.allclose(turned, np.roll(outputs, 5, axis=2), atol=1e-5)
         ```
 
     Reference:
@@ -66,7 +69,8 @@ class CircularConv2D(keras.layers.Layer):
         super().__init__(**kwargs)
         if radial_padding not in ("same", "valid"):
             raise ValueError(
-                f'Expected radial_padding to be "same" or "valid". Received: radial_padding={radial_padding!r}'
+                'Expected radial_padding to be "same" or "valid". '
+                f"Received: radial_padding={radial_padding!r}"
             )
         self.filters = filters
         self.kernel_size = tuple(kernel_size)
@@ -91,8 +95,9 @@ class CircularConv2D(keras.layers.Layer):
         angles = input_shape[2]
         if angles is None or angles % self.strides[1] or angles < self.kernel_size[1]:
             raise ValueError(
-                f"Expected a map whose angles are a multiple of {self.strides[1]} (the stride) and at "
-                f"least {self.kernel_size[1]} (the kernel). Received: input_shape={tuple(input_shape)}"
+                f"Expected a map whose angles are a multiple of {self.strides[1]} (the stride) "
+                f"and at least {self.kernel_size[1]} (the kernel). "
+                f"Received: input_shape={tuple(input_shape)}"
             )
         if not self.conv.built:
             self.conv.build(self._padded_shape(input_shape))

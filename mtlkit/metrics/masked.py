@@ -75,9 +75,7 @@ class MaskedMetric(keras.metrics.Metric):
 class LabelledMean(keras.metrics.Mean):
     """The mean of batch values weighted by their labelled samples; NaN where there are none.
 
-    Args:
-        name: Name of the metric.
-        **kwargs: Passed on to `keras.metrics.Mean`.
+    The arguments of the constructor are those of `keras.metrics.Mean`.
 
     Example:
         ```python
@@ -103,6 +101,8 @@ def _as_metric(metric: Any) -> keras.metrics.Metric:
         if not isinstance(resolved, keras.metrics.Metric):
             name = metric if isinstance(metric, str) else getattr(resolved, "__name__", "metric")
             resolved = keras.metrics.MeanMetricWrapper(resolved, name=name)
+        if isinstance(metric, str):
+            resolved.name = metric  # as Keras does: "mae" is logged as "mae"
         metric = resolved
     if "sample_weight" not in signature(metric.update_state).parameters:
         raise ValueError(

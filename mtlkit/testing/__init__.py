@@ -2,3 +2,5 @@
 
 from mtlkit.testing.gradients import gradients, input_gradients
 from mtlkit.testing.layer_test_case import LayerTestCase
+
+__all__ = ["LayerTestCase", "gradients", "input_gradients"]

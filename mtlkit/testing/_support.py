@@ -19,21 +19,26 @@ Check = TypeVar("Check", bound=Callable[..., None])
 def check(of: str) -> Callable[[Check], Check]:
     """Turns whatever goes wrong in a check into an AssertionError that names it and the class.
 
-    It also seeds, so that a check finds the same whether it runs alone or after others.
+    It also seeds, and reads the argument `inputs` or `features` as data, so that a check does
+    the same whether it runs alone or after others.
     """
 
     def decorate(method: Check) -> Check:
+        signature = inspect.signature(method)
+
         @functools.wraps(method)
         def checked(self: Any, cls: type, *args: Any, **kwargs: Any) -> None:
+            call = signature.bind(self, cls, *args, **kwargs)
+            for name in call.arguments.keys() & {"inputs", "features"}:
+                call.arguments[name] = as_data(call.arguments[name])
             keras.utils.set_random_seed(self.seed)
             try:
-                method(self, cls, *args, **kwargs)
+                method(*call.args, **call.kwargs)
             except AssertionError as error:
                 raise AssertionError(f"{cls.__name__} fails the check of {of}: {error}") from error
             except Exception as error:
-                raise AssertionError(
-                    f"{cls.__name__} fails the check of {of}. It raised {type(error).__name__}: {error}"
-                ) from error
+                raised = f"It raised {type(error).__name__}: {error}"
+                raise AssertionError(f"{cls.__name__} fails the check of {of}. {raised}") from error
 
         return cast(Check, checked)
 
@@ -220,5 +225,6 @@ def difference(first: Any, second: Any, rtol: float, atol: float) -> str | None:
     for a, b in zip(keras.tree.flatten(first), keras.tree.flatten(second), strict=True):
         if not np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True):
             gap = np.abs(np.asarray(a, "float64") - np.asarray(b, "float64"))
-            return f"the largest difference is {np.nanmax(gap):.3g}, of values up to {np.nanmax(np.abs(b)):.3g}"
+            largest = np.nanmax(np.abs(b))
+            return f"the largest difference is {np.nanmax(gap):.3g}, of values up to {largest:.3g}"
     return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,7 @@ class LayerTestCase:
             AssertionError: If a check fails.
             ValueError: If an argument is not as described.
         """
-        inputs = support.as_data(inputs)
-        _expected_flows(input_gradient, inputs)
+        _expected_flows(input_gradient, support.as_data(inputs))
         with keras.saving.custom_object_scope(custom_objects or {}):
             self.check_config(cls, init_kwargs, inputs)
             self.check_batch_sizes(cls, init_kwargs, inputs)
@@ -147,7 +147,6 @@ class LayerTestCase:
             ValueError: If an argument is not as described.
         """
         self.run_layer_test(cls, init_kwargs, features, **layer_options)
-        features = support.as_data(features)
         with keras.saving.custom_object_scope(layer_options.get("custom_objects") or {}):
             self.check_float32_outputs(cls, init_kwargs, features)
             self.check_loss(cls, init_kwargs, features, labels)
@@ -342,7 +341,8 @@ class LayerTestCase:
         before, after = model.weights, loaded.weights
         require(
             [tuple(v.shape) for v in before] == [tuple(v.shape) for v in after],
-            f"the loaded weights are {[v.path for v in after]}, expected {[v.path for v in before]}",
+            f"the loaded weights are {[v.path for v in after]}, "
+            f"expected {[v.path for v in before]}",
         )
         for one, two in zip(before, after, strict=True):
             gap = support.difference(support.to_numpy(two), support.to_numpy(one), 0, 0)
@@ -377,13 +377,8 @@ class LayerTestCase:
                 support.move(weights, rng)
                 inputs = support.perturbed(inputs, rng)
             cotangents = [rng.normal(size=tuple(leaf.shape)) for leaf in floats]
-
-            def value(x: Any, training: bool = training, cotangents: list[Any] = cotangents) -> Any:
-                outputs = support.floating(layer(x, training=training))
-                terms = zip(outputs, cotangents, strict=True)
-                return sum((_inner(output, c) for output, c in terms), ops.zeros(()))
-
-            found = gradients(lambda value=value, x=inputs: value(x), weights)
+            value = _pairing(layer, cotangents, training)
+            found = gradients(functools.partial(value, inputs), weights)
             for weight, gradient in zip(weights, found, strict=True):
                 require(
                     np.all(np.isfinite(gradient)), f"the gradient of {weight.path} is not finite"
@@ -475,7 +470,7 @@ class LayerTestCase:
         *,
         without_gradient: Sequence[str] = (),
     ) -> None:
-        """A model of the layer takes a step of gradient descent (compiled, and on JAX stateless)."""
+        """A model of the layer takes a compiled (on JAX, stateless) step of gradient descent."""
         layer: Any = create(cls, init_kwargs)
         model = support.functional(layer, inputs)
         outputs = support.floating(model.outputs)
@@ -545,13 +540,13 @@ class LayerTestCase:
                 all(metric is not other for other in again),
                 f"default_metrics() gives the same {metric.name!r} twice, expected fresh objects",
             )
-            results = []
-            for one in (metric, _restored(metric)):
+            restored = _restored(metric)
+            for one in (metric, restored):
                 one.update_state(labels, outputs)
-                results.append(support.to_numpy(one.result()))
-            for value in keras.tree.flatten(results[0]):
+            result, after = (support.to_numpy(m.result()) for m in (metric, restored))
+            for value in keras.tree.flatten(result):
                 require(np.all(np.isfinite(value)), f"{metric.name!r} is {value}")
-            gap = support.difference(*results, self.tolerance, self.tolerance)
+            gap = support.difference(after, result, self.tolerance, self.tolerance)
             require(gap is None, f"{metric.name!r} is another after serialization: {gap}")
         names = [metric.name for metric in metrics]
         require(len(set(names)) == len(names), f"metrics share a name: {names}")
@@ -644,7 +639,8 @@ class LayerTestCase:
                 except ValueError as error:
                     require(
                         name in str(error),
-                        f"the error for bad_labels[{index}] does not name the task {name!r}: {error}",
+                        f"the error for bad_labels[{index}] does not name the task {name!r}: "
+                        f"{error}",
                     )
                 else:
                     raise AssertionError(f"it accepts bad_labels[{index}] (task={task!r})")
@@ -670,7 +666,8 @@ class LayerTestCase:
 
         def repeat_draws() -> None:
             # Dropout is noisier than a few steps are effective: all get the same draws.
-            keras.utils.set_random_seed(self.seed)  # PyTorch's dropout knows no other seed
+            if keras.backend.backend() == "torch":  # its dropout draws from the global seed
+                keras.utils.set_random_seed(self.seed)
             for variable, seed in seeds:
                 variable.assign(seed)
 
@@ -727,8 +724,18 @@ def _restored(part: Any) -> Any:
     )
 
 
-def _inner(output: Any, cotangent: np.ndarray) -> Any:
-    return ops.sum(ops.cast(output, "float32") * ops.convert_to_tensor(cotangent, "float32"))
+def _pairing(layer: Any, cotangents: list[np.ndarray], training: bool) -> Callable[[Any], Any]:
+    """The scalar product of a layer's outputs with cotangents, as a function of its inputs."""
+
+    def value(x: Any) -> Any:
+        total = ops.zeros(())
+        outputs = support.floating(layer(x, training=training))
+        for output, cotangent in zip(outputs, cotangents, strict=True):
+            weights = ops.convert_to_tensor(cotangent.astype("float32"))
+            total += ops.sum(ops.cast(output, "float32") * weights)
+        return total
+
+    return value
 
 
 def _mean(y_true: Any, y_pred: Any) -> Any:

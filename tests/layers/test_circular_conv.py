@@ -82,7 +82,7 @@ def cases(draw):
     return x, kernel, strides, draw(st.sampled_from(["same", "valid"]))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(cases())
 def test_agrees_with_the_definition(case):
     x, kernel_size, strides, padding = case
@@ -92,7 +92,7 @@ def test_agrees_with_the_definition(case):
     assert layer.compute_output_shape((None, *x.shape[1:])) == (None, *expected.shape[1:])
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(cases(), st.integers(-20, 20))
 def test_rolled_maps_give_rolled_maps(case, steps):
     x, kernel_size, strides, padding = case

@@ -54,7 +54,7 @@ class TestPolarResample(LayerTestCase):
         )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.integers(1, 9), st.integers(1, 9), st.integers(1, 12), st.integers(1, 6), st.integers(0, 99)
 )

@@ -134,7 +134,7 @@ def test_functions_must_be_floating_scalars():
 
 
 def test_variables_must_be_floating():
-    with pytest.raises(ValueError, match="Expected variables of a floating-point type.*int32"):
+    with pytest.raises(ValueError, match=r"Expected variables of a floating-point type.*int32"):
         gradients(lambda: ops.ones(()), [keras.Variable(1, dtype="int32", trainable=False)])
 
 

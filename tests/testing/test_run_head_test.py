@@ -108,7 +108,7 @@ class TestTinyHead(LayerTestCase):
             ({"default_metrics": lambda self: []}, "its metrics: the primary metric 'accuracy'"),
             ({"decode": lambda self, outputs: {}}, 'its decoding: expected "label" or "value"'),
             ({"search_space": classmethod(lambda cls: {"depth": 1})}, r"its search space: \['dep"),
-            ({"validate_labels": lambda self, y, task=None: None}, "its validation of labels: it a"),
+            ({"validate_labels": lambda self, y, task=None: None}, "its validation of labels: it"),
             ({"default_loss": lambda self: Flat()}, "its learning: in 3 steps of Adam the loss"),
         ],
     )  # fmt: skip

@@ -186,7 +186,7 @@ def test_global_policy_is_restored():
 
 def test_bad_arguments():
     case = LayerTestCase()
-    with pytest.raises(ValueError, match="Expected input_gradient .*'flow'"):
+    with pytest.raises(ValueError, match=r"Expected input_gradient .*'flow'"):
         case.run_layer_test(Linear, {}, X, input_gradient="flow")
     with pytest.raises(ValueError, match="Expected input_gradient"):
         case.run_layer_test(Linear, {}, [X, X], input_gradient=["flows"])

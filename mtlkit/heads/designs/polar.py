@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit.heads.designs.dropout import seeded_dropout
 from mtlkit.layers.circular_conv import CircularConv2D
 from mtlkit.layers.polar import PolarResample
 
@@ -49,12 +50,14 @@ class PolarDesign(keras.layers.Layer):
     Example:
         ```python
         import numpy as np
+        from keras import ops
         from mtlkit.heads.designs import PolarDesign
 
         image = np.random.default_rng(0).random((1, 16, 16, 1), dtype="float32")
         design = PolarDesign(units=32, data_format="channels_last")
-        turned = design(np.rot90(image, axes=(1, 2)))
-        assert np.allclose(turned, np.roll(design(image), 8, axis=1), atol=1e-4)
+        outputs = ops.convert_to_numpy(design(image))
+        turned = ops.convert_to_numpy(design(np.rot90(image, axes=(1, 2))))
+        assert np.allclose(turned, np.roll(outputs, 8, axis=1), atol=1e-4)
         ```
 
     Reference:
@@ -117,7 +120,7 @@ class PolarDesign(keras.layers.Layer):
         self.gather = keras.layers.Dense(
             self.filters[-1], activation="relu", dtype=policy, name="gather"
         )
-        self.drop = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.drop = seeded_dropout(dropout, policy)
         self.circle = CircularConv2D(
             hidden_units, (1, units), activation="relu", dtype=policy, name="circle"
         )

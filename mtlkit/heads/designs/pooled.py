@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from mtlkit.heads.designs.dropout import seeded_dropout
 from mtlkit.layers.feature_pooling import FeaturePooling
 
 
@@ -18,6 +19,8 @@ class PooledDesign(keras.layers.Layer):
         pooling: How the map becomes a vector, see `mtlkit.layers.FeaturePooling`.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the last layer.
+        layer_norm: Whether to normalise the vector of each sample (`LayerNormalization`)
+            before it is read, so that the contrast of the image matters less.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -43,6 +46,7 @@ class PooledDesign(keras.layers.Layer):
         pooling: str = "average",
         hidden_units: int = 128,
         dropout: float = 0.0,
+        layer_norm: bool = False,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -54,16 +58,19 @@ class PooledDesign(keras.layers.Layer):
         self.pooling = pooling
         self.hidden_units = hidden_units
         self.dropout = dropout
+        self.layer_norm = layer_norm
         self.data_format = keras.config.image_data_format() if data_format is None else data_format
         policy = self.dtype_policy
         self.pool = FeaturePooling(pooling, self.data_format, dtype=policy, name="pool")
         self.steps: list[keras.layers.Layer] = []
+        if layer_norm:
+            self.steps.append(keras.layers.LayerNormalization(dtype=policy, name="layer_norm"))
         if hidden_units:
             self.steps.append(
                 keras.layers.Dense(hidden_units, activation="relu", dtype=policy, name="hidden")
             )
         if dropout:
-            self.steps.append(keras.layers.Dropout(dropout, dtype=policy, name="dropout"))
+            self.steps.append(seeded_dropout(dropout, policy))
         self.steps.append(keras.layers.Dense(units, dtype="float32", name="outputs"))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -94,5 +101,6 @@ class PooledDesign(keras.layers.Layer):
             "pooling": self.pooling,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
+            "layer_norm": self.layer_norm,
             "data_format": self.data_format,
         }

@@ -1,0 +1,156 @@
+"""PolarDesign: turning the image rolls the outputs."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import ops
+
+from mtlkit.heads.designs import PolarDesign
+from mtlkit.testing import LayerTestCase, input_gradients
+
+SMALL = {"filters": (4, 6), "hidden_units": 5}
+
+
+def images(size=16, count=2, channels=1, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((count, size, size, channels)).astype("float32")
+
+
+def make(units, seed=0, **kwargs):
+    keras.utils.set_random_seed(seed)
+    return PolarDesign(units, **{**SMALL, "data_format": "channels_last", **kwargs})
+
+
+def outputs(design, x):
+    return ops.convert_to_numpy(design(x))
+
+
+class TestContract(LayerTestCase):
+    def test_layer(self):
+        self.run_layer_test(
+            PolarDesign,
+            {"units": 8, **SMALL, "dropout": 0.2, "data_format": "channels_last"},
+            images(8, channels=3),
+            expected_output_shape=(2, 8),
+        )
+
+
+class TestEquivariance:
+    @pytest.mark.parametrize("size", [8, 15, 16, 31, 32])
+    def test_sizes(self, size):
+        self.check(make(32), images(size))
+
+    @pytest.mark.parametrize("units", [4, 8, 12, 32, 64, 360])
+    def test_units(self, units):
+        self.check(make(units), images())
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"num_radii": 3}, {"num_radii": 40}, {"filters": (3,)}, {"filters": (3, 4, 5, 6)}],
+        ids=str,
+    )
+    def test_options(self, options):
+        self.check(make(32, **options), images())
+
+    @pytest.mark.parametrize("units", [2, 6, 10])
+    def test_half_turns(self, units):
+        """Where a quarter of the circle is no whole number of outputs."""
+        design, x = make(units), images()
+        turned = outputs(design, np.rot90(x, 2, axes=(1, 2)))
+        np.testing.assert_allclose(turned, np.roll(outputs(design, x), units // 2, 1), atol=1e-4)
+
+    def test_several_channels(self):
+        self.check(make(32), images(channels=3))
+
+    def test_channels_first(self):
+        design = make(32, data_format="channels_first")
+        x = images()
+        expected = outputs(design, np.moveaxis(x, -1, 1))
+        turned = np.moveaxis(np.rot90(x, axes=(1, 2)), -1, 1)
+        np.testing.assert_allclose(outputs(design, turned), np.roll(expected, 8, 1), atol=1e-4)
+
+    def check(self, design, x):
+        expected = outputs(design, x)
+        quarter = design.units // 4
+        assert np.ptp(expected, axis=1).min() > 1e-2  # else the test says nothing
+        for quarters in (1, 2, 3):
+            turned = outputs(design, np.rot90(x, quarters, axes=(1, 2)))
+            np.testing.assert_allclose(turned, np.roll(expected, quarter * quarters, 1), atol=1e-4)
+
+
+def test_channels_first_gives_the_same():
+    x = images(channels=2)
+    last, first = make(16), make(16, seed=1, data_format="channels_first")
+    expected, other = outputs(last, x), outputs(first, np.moveaxis(x, -1, 1))
+    assert not np.allclose(other, expected, atol=1e-3)
+    first.set_weights(last.get_weights())
+    np.testing.assert_allclose(outputs(first, np.moveaxis(x, -1, 1)), expected, atol=1e-5)
+
+
+class TestBrightness:
+    design = None
+
+    @given(contrast=st.floats(0.5, 50), brightness=st.floats(-5, 5))
+    def test_brightness_and_contrast_do_not_matter(self, contrast, brightness):
+        if TestBrightness.design is None:
+            TestBrightness.design = make(16)
+        x = images()
+        expected = outputs(self.design, x)
+        found = outputs(self.design, np.float32(contrast) * x + np.float32(brightness))
+        np.testing.assert_allclose(found, expected, atol=0.01 * np.abs(expected).max())
+
+    def test_the_sign_of_contrast_matters(self):
+        design = make(16)
+        assert not np.allclose(outputs(design, images()), outputs(design, -images()), rtol=0.1)
+
+    def test_constant_image(self):
+        """Nothing to see: no orientation stands out, and nothing is NaN."""
+        found = outputs(make(16), np.full((1, 16, 16, 1), 0.3, "float32"))
+        np.testing.assert_allclose(found, np.full((1, 16), found[0, 0]), atol=1e-4)
+
+
+@pytest.mark.parametrize("units", [2, 3, 4, 5, 8, 12, 32, 100])
+def test_no_angle_is_skipped(units):
+    """With few outputs the map's angles are many more: each of them reaches the first layer."""
+    design = make(units)
+    design.build((None, 16, 16, 1))
+    angles = design.resample.compute_output_shape((1, 16, 16, 1))[2]
+    assert angles >= 64 and angles % units == 0
+    conv = design.convs[0]
+    # Positive all through, so that no effect cancels another or dies in a ReLU.
+    conv.set_weights([np.ones(weight.shape) for weight in conv.get_weights()])
+    polar = np.ones((1, 8, angles, 1), "float32")
+    gradient = input_gradients(lambda x: ops.sum(conv(x)), polar)
+    assert (gradient > 0).all()
+    assert tuple(conv(polar).shape) == (1, 4, units, 4)
+
+
+def test_every_output_sees_the_whole_image():
+    design = make(8, dropout=0.0)
+    x = images(12, count=1)
+    for output in (0, 3):
+        gradient = input_gradients(lambda x, output=output: design(x)[0, output], x)
+        reach = np.hypot(*(np.indices((12, 12)) - 5.5)) <= 5.5
+        assert np.mean(gradient[0, :, :, 0][reach] != 0) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"units": 0}, r"units >= 1\. Received: units=0"),
+        ({"units": 8, "hidden_units": 0}, r"hidden_units >= 1\. Received: hidden_units=0"),
+        ({"units": 8, "filters": []}, r"filters >= 1, at least one\. Received: filters=\[\]"),
+        ({"units": 8, "filters": (4, -1)}, r"Received: filters=\(4, -1\)"),
+        ({"units": 8, "num_radii": 0}, r"num_radii >= 1\. Received: num_radii=0"),
+    ],
+)
+def test_errors(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        PolarDesign(**kwargs)
+
+
+def test_shape_unknown():
+    with pytest.raises(ValueError, match="known height and width"):
+        make(8)(keras.Input((None, None, 1)))
