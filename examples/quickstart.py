@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument(
         "--data", choices=["rotated-digits", "rotated-fashion-mnist"], default="rotated-digits"
     )
-    parser.add_argument("--epochs", type=int, default=6, help="epochs a step (default: 6)")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs a step (default: 4)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("quickstart-output"))
     arguments = parser.parse_args()

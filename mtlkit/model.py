@@ -251,8 +251,8 @@ class MultiTaskModel(keras.Model):
             **kwargs: As in `keras.Model.predict`.
 
         Returns:
-            By task, the arrays of the head's `decode`: `"label"`, `"probability"`,
-            `"value"`, `"degrees"`, ... as fits.
+            The arrays of the head's `decode` by task, such as `"label"`, `"probability"`,
+            `"value"` or `"degrees"`.
         """
         outputs = self.predict(x, **kwargs)
         return {name: task.head.decode(outputs[name]) for name, task in self.tasks.items()}

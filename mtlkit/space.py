@@ -120,7 +120,8 @@ class Float:
     def sample(self, rng: np.random.Generator) -> float:
         """Draws a value uniformly, on the scale of the space."""
         if self.log:
-            return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
+            value = np.exp(rng.uniform(np.log(self.low), np.log(self.high)))
+            return float(np.clip(value, self.low, self.high))  # exp(log(x)) is not quite x
         return float(rng.uniform(self.low, self.high))
 
 
@@ -220,7 +221,7 @@ def sample(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]
                     f"Expected {name!r} to depend on an argument before it. "
                     f"Received: parent={part.parent!r}, space={list(space)}"
                 )
-            if point.get(part.parent) not in part.values:
+            if part.parent not in point or point[part.parent] not in part.values:
                 continue
             part = part.space
         point[name] = part.sample(rng)

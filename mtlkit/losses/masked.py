@@ -69,6 +69,32 @@ def fill_missing(y: Any, present: Any) -> Any:
     return ops.where(present, y, ops.zeros_like(y))
 
 
+def align_labels(y_true: Any, y_pred: Any) -> Any:
+    """Makes labels of shape `(batch,)` a column where predictions are one.
+
+    Otherwise `y_true - y_pred` in a user's own loss or metric would be a matrix, in silence.
+
+    Args:
+        y_true: Labels of shape `(batch, ...)`.
+        y_pred: Predictions.
+
+    Returns:
+        The labels, of shape `(batch, ..., 1)` if predictions have just this axis more.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.losses.masked import align_labels
+
+        assert align_labels(np.zeros(3), np.zeros((3, 1))).shape == (3, 1)
+        ```
+    """
+    shape = tuple(getattr(y_pred, "shape", ()))
+    if len(shape) == len(y_true.shape) + 1 and shape[-1] == 1:
+        return ops.expand_dims(y_true, -1)
+    return y_true
+
+
 def masked_weight(present: Any, sample_weight: Any = None) -> Any:
     """Returns float32 sample weights, zero where the label is missing.
 
@@ -131,7 +157,7 @@ class MaskedLoss(keras.losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         present = labelled(y_true)
         value = self.loss(
-            fill_missing(y_true, present),
+            align_labels(fill_missing(y_true, present), y_pred),
             y_pred,
             sample_weight=masked_weight(present, sample_weight),
         )
@@ -200,9 +226,7 @@ class FunctionLoss(keras.losses.Loss):
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        if len(y_true.shape) == len(y_pred.shape) - 1 and y_pred.shape[-1] == 1:
-            y_true = ops.expand_dims(y_true, -1)
-        return self.function(y_true, y_pred)
+        return self.function(align_labels(y_true, y_pred), y_pred)
 
     def get_config(self) -> dict[str, Any]:
         return {

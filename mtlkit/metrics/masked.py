@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.losses.masked import fill_missing, labelled, masked_weight
+from mtlkit.losses.masked import align_labels, fill_missing, labelled, masked_weight
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -47,7 +47,7 @@ class MaskedMetric(keras.metrics.Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         present = labelled(y_true)
         self.metric.update_state(
-            fill_missing(y_true, present),
+            align_labels(fill_missing(y_true, present), y_pred),
             y_pred,
             sample_weight=masked_weight(present, sample_weight),
         )

@@ -67,7 +67,7 @@ def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
             arrays are read in `keras.config.floatx()`, as Keras does with data.
 
     Returns:
-        The gradient: a NumPy array of the shape of `x`, or such a structure of them. Where no
+        The gradient, a NumPy array of the shape of `x` or such a structure of them. Where no
         gradient flows it is zero, as it is for integers and booleans.
 
     Raises:

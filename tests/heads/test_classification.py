@@ -50,7 +50,9 @@ def test_loss_is_the_cross_entropy_of_labelled_samples():
 
 def test_loss_at_chance():
     head = ClassificationHead(10)
-    assert float(head.default_loss()(np.arange(10), np.zeros((10, 10)))) == pytest.approx(np.log(10))
+    assert float(head.default_loss()(np.arange(10), np.zeros((10, 10)))) == pytest.approx(
+        np.log(10)
+    )
 
 
 def test_metric_is_the_accuracy_of_labelled_samples():

@@ -103,9 +103,7 @@ def test_saved_model_is_compiled_again(make, y, plain_loss, plain_metric, tmp_pa
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     scores = model.evaluate(X, partly(y), verbose=0, return_dict=True)
     assert loaded.evaluate(X, partly(y), verbose=0, return_dict=True) == pytest.approx(scores)
-    decoded = [
-        m.get_layer("head").decode(m.predict(X, verbose=0)) for m in (model, loaded)
-    ]
+    decoded = [m.get_layer("head").decode(m.predict(X, verbose=0)) for m in (model, loaded)]
     for name, array in decoded[0].items():
         np.testing.assert_allclose(decoded[1][name], array, rtol=1e-5, atol=1e-6)
 

@@ -1,5 +1,7 @@
 """OrientationHead: a bin on a circle, by three spatial designs."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -28,7 +30,12 @@ class TestContract(LayerTestCase):
         [
             ({"spatial": "polar", "filters": (3, 4), "dropout": 0.1}, IMAGES),
             (
-                {"spatial": "polar", "filters": [3], "num_radii": 3, "data_format": "channels_first"},
+                {
+                    "spatial": "polar",
+                    "filters": [3],
+                    "num_radii": 3,
+                    "data_format": "channels_first",
+                },
                 np.moveaxis(IMAGES, -1, 1),
             ),
             ({"spatial": "flatten"}, IMAGES),
@@ -183,8 +190,10 @@ class TestArguments:
             OrientationHead(**{"num_bins": 8, **kwargs})
 
     def test_no_map(self):
-        with pytest.raises(ValueError, match="ndim=4"):
-            OrientationHead(8)(np.zeros((2, 16), "float32"))
+        for shape in ((2, 16), (2, 16, 3)):
+            message = rf"two spatial axes.*Received: input_shape={re.escape(str(shape))}"
+            with pytest.raises(ValueError, match=message):
+                OrientationHead(8)(np.zeros(shape, "float32"))
         with pytest.raises(ValueError, match=r"known height and width.*\(None, None, 8, 1\)"):
             OrientationHead(8)(keras.Input((None, 8, 1)))
 

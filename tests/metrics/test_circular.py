@@ -153,7 +153,11 @@ def test_masked():
 
 @pytest.mark.parametrize(
     "metric",
-    [CircularMeanAbsoluteError(12, name="mine"), CircularAccuracy(12, within=2), CircularAccuracy(12)],
+    [
+        CircularMeanAbsoluteError(12, name="mine"),
+        CircularAccuracy(12, within=2),
+        CircularAccuracy(12),
+    ],
     ids=lambda metric: metric.name,
 )
 def test_config_round_trip(metric):

@@ -42,9 +42,7 @@ def mae(y, outputs, weight=None):
 
 
 METRICS = [
-    pytest.param(
-        keras.metrics.SparseCategoricalAccuracy, CLASSES, LOGITS, accuracy, id="accuracy"
-    ),
+    pytest.param(keras.metrics.SparseCategoricalAccuracy, CLASSES, LOGITS, accuracy, id="accuracy"),
     pytest.param(lambda: "mae", VALUES, OUTPUTS, mae, id="name"),
     pytest.param(lambda: keras.metrics.MeanAbsoluteError, VALUES, OUTPUTS, mae, id="class"),
     pytest.param(lambda: keras.losses.mean_absolute_error, VALUES, OUTPUTS, mae, id="function"),
@@ -107,6 +105,9 @@ def test_column_labels_are_not_a_matrix():
         metric = MaskedMetric("mae")
         metric.update_state(y, OUTPUTS)
         assert result(metric) == pytest.approx(np.abs(VALUES - OUTPUTS[:, 0]).mean(), rel=1e-5)
+        metric = MaskedMetric(lambda y_true, y_pred: ops.mean((y_true - y_pred) ** 2, axis=-1))
+        metric.update_state(y, OUTPUTS)
+        assert result(metric) == pytest.approx(((VALUES - OUTPUTS[:, 0]) ** 2).mean(), rel=1e-5)
 
 
 class TestConfig:

@@ -127,6 +127,11 @@ class PolarDesign(keras.layers.Layer):
         self.outputs = keras.layers.Dense(1, dtype="float32", name="outputs")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if len(input_shape) != 4:  # said here, too, since heads build their design themselves
+            raise ValueError(
+                "Expected a map with two spatial axes, to read it in polar coordinates. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         shape: tuple[Any, ...] = self._channels_last(input_shape)
         for layer in (self.resample, self.standardize, *self.convs):
             shape = _build(layer, shape)

@@ -1,0 +1,24 @@
+"""The examples run, on less data."""
+
+from __future__ import annotations
+
+import functools
+import runpy
+import sys
+from pathlib import Path
+
+import mtlkit as mtl
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_quickstart(monkeypatch, tmp_path, capsys):
+    small = functools.partial(mtl.datasets.rotated_digits, copies=1)
+    monkeypatch.setattr(mtl.datasets, "rotated_digits", small)
+    monkeypatch.setattr(sys, "argv", ["quickstart.py", "--epochs", "1", "--output", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in ("1. raw pixels", "2. normalised", "3. normalised input, polar", "chance"):
+        assert text in printed
+    assert (tmp_path / "confusion.png").stat().st_size > 10_000
+    assert (tmp_path / "model.keras").is_file()
