@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,10 @@ from keras import ops
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.data_checks import check_arrays, check_stream, is_stream, peek
 from mtlkit.heads.head import Head
-from mtlkit.layers.gradient_gates import GradientScale, GradientStop
-from mtlkit.losses.masked import MaskedLoss, labelled
-from mtlkit.metrics.masked import LabelledMean, MaskedMetric
+from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
+from mtlkit.metrics.masked import LabelledMean
 from mtlkit.tasks import Task
+from mtlkit.wiring import check_logs, check_tasks, task_metrics, wire
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -85,7 +84,7 @@ class MultiTaskModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         tasks = list(tasks)
-        _check_tasks(tasks)
+        check_tasks(tasks)
         if balancer is not None:
             raise ValueError(
                 "Expected balancer=None; balancing is not part of this version. "
@@ -94,7 +93,7 @@ class MultiTaskModel(keras.Model):
 
         # === Functional model ===
         maps = FeatureMaps(backbone, input_shape)
-        outputs = _wire(maps, tasks)
+        outputs = wire(maps, tasks)
         super().__init__(inputs=maps.inputs, outputs=outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
@@ -119,9 +118,9 @@ class MultiTaskModel(keras.Model):
             task.name: LabelledMean(name=f"{task.name}_loss") for task in tasks
         }
         self._metrics_by_task = {
-            task.name: _task_metrics(task, outputs[task.name]) for task in tasks
+            task.name: task_metrics(task, outputs[task.name]) for task in tasks
         }
-        _check_logs(self._trackers_by_task, self._metrics_by_task)
+        check_logs(self._trackers_by_task, self._metrics_by_task)
         self._input_shape_given = input_shape
         self._compile_is_stale = False
 
@@ -224,7 +223,7 @@ class MultiTaskModel(keras.Model):
         for name, loss in self._losses_by_task.items():
             labels = y.get(name)
             if labels is None:
-                losses.append(_zero(y_pred[name]))
+                losses.append(unlabelled_loss(y_pred[name]))
                 continue
             value = loss(labels, y_pred[name], _of_task(sample_weight, name))
             samples = ops.sum(ops.cast(labelled(labels), "float32"))
@@ -450,88 +449,5 @@ class MultiTaskModel(keras.Model):
         return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
-def _check_tasks(tasks: Sequence[Task]) -> None:
-    if not tasks or not all(isinstance(task, Task) for task in tasks):
-        raise ValueError(f"Expected at least one mtlkit.Task. Received: tasks={tasks!r}")
-    repeated = [name for name, count in Counter(t.name for t in tasks).items() if count > 1]
-    if repeated:
-        raise ValueError(f"Expected tasks of different names. Received: {repeated} repeatedly")
-    heads: dict[int, str] = {}
-    for task in tasks:
-        if id(task.head) in heads:
-            raise ValueError(
-                f"Task {task.name!r}: expected a head of its own. "
-                f"Received: the head of task {heads[id(task.head)]!r}"
-            )
-        heads[id(task.head)] = task.name
-
-
-def _check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
-    names = [tracker.name for tracker in trackers.values()]
-    names += [metric.name for own in metrics.values() for metric in own]
-    repeated = [name for name, count in Counter(["loss", *names]).items() if count > 1]
-    if repeated:
-        raise ValueError(
-            "Expected logs of different names, which are made of task and metric. "
-            f"Received: {repeated} repeatedly, from the tasks {list(trackers)}"
-        )
-
-
-def _wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
-    """Connects each head to its feature map, through its gradient gate."""
-    features = {task.name: _feature_name(maps, task) for task in tasks}
-    named = maps.get([name for name in features.values() if name is not None])
-    outputs = {}
-    for task in tasks:
-        name = features[task.name]
-        feature = maps.last if name is None else named[name]
-        if task.gradient == "stop":
-            feature = GradientStop(name=f"{task.name}_gradient")(feature)
-        elif task.gradient != "flow":
-            gate = GradientScale(scale=float(task.gradient), name=f"{task.name}_gradient")
-            feature = gate(feature)
-        # Layers of a graph need different names, and exported outputs the tasks' ones.
-        task.head.name = task.name
-        try:
-            outputs[task.name] = task.head(feature)
-        except ValueError as error:
-            raise ValueError(
-                f"Task {task.name!r}: expected a head that takes the feature map "
-                f"{name or 'the last one'!r} of shape {tuple(feature.shape)}. Received: "
-                f"{type(task.head).__name__}, which says: {error}"
-            ) from error
-    return outputs
-
-
-def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
-    if task.feature is not None:
-        if task.feature not in maps.names:
-            raise ValueError(
-                f"Task {task.name!r}: expected feature to be one of the backbone's maps, "
-                f"{maps.names}. Received: feature={task.feature!r}"
-            )
-        return task.feature
-    default = task.head.default_feature
-    return default if default in maps.names else None
-
-
-def _task_metrics(task: Task, output: Any) -> list[MaskedMetric]:
-    metrics = task.head.default_metrics() if task.metrics is None else task.metrics
-    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
-    masked = []
-    for metric in metrics:
-        if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
-            metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
-        metric = MaskedMetric(metric)
-        masked.append(MaskedMetric(metric, name=f"{task.name}_{metric.name}"))
-    return masked
-
-
 def _of_task(sample_weight: Any, name: str) -> Any:
     return sample_weight.get(name) if isinstance(sample_weight, dict) else sample_weight
-
-
-def _zero(outputs: Any) -> Any:
-    """Zero, with a zero gradient rather than none, so that a head without labels is known."""
-    nowhere = ops.zeros_like(outputs, dtype="bool")
-    return ops.sum(ops.where(nowhere, outputs, ops.zeros_like(outputs)))

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads.designs import PooledDesign
 from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.heads.designs import PooledDesign
 from mtlkit.heads.labels import check_classes
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
@@ -19,9 +19,9 @@ from mtlkit.space import Boolean, Choice, Float
 class ClassificationHead(DesignedHead):
     """Predicts one of `num_classes` classes, as logits.
 
-    The feature is pooled to a vector, normalised, then read by a hidden layer and a linear one. Labels
-    are integers `0 ... num_classes - 1`, of shape `(batch,)` or `(batch, 1)`; -1 means
-    unlabelled. The loss is the cross-entropy of the softmax of the logits (in nats;
+    The feature is pooled to a vector, normalised, then read by a hidden layer and a linear
+    one. Labels are integers `0 ... num_classes - 1`, of shape `(batch,)` or `(batch, 1)`; -1
+    means unlabelled. The loss is the cross-entropy of the softmax of the logits (in nats;
     `ln num_classes` at chance), the mean over the labelled samples.
 
     Args:

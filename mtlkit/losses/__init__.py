@@ -1,5 +1,19 @@
 """Losses, usable alone in plain Keras, that know missing labels."""
 
-from mtlkit.losses.masked import FunctionLoss, MaskedLoss, fill_missing, labelled, masked_weight
+from mtlkit.losses.masked import (
+    FunctionLoss,
+    MaskedLoss,
+    fill_missing,
+    labelled,
+    masked_weight,
+    unlabelled_loss,
+)
 
-__all__ = ["FunctionLoss", "MaskedLoss", "fill_missing", "labelled", "masked_weight"]
+__all__ = [
+    "FunctionLoss",
+    "MaskedLoss",
+    "fill_missing",
+    "labelled",
+    "masked_weight",
+    "unlabelled_loss",
+]

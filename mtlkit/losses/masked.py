@@ -121,6 +121,27 @@ def masked_weight(present: Any, sample_weight: Any = None) -> Any:
     return ops.where(present, weight, ops.zeros_like(weight))
 
 
+def unlabelled_loss(y_pred: Any) -> Any:
+    """The loss of a batch without labels: zero, with a zero gradient rather than none.
+
+    Args:
+        y_pred: Outputs of any shape.
+
+    Returns:
+        A scalar, 0 even where outputs are not finite.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.losses import unlabelled_loss
+
+        assert float(unlabelled_loss(np.array([1.0, np.inf]))) == 0.0
+        ```
+    """
+    nowhere = ops.zeros_like(y_pred, dtype="bool")
+    return ops.sum(ops.where(nowhere, y_pred, ops.zeros_like(y_pred)))
+
+
 @keras.saving.register_keras_serializable(package="mtlkit")
 class MaskedLoss(keras.losses.Loss):
     """Applies a loss to the samples that have a label.

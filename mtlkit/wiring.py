@@ -1,0 +1,94 @@
+"""How tasks are connected to a backbone, and the checks that they can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.layers.gradient_gates import GradientScale, GradientStop
+from mtlkit.metrics.masked import MaskedMetric
+from mtlkit.tasks import Task
+
+
+def check_tasks(tasks: Sequence[Task]) -> None:
+    """Raises a ValueError unless there are tasks, with names and heads of their own."""
+    if not tasks or not all(isinstance(task, Task) for task in tasks):
+        raise ValueError(f"Expected at least one mtlkit.Task. Received: tasks={tasks!r}")
+    repeated = [name for name, count in Counter(t.name for t in tasks).items() if count > 1]
+    if repeated:
+        raise ValueError(f"Expected tasks of different names. Received: {repeated} repeatedly")
+    heads: dict[int, str] = {}
+    for task in tasks:
+        if id(task.head) in heads:
+            raise ValueError(
+                f"Task {task.name!r}: expected a head of its own. "
+                f"Received: the head of task {heads[id(task.head)]!r}"
+            )
+        heads[id(task.head)] = task.name
+
+
+def check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
+    """Raises a ValueError if two logs would have the same name."""
+    names = [tracker.name for tracker in trackers.values()]
+    names += [metric.name for own in metrics.values() for metric in own]
+    repeated = [name for name, count in Counter(["loss", *names]).items() if count > 1]
+    if repeated:
+        raise ValueError(
+            "Expected logs of different names, which are made of task and metric. "
+            f"Received: {repeated} repeatedly, from the tasks {list(trackers)}"
+        )
+
+
+def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Connects each head to its feature map, through its gradient gate."""
+    features = {task.name: _feature_name(maps, task) for task in tasks}
+    named = maps.get([name for name in features.values() if name is not None])
+    outputs = {}
+    for task in tasks:
+        name = features[task.name]
+        feature = maps.last if name is None else named[name]
+        if task.gradient == "stop":
+            feature = GradientStop(name=f"{task.name}_gradient")(feature)
+        elif task.gradient != "flow":
+            gate = GradientScale(scale=float(task.gradient), name=f"{task.name}_gradient")
+            feature = gate(feature)
+        # Layers of a graph need different names, and exported outputs the tasks' ones.
+        task.head.name = task.name
+        try:
+            outputs[task.name] = task.head(feature)
+        except ValueError as error:
+            raise ValueError(
+                f"Task {task.name!r}: expected a head that takes the feature map "
+                f"{name or 'the last one'!r} of shape {tuple(feature.shape)}. Received: "
+                f"{type(task.head).__name__}, which says: {error}"
+            ) from error
+    return outputs
+
+
+def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
+    if task.feature is not None:
+        if task.feature not in maps.names:
+            raise ValueError(
+                f"Task {task.name!r}: expected feature to be one of the backbone's maps, "
+                f"{maps.names}. Received: feature={task.feature!r}"
+            )
+        return task.feature
+    default = task.head.default_feature
+    return default if default in maps.names else None
+
+
+def task_metrics(task: Task, output: Any) -> list[MaskedMetric]:
+    """Returns the metrics of a task, masked, and named after task and metric."""
+    metrics = task.head.default_metrics() if task.metrics is None else task.metrics
+    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    masked = []
+    for metric in metrics:
+        if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
+            metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
+        metric = MaskedMetric(metric)
+        masked.append(MaskedMetric(metric, name=f"{task.name}_{metric.name}"))
+    return masked
