@@ -86,7 +86,7 @@ def check_arrays(
 
 
 def check_stream(
-    batches: Iterable[Any], tasks: Mapping[str, Task], inputs: Any, what: str
+    batches: Iterable[Any], tasks: Mapping[str, Task], inputs: Any, what: str, first: bool = False
 ) -> Iterator[Any]:
     """Checks batches as they pass; yields their inputs.
 
@@ -95,6 +95,7 @@ def check_stream(
         tasks: The model's tasks by name.
         inputs: The model's symbolic inputs.
         what: What the data are, for messages: `"training data"`.
+        first: Whether it is the first batch only, which may well be without labels.
 
     Yields:
         The inputs of each batch.
@@ -110,7 +111,8 @@ def check_stream(
         yield x
     if labels is None:
         raise ValueError(f"Expected {what} with at least one batch. Received: none")
-    _check_some_label(labels, what)
+    if not first:
+        _check_some_label(labels, what)
 
 
 def check_batch(
@@ -148,6 +150,7 @@ def check_batch(
         by_task = isinstance(sample_weight, Mapping)
         if by_task:
             _check_keys(sample_weight, tasks, "sample weights", what)
+            _check_weighted_tasks(sample_weight, y, what)
         weights = sample_weight if by_task else dict.fromkeys(tasks, sample_weight)
         for name, weight in weights.items():
             _check_weight(_numpy(weight), samples, name, what)
@@ -201,6 +204,15 @@ def _check_keys(values: Any, tasks: Mapping[str, Task], kind: str, what: str) ->
         raise ValueError(
             f"Expected {kind} for the tasks of the model, {list(tasks)}, in the {what}. "
             f"Received: {kind} for {unknown}"
+        )
+
+
+def _check_weighted_tasks(sample_weight: Mapping[str, Any], y: Any, what: str) -> None:
+    without = [name for name in sample_weight if name not in y]
+    if without:
+        raise ValueError(
+            f"Expected sample weights for tasks with labels in the {what}, {list(y)}. "
+            f"Received: sample weights for {without}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -83,7 +83,7 @@ class MultiTaskModel(keras.Model):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        tasks = list(tasks)
+        tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
         check_tasks(tasks)
         if balancer is not None:
             raise ValueError(
@@ -208,7 +208,13 @@ class MultiTaskModel(keras.Model):
         """
         # Inside fit() Keras comes here each epoch, with data that fit() has checked.
         if not kwargs.get("_use_cached_eval_dataset"):
-            x, y = self._checked(x, y, kwargs.get("sample_weight"), "evaluation data")
+            signature = inspect.signature(keras.Model.evaluate)
+            given = signature.bind(self, x, y, *args, **kwargs).arguments
+            given.pop("self")
+            given["x"], given["y"], given["sample_weight"] = self._checked(
+                x, y, given.get("sample_weight"), "evaluation data"
+            )
+            return super().evaluate(**given)
         return super().evaluate(x, y, *args, **kwargs)
 
     def compute_loss(
@@ -338,6 +344,10 @@ class MultiTaskModel(keras.Model):
             model = model.with_head("orientation", heads.OrientationHead(32))
             ```
         """
+        if "name" in changes:
+            raise ValueError(
+                f"Task {task!r}: expected to keep its name. Received: name={changes['name']!r}"
+            )
         changes = {"loss": None, "metrics": None, **changes}
         changed = dataclasses.replace(self._task(task), head=head, **changes)
         tasks = [changed if name == task else old for name, old in self.tasks.items()]
@@ -412,10 +422,11 @@ class MultiTaskModel(keras.Model):
         if x is not None and is_stream(x):
             limit = given.get("steps_per_epoch") if adapts else 1
             given["x"], batches = peek(x, limit)
-            images = check_stream(batches, self.tasks, self._inputs_struct, "training data")
+            images = self._checked_batches(batches, "training data", first=not adapts)
         else:
-            x, y = self._checked(x, y, given.get("sample_weight"), "training data")
-            given.update(x=x, y=y)
+            sample_weight = given.get("sample_weight")
+            x, y, sample_weight = self._checked(x, y, sample_weight, "training data")
+            given.update(x=x, y=y, sample_weight=sample_weight)
             samples = keras.tree.flatten(x)[0].shape[0]
             trained = int(samples * (1 - given.get("validation_split", 0.0)))
             images = iter([keras.tree.map_structure(lambda array: array[:trained], x)])
@@ -427,25 +438,31 @@ class MultiTaskModel(keras.Model):
             for _ in images:  # checks them
                 pass
 
-    def _checked(self, x: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any]:
-        """Checks inputs and labels; returns them, labels in lists as arrays."""
+    def _checked(self, x: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any, Any]:
+        """Checks inputs, labels and weights; returns them in the form that Keras takes."""
         if x is None:
             raise ValueError(f"Expected images x in the {what}. Received: x=None")
         if is_stream(x):
             x, batches = peek(x, 1)
-            for _ in check_stream(batches, self.tasks, self._inputs_struct, what):
+            for _ in self._checked_batches(batches, what, first=True):
                 pass
-            return x, y
+            return x, y, sample_weight
         if isinstance(y, dict):
             y = {k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in y.items()}
         check_arrays(x, y, sample_weight, self.tasks, self._inputs_struct, what)
-        return x, y
+        if isinstance(sample_weight, dict):  # Keras wants them for all labels or none.
+            ones = np.ones(keras.tree.flatten(x)[0].shape[0], "float32")
+            sample_weight = {name: sample_weight.get(name, ones) for name in y}
+        return x, y, sample_weight
+
+    def _checked_batches(self, batches: Any, what: str, first: bool) -> Iterator[Any]:
+        return check_stream(batches, self.tasks, self._inputs_struct, what, first)
 
     def _checked_validation(self, data: Any) -> Any:
         if not isinstance(data, tuple | list):
             return self._checked(data, None, None, "validation data")[0]
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-        x, y = self._checked(x, y, sample_weight, "validation data")
+        x, y, sample_weight = self._checked(x, y, sample_weight, "validation data")
         return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 

@@ -121,10 +121,12 @@ def test_bad_images(model, images, labels, change, message):
         ({"colour": np.ones(48)}, r"Received: sample weights for \['colour'\]"),
         ({"identity": np.ones(40)}, r"Task 'identity': expected one sample weight.*\(40,\)"),
         ({"identity": np.r_[-1, np.ones(47)]}, "Task 'identity': expected finite.*-1.0"),
+        ({"identity": np.ones(48), "intensity": np.ones(48)}, r"with labels.*\['intensity'\]"),
         ({"identity": np.r_[np.nan, np.ones(47)]}, "Task 'identity': expected finite.*nan"),
     ],
 )
 def test_bad_sample_weights(model, images, labels, weight, message):
+    labels = {name: labels[name] for name in ("identity", "orientation")}
     with pytest.raises(ValueError, match=message):
         model.fit(images, labels, sample_weight=weight, verbose=0)
 
@@ -138,6 +140,15 @@ def test_labels_in_lists_are_taken(model, images, labels):
 def test_empty_stream(model):
     with pytest.raises(ValueError, match="at least one batch"):
         model.fit((batch for batch in []), steps_per_epoch=1, verbose=0)
+
+
+def test_first_batch_of_a_stream_may_be_without_labels(model, images, labels):
+    def batches():
+        yield images, {"identity": np.full(48, -1)}
+        yield images, {"identity": labels["identity"]}
+
+    history = model.fit(batches(), steps_per_epoch=2, verbose=0).history
+    assert np.isfinite(history["identity_loss"]).all()
 
 
 def test_a_later_batch_is_checked_while_adapting(images, labels):

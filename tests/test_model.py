@@ -229,6 +229,19 @@ class TestLoss:
         expected = sum((loss * weight).mean() for loss in losses.values())
         assert float(total) == pytest.approx(expected, rel=1e-5)
 
+    def test_fit_and_evaluate_take_sample_weights_for_some_tasks(self, images, labels):
+        model = small_model()
+        model.compile(keras.optimizers.SGD(0.0))
+        weight = {"identity": np.random.default_rng(5).random(48).astype("float32")}
+        y = {name: labels[name] for name in ("identity", "orientation")}
+        expected = float(model.compute_loss(images, y, model(images), weight))
+        options = {"sample_weight": weight, "batch_size": 48, "verbose": 0}
+        fitted = model.fit(images, y, validation_data=(images, y, weight), **options).history
+        assert fitted["loss"] == pytest.approx([expected], rel=1e-5)
+        assert fitted["val_loss"] == pytest.approx([expected], rel=1e-5)
+        evaluated = model.evaluate(images, y, return_dict=True, **options)
+        assert evaluated["loss"] == pytest.approx(expected, rel=1e-5)
+
     @pytest.mark.parametrize("gradient, factor", [("stop", 0.0), (0.25, 0.25), (-1.0, -1.0)])
     def test_gradient_policy_scales_what_reaches_the_backbone(
         self, images, labels, gradient, factor

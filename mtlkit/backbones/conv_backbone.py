@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.input_normalization import InputNormalization
 
 
@@ -66,10 +67,15 @@ class ConvBackbone(keras.Model):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        data_format = keras.config.image_data_format() if data_format is None else data_format
+        data_format = standardize_data_format(data_format)
         first = data_format == "channels_first"
         if input_shape is None:
             input_shape = (1, 32, 32) if first else (32, 32, 1)
+        if len(input_shape) != 3:
+            raise ValueError(
+                "Expected input_shape=(height, width, channels), or channels first in that data "
+                f"format. Received: input_shape={input_shape}"
+            )
         height_width = input_shape[1:] if first else input_shape[:2]
         if not filters or min(height_width) < 2 ** (len(filters) - 1):
             raise ValueError(

@@ -15,7 +15,7 @@ class Head(keras.layers.Layer, ABC):
     A head turns a feature of the backbone into the outputs of one task. It is an ordinary
     layer, at home in any `keras.Model` (as in the example), and `mtlkit.MultiTaskModel`
     only removes the wiring. To write your own, subclass it and define what a layer needs
-    (`build`, `call`, `compute_output_shape`, `get_config`) and the five abstract members
+    (`build`, `call`, `get_config`) and the five abstract members
     below; `mtlkit.testing.LayerTestCase` checks the result. Give the last layer
     `dtype="float32"`, so that the loss keeps its digits in mixed precision. The arguments
     of the constructor are those of `keras.layers.Layer`.

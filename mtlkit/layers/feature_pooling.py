@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from mtlkit.layers.attention_pooling import AttentionPooling
+from mtlkit.layers.data_format import standardize_data_format
 
 #: The ways in which a feature map becomes a vector.
 POOLINGS = ("average", "max", "flatten", "attention")
@@ -56,7 +57,7 @@ class FeaturePooling(keras.layers.Layer):
         if pooling not in POOLINGS:
             raise ValueError(f"Expected pooling to be one of {POOLINGS}. Received: {pooling!r}")
         self.pooling = pooling
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.data_format = standardize_data_format(data_format)
         self.attention = (
             AttentionPooling(dtype=self.dtype_policy, name="attention")
             if pooling == "attention"

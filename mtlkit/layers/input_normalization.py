@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.layers.data_format import standardize_data_format
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class InputNormalization(keras.layers.Layer):
@@ -47,7 +49,7 @@ class InputNormalization(keras.layers.Layer):
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         # Neither images nor statistics in half precision: their difference needs the digits.
         super().__init__(autocast=False, **kwargs)
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.data_format = standardize_data_format(data_format)
         self.supports_masking = True
         self.built: bool = False
 

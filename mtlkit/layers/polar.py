@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.layers.data_format import standardize_data_format
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class PolarResample(keras.layers.Layer):
@@ -65,12 +67,7 @@ class PolarResample(keras.layers.Layer):
                 raise ValueError(f"Expected {argument} >= 1. Received: {argument}={value}")
         self.num_angles = num_angles
         self.num_radii = num_radii
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                'Expected data_format to be "channels_last" or "channels_first". '
-                f"Received: data_format={data_format!r}"
-            )
+        self.data_format = standardize_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -28,20 +28,11 @@ class TestContract(LayerTestCase):
     @pytest.mark.parametrize(
         ("kwargs", "features"),
         [
-            ({"spatial": "polar", "filters": (3, 4), "dropout": 0.1}, IMAGES),
-            (
-                {
-                    "spatial": "polar",
-                    "filters": [3],
-                    "num_radii": 3,
-                    "data_format": "channels_first",
-                },
-                np.moveaxis(IMAGES, -1, 1),
-            ),
+            ({"filters": [3, 4], "num_radii": 3, "dropout": 0.1}, IMAGES),
             ({"spatial": "flatten"}, IMAGES),
             ({"spatial": "pool", "dropout": 0.2}, IMAGES),
         ],
-        ids=["polar", "polar-channels_first", "flatten", "pool"],
+        ids=["polar", "flatten", "pool"],
     )
     def test_head(self, kwargs, features):
         self.run_head_test(
@@ -204,7 +195,7 @@ class TestArguments:
         assert shapes[-2:] == [(32, 8), (8,)]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_search_space(seed):
     point = space.sample(OrientationHead.search_space(), np.random.default_rng(seed))
     head = OrientationHead(8, **point)

@@ -28,33 +28,31 @@ def outputs(design, x):
 
 
 class TestContract(LayerTestCase):
-    def test_layer(self):
-        self.run_layer_test(
-            PolarDesign,
-            {"units": 8, **SMALL, "dropout": 0.2, "data_format": "channels_last"},
-            images(8, channels=3),
-            expected_output_shape=(2, 8),
-        )
+    def test_saved_by_itself(self):
+        """All else is checked on the head that has this design."""
+        kwargs = {"units": 8, **SMALL, "dropout": 0.2, "num_radii": 3}
+        self.check_config(PolarDesign, kwargs, images(8, channels=3))
+        self.check_saving(PolarDesign, kwargs, images(8, channels=3))
 
 
 class TestEquivariance:
-    @pytest.mark.parametrize("size", [8, 15, 16, 31, 32])
+    @pytest.mark.parametrize("size", [15, 16, 31])
     def test_sizes(self, size):
         self.check(make(32), images(size))
 
-    @pytest.mark.parametrize("units", [4, 8, 12, 32, 64, 360])
+    @pytest.mark.parametrize("units", [4, 8, 12, 360])
     def test_units(self, units):
         self.check(make(units), images())
 
     @pytest.mark.parametrize(
         "options",
-        [{"num_radii": 3}, {"num_radii": 40}, {"filters": (3,)}, {"filters": (3, 4, 5, 6)}],
+        [{"num_radii": 40}, {"filters": (3, 4, 5, 6)}],
         ids=str,
     )
     def test_options(self, options):
         self.check(make(32, **options), images())
 
-    @pytest.mark.parametrize("units", [2, 6, 10])
+    @pytest.mark.parametrize("units", [2, 6])
     def test_half_turns(self, units):
         """Where a quarter of the circle is no whole number of outputs."""
         design, x = make(units), images()
@@ -111,7 +109,7 @@ class TestBrightness:
         np.testing.assert_allclose(found, np.full((1, 16), found[0, 0]), atol=1e-4)
 
 
-@pytest.mark.parametrize("units", [2, 3, 4, 5, 8, 12, 32, 100])
+@pytest.mark.parametrize("units", [2, 3, 5, 8, 32])
 def test_no_angle_is_skipped(units):
     """With few outputs the map's angles are many more: each of them reaches the first layer."""
     design = make(units)

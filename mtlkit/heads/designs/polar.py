@@ -11,6 +11,7 @@ from keras import ops
 
 from mtlkit.heads.designs.dropout import seeded_dropout
 from mtlkit.layers.circular_conv import CircularConv2D
+from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.polar import PolarResample
 
 #: A map is read at no fewer angles than this, whatever the number of bins.
@@ -86,7 +87,7 @@ class PolarDesign(keras.layers.Layer):
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.num_radii = num_radii
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.data_format = standardize_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
         policy = self.dtype_policy

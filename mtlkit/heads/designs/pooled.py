@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from mtlkit.heads.designs.dropout import seeded_dropout
+from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
 
 
@@ -59,7 +60,7 @@ class PooledDesign(keras.layers.Layer):
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.layer_norm = layer_norm
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.data_format = standardize_data_format(data_format)
         policy = self.dtype_policy
         self.pool = FeaturePooling(pooling, self.data_format, dtype=policy, name="pool")
         self.steps: list[keras.layers.Layer] = []
