@@ -251,12 +251,12 @@ class TestLoss:
         set_weights(plain)
         set_weights(gated)
         y = {"intensity": labels["intensity"]}
-        trunk = len(plain.backbone.trainable_variables)
+        backbone = len(plain.backbone.trainable_variables)
         one = task_gradients(gated, images, y)
         two = task_gradients(plain, images, y)
-        assert any(np.abs(g).max() > 1e-4 for g in two[:trunk])
+        assert any(np.abs(g).max() > 1e-4 for g in two[:backbone])
         for index, (received, flowing) in enumerate(zip(one, two, strict=True)):
-            scale = factor if index < trunk else 1.0
+            scale = factor if index < backbone else 1.0
             np.testing.assert_allclose(received, scale * flowing, atol=1e-6)
 
     def test_regularisation_losses_are_added(self, images, labels):
@@ -432,17 +432,17 @@ class TestKerasFeatures:
         with pytest.raises(ValueError, match="compile"):
             model.fit(images, labels, verbose=0)
         model.compile("sgd")
-        trunk = [w.copy() for w in model.backbone.get_weights()]
+        backbone = [w.copy() for w in model.backbone.get_weights()]
         head = [w.copy() for w in model.tasks["identity"].head.get_weights()]
         model.fit(images, labels, verbose=0)
-        for one, two in zip(trunk, model.backbone.get_weights(), strict=True):
+        for one, two in zip(backbone, model.backbone.get_weights(), strict=True):
             np.testing.assert_array_equal(one, two)
         changed = zip(head, model.tasks["identity"].head.get_weights(), strict=True)
         assert any(np.any(one != two) for one, two in changed)
         model.unfreeze_backbone()
         model.compile("sgd")
         model.fit(images, labels, verbose=0)
-        pairs = zip(trunk, model.backbone.get_weights(), strict=True)
+        pairs = zip(backbone, model.backbone.get_weights(), strict=True)
         assert any(np.any(one != two) for one, two in pairs)
 
     def test_compile_takes_no_losses(self):

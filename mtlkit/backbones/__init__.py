@@ -1,4 +1,4 @@
-"""Backbones: trunks that expose named feature maps."""
+"""Backbones: shared layers that expose named feature maps."""
 
 from mtlkit.backbones.conv_backbone import ConvBackbone
 

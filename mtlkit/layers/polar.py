@@ -93,7 +93,8 @@ class PolarResample(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         first = self.data_format == "channels_first"
-        x = ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs
+        x = ops.cast(inputs, self.compute_dtype)  # weights of integers would be 0 or 1
+        x = ops.transpose(x, (0, 2, 3, 1)) if first else x
         height, width, channels = x.shape[1:]
         x = ops.reshape(x, (-1, height * width, channels))
         x = sum(

@@ -50,7 +50,7 @@ def by_hand() -> keras.Model:
 
     pooled = keras.layers.GlobalAveragePooling2D()(x)
     outputs = {
-        "identity": dense(pooled, 10, "identity"),
+        "identity": dense(keras.layers.LayerNormalization()(pooled), 10, "identity"),
         "orientation": dense(keras.layers.Flatten()(x), 32, "orientation"),
         "intensity": dense(keras.ops.stop_gradient(pooled), 1, "intensity"),
     }

@@ -132,7 +132,7 @@ class TestRotation:
         model.compile(keras.optimizers.Adam(0.01), head.default_loss())
         for _ in range(4):
             model.train_on_batch(self.images, np.array([3, 30, 17, 8]))
-        self.assert_equivariant(head, tolerance=1e-3)
+        self.assert_equivariant(head)
 
     def test_pool_sees_nothing(self):
         head = self.small(spatial="pool")
@@ -195,7 +195,7 @@ class TestArguments:
         assert shapes[-2:] == [(32, 8), (8,)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, 4, 11])  # each design, and many filters
 def test_search_space(seed):
     point = space.sample(OrientationHead.search_space(), np.random.default_rng(seed))
     head = OrientationHead(8, **point)

@@ -78,6 +78,12 @@ class TestEquivariance:
             np.testing.assert_allclose(turned, np.roll(expected, quarter * quarters, 1), atol=1e-4)
 
 
+def test_images_of_integers():
+    x = np.random.default_rng(0).integers(256, size=(2, 16, 16, 1)).astype("uint8")
+    design = make(16)
+    np.testing.assert_allclose(outputs(design, x), outputs(design, x.astype("float32")), atol=1e-5)
+
+
 def test_channels_first_gives_the_same():
     x = images(channels=2)
     last, first = make(16), make(16, seed=1, data_format="channels_first")
