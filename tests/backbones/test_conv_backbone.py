@@ -255,3 +255,15 @@ class TestChannelsFirst:
 def test_errors(arguments):
     with pytest.raises(ValueError, match=r"halved between all of them\. Received: filters="):
         ConvBackbone(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_shape": (32, 32)}, r"input_shape=\(height, width, channels\).*=\(32, 32\)"),
+        ({"data_format": "last"}, r"Received: data_format='last'"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ConvBackbone(**arguments)

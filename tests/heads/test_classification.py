@@ -92,6 +92,14 @@ def test_positions_matter_to_flatten_only(pooling):
     assert np.allclose(expected, turned, atol=1e-4) == (pooling != "flatten")
 
 
+@pytest.mark.parametrize("layer_norm", [True, False])
+def test_layer_norm_makes_contrast_matter_less(layer_norm):
+    head = ClassificationHead(5, layer_norm=layer_norm)
+    x = 100 * MAPS  # so that the epsilon of the normalisation does not count
+    same = np.allclose(outputs(head, 3 * x + 50), outputs(head, x), atol=1e-3)
+    assert same == layer_norm
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_search_space(seed):
     point = space.sample(ClassificationHead.search_space(), np.random.default_rng(seed))
@@ -108,6 +116,7 @@ def test_search_space(seed):
         ({"num_classes": 3, "pooling": "median"}, r"'average', 'max'.*Received: 'median'"),
         ({"num_classes": 3, "hidden_units": -1}, r"hidden_units >= 0\. Received: hidden_units=-1"),
         ({"num_classes": 3, "dropout": 1.5}, "1.5"),
+        ({"num_classes": 3, "data_format": "last"}, r"Received: data_format='last'"),
     ],
 )
 def test_errors(kwargs, message):

@@ -166,6 +166,8 @@ class TestArguments:
             ({"hidden_units": 0}, r"hidden_units >= 1\. Received: hidden_units=0"),
             ({"num_radii": 0}, r"num_radii >= 1\. Received: num_radii=0"),
             ({"dropout": 2.0}, "2.0"),
+            ({"data_format": "last"}, r"Received: data_format='last'"),
+            ({"spatial": "pool", "data_format": "last"}, r"Received: data_format='last'"),
             (
                 {"spatial": "pool", "filters": (8,)},
                 r'no argument that spatial="pool" has no use for\. Received: filters=\(8,\)',

@@ -147,6 +147,7 @@ def test_every_output_sees_the_whole_image():
         ({"units": 8, "hidden_units": 0}, r"hidden_units >= 1\. Received: hidden_units=0"),
         ({"units": 8, "filters": []}, r"filters >= 1, at least one\. Received: filters=\[\]"),
         ({"units": 8, "filters": (4, -1)}, r"Received: filters=\(4, -1\)"),
+        ({"units": 8, "data_format": "last"}, r"Received: data_format='last'"),
         ({"units": 8, "num_radii": 0}, r"num_radii >= 1\. Received: num_radii=0"),
     ],
 )

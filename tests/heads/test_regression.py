@@ -90,6 +90,7 @@ def test_search_space(seed):
         ({"pooling": "median"}, r"'average', 'max'.*Received: 'median'"),
         ({"hidden_units": -1}, r"hidden_units >= 0\. Received: hidden_units=-1"),
         ({"dropout": -0.5}, "-0.5"),
+        ({"data_format": "last"}, r"Received: data_format='last'"),
     ],
 )
 def test_errors(kwargs, message):

@@ -105,3 +105,8 @@ def test_unknown_size(pooling):
 def test_unknown_pooling():
     with pytest.raises(ValueError, match=r"'average', 'max', .*Received: 'median'"):
         FeaturePooling("median")
+
+
+def test_unknown_data_format():
+    with pytest.raises(ValueError, match=r'"channels_first"\. Received: data_format=\'last\''):
+        FeaturePooling("max", data_format="last")

@@ -181,3 +181,8 @@ def test_no_images(data):
 def test_unknown_channels():
     with pytest.raises(ValueError, match=r"known number of channels.*\(None, 5, 4, None\)"):
         InputNormalization("channels_last")(keras.Input((5, 4, None)))
+
+
+def test_unknown_data_format():
+    with pytest.raises(ValueError, match=r'"channels_first"\. Received: data_format=\'last\''):
+        InputNormalization("last")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 from scipy.special import log_softmax, softmax
 
-from mtlkit.losses import MaskedLoss, fill_missing, labelled, masked_weight
+from mtlkit.losses import MaskedLoss, fill_missing, labelled, masked_weight, unlabelled_loss
 from mtlkit.losses.masked import FunctionLoss
 from mtlkit.testing import input_gradients
 
@@ -158,6 +158,15 @@ def test_nothing_labelled(reduction):
         value, gradient = value_and_gradient(loss, y, OUTPUTS, **kwargs)
         assert value == 0
         np.testing.assert_array_equal(gradient, np.zeros_like(OUTPUTS))
+
+
+def test_a_batch_without_labels_at_all():
+    """Zero with a zero gradient, whatever the outputs are."""
+    for outputs in (OUTPUTS, np.array([[1.0, np.inf, np.nan]], "float32")):
+        assert float(ops.convert_to_numpy(unlabelled_loss(outputs))) == 0
+        np.testing.assert_array_equal(
+            input_gradients(unlabelled_loss, outputs), np.zeros_like(outputs)
+        )
 
 
 class TestWhatIsMissing:

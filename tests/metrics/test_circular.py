@@ -112,11 +112,12 @@ class TestMeanAbsoluteError:
 
     def test_sample_weights_and_column_labels(self):
         metric = CircularMeanAbsoluteError(4)
-        logits = as_logits([0, 0, 0], 4)
+        logits = as_logits([0, 3, 1], 4)
         weights = np.array([1.0, 2.0, 0.0])
-        for true in (np.array([3, 2, 1]), np.array([[3], [2], [1]])):
+        for true in (np.array([3, 1, 2]), np.array([[3], [1], [2]])):
             found = score(metric, true, logits, sample_weight=weights)
             assert found == pytest.approx((90 + 2 * 180) / 3)
+            assert score(metric, true, logits) == pytest.approx((90 + 180 + 90) / 3)
 
     def test_mixed_precision_logits(self):
         logits = ops.cast(as_logits([299, 0], 360), "bfloat16")
