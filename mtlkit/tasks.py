@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import KW_ONLY, dataclass, fields
+from numbers import Real
 from typing import Any
 
 import keras
@@ -92,6 +93,9 @@ class Task:
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, serialised."""
         config = {field.name: getattr(self, field.name) for field in fields(self)}
+        config["weight"] = float(self.weight)
+        if not isinstance(self.gradient, str):
+            config["gradient"] = float(self.gradient)
         for name in ("head", "loss", "metrics"):
             config[name] = keras.saving.serialize_keras_object(config[name])
         return config
@@ -106,8 +110,6 @@ class Task:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(float(value))
-    )
+    # NumPy's numbers are numbers, too.
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(float(value))

@@ -219,6 +219,18 @@ class TestConstruction:
         with pytest.raises(ValueError, match="Task 'b': expected a head of its own.*task 'a'"):
             mtl.MultiTaskModel(small_backbone(), [mtl.Task("a", head), mtl.Task("b", head)])
 
+    def test_a_single_task_without_a_list(self):
+        model = mtl.MultiTaskModel(small_backbone(), mtl.Task("a", mtl.heads.RegressionHead()))
+        assert list(model.tasks) == ["a"]
+        with pytest.raises(ValueError, match="Task 'a': expected to keep its name"):
+            model.with_head("a", mtl.heads.RegressionHead(), name="b")
+
+    def test_image_shape(self):
+        with pytest.raises(ValueError, match=r"input_shape=\(height, width, channels\)"):
+            mtl.backbones.ConvBackbone((32, 32))
+        with pytest.raises(ValueError, match="can be halved"):
+            mtl.backbones.ConvBackbone((2, 2, 1), filters=(4, 4, 4))
+
     def test_no_tasks_balancer_backbone(self):
         with pytest.raises(ValueError, match="at least one mtlkit.Task"):
             mtl.MultiTaskModel(small_backbone(), [])

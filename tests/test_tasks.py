@@ -164,3 +164,11 @@ def test_own_loss_and_metrics_are_used():
             "size_mae": np.mean(np.abs(difference)),
         }
         assert scores == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.int64(2), np.float64(0.25)])
+def test_numpy_numbers_are_numbers(number):
+    task = mtl.Task("turn", RegressionHead(), weight=number, gradient=number)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(task)))
+    loaded = keras.saving.deserialize_keras_object(config)
+    assert (loaded.weight, loaded.gradient) == (float(number), float(number))

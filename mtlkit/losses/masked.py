@@ -95,15 +95,16 @@ def align_labels(y_true: Any, y_pred: Any) -> Any:
     return y_true
 
 
-def masked_weight(present: Any, sample_weight: Any = None) -> Any:
+def masked_weight(present: Any, sample_weight: Any = None, rank: int = 1) -> Any:
     """Returns float32 sample weights, zero where the label is missing.
 
     Args:
         present: Which samples have a label, of shape `(batch,)`.
         sample_weight: Weights of shape `(batch,)` or `(batch, 1)`, or `None` for ones.
+        rank: Number of axes of the result, for losses that have more than the batch's.
 
     Returns:
-        A float32 tensor of shape `(batch,)`.
+        A float32 tensor of shape `(batch,)`, or `(batch, 1, ...)`.
 
     Example:
         ```python
@@ -114,11 +115,16 @@ def masked_weight(present: Any, sample_weight: Any = None) -> Any:
         assert list(np.asarray(weight)) == [2.0, 0.0]
         ```
     """
-    mask = ops.cast(present, "float32")
-    if sample_weight is None:
-        return mask
-    weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-    return ops.where(present, weight, ops.zeros_like(weight))
+    weight = ops.cast(present, "float32")
+    if sample_weight is not None:
+        given = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        weight = ops.where(present, given, ops.zeros_like(given))
+    return ops.reshape(weight, (-1,) + (1,) * (rank - 1))
+
+
+def loss_rank(y_pred: Any) -> int:
+    """Number of axes of the losses of outputs, whose last axis a loss reduces."""
+    return max(1, len(y_pred.shape) - 1)
 
 
 def unlabelled_loss(y_pred: Any) -> Any:
@@ -180,7 +186,7 @@ class MaskedLoss(keras.losses.Loss):
         value = self.loss(
             align_labels(fill_missing(y_true, present), y_pred),
             y_pred,
-            sample_weight=masked_weight(present, sample_weight),
+            sample_weight=masked_weight(present, sample_weight, loss_rank(y_pred)),
         )
         if self.loss.reduction not in _MEANS:
             return value

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.losses.masked import align_labels, fill_missing, labelled, masked_weight
+from mtlkit.losses.masked import align_labels, fill_missing, labelled, loss_rank, masked_weight
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -49,7 +49,7 @@ class MaskedMetric(keras.metrics.Metric):
         self.metric.update_state(
             align_labels(fill_missing(y_true, present), y_pred),
             y_pred,
-            sample_weight=masked_weight(present, sample_weight),
+            sample_weight=masked_weight(present, sample_weight, loss_rank(y_pred)),
         )
         self.samples.assign_add(ops.sum(ops.cast(present, self.samples.dtype)))
 

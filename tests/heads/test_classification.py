@@ -131,3 +131,10 @@ def test_defaults_follow_keras():
     assert head.get_config()["data_format"] == "channels_first"
     with_map = ClassificationHead(3, pooling="average")
     assert with_map.get_config()["data_format"] == "channels_last"
+
+
+def test_layer_norm_of_a_single_feature_is_refused():
+    """It would be the same constant for every image."""
+    with pytest.raises(ValueError, match=r"at least two features.*\(2, 4, 4, 1\)"):
+        ClassificationHead(3)(np.ones((2, 4, 4, 1), "float32"))
+    assert ClassificationHead(3, layer_norm=False)(np.ones((2, 4, 4, 1), "float32")).shape == (2, 3)

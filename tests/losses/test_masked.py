@@ -323,3 +323,15 @@ def test_in_plain_keras():
     assert history["loss"][0] == pytest.approx(np.mean(y[1::2] ** 2), rel=1e-5)
     step = 0.1 * 2 * x[1::2].T @ y[1::2] / 4
     np.testing.assert_allclose(ops.convert_to_numpy(dense.kernel), step, rtol=1e-4)
+
+
+def test_losses_of_several_positions_a_sample():
+    """A sample with a loss for each of its steps: masked by sample, mean over all steps."""
+    rng = np.random.default_rng(0)
+    y, outputs = rng.random((6, 4, 3)), rng.random((6, 4, 3))
+    there = np.array([True, False, True, True, False, True])
+    partial = np.where(there[:, None, None], y, np.nan)
+    weight = rng.random(6)
+    squared = ((y - outputs) ** 2).mean(axis=(1, 2))
+    received = MaskedLoss("mean_squared_error")(partial, outputs, sample_weight=weight)
+    np.testing.assert_allclose(float(received), (squared * weight)[there].sum() / 4, rtol=1e-5)

@@ -78,6 +78,11 @@ class PooledDesign(keras.layers.Layer):
         if not self.pool.built:
             self.pool.build(input_shape)
         shape = self.pool.compute_output_shape(input_shape)
+        if self.layer_norm and shape[-1] == 1:
+            raise ValueError(
+                "Expected at least two features for layer_norm=True, which turns a single one into "
+                f"a constant. Received: features of shape {tuple(input_shape)}, pooled to one"
+            )
         for step in self.steps:
             if not step.built:
                 step.build(shape)
