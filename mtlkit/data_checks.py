@@ -62,6 +62,64 @@ def peek(data: Any, limit: int | None) -> tuple[Any, Iterator[Any]]:
     return replay(), iter(first)
 
 
+def checked(
+    x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
+) -> tuple[Any, Any, Any]:
+    """Checks what `fit` or `evaluate` was given; of a stream, the first batch.
+
+    Args:
+        x: Inputs, or a stream.
+        y: Labels by task, or `None` with a stream.
+        sample_weight: Weights by task, or for all tasks, or `None`.
+        tasks: The model's tasks by name.
+        inputs: The model's symbolic inputs.
+        what: What the data are, for messages: `"training data"`.
+
+    Returns:
+        Inputs, labels and weights in the form that Keras takes: labels as arrays, and
+        weights, if by task, for all labels.
+
+    Raises:
+        ValueError: As `check_arrays`.
+    """
+    if x is None:
+        raise ValueError(f"Expected images x in the {what}. Received: x=None")
+    if is_stream(x):
+        x, batches = peek(x, 1)
+        for _ in check_stream(batches, tasks, inputs, what, first=True):
+            pass
+        return x, y, sample_weight
+    if isinstance(y, dict):
+        y = {k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in y.items()}
+    check_arrays(x, y, sample_weight, tasks, inputs, what)
+    if isinstance(sample_weight, dict):
+        ones = np.ones(keras.tree.flatten(x)[0].shape[0], "float32")
+        sample_weight = {name: sample_weight.get(name, ones) for name in y}
+    return x, y, sample_weight
+
+
+def checked_validation(data: Any, tasks: Mapping[str, Task], inputs: Any) -> Any:
+    """Checks the `validation_data` of `fit`: a stream, or a tuple of arrays.
+
+    Args:
+        data: `(x, y)`, `(x, y, sample_weight)`, or a stream.
+        tasks: The model's tasks by name.
+        inputs: The model's symbolic inputs.
+
+    Returns:
+        The data in the form that Keras takes.
+
+    Raises:
+        ValueError: As `check_arrays`.
+    """
+    what = "validation data"
+    if not isinstance(data, tuple | list):
+        return checked(data, None, None, tasks, inputs, what)[0]
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    x, y, sample_weight = checked(x, y, sample_weight, tasks, inputs, what)
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
 def check_arrays(
     x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
-from mtlkit.data_checks import check_arrays, check_stream, is_stream, peek
+from mtlkit.data_checks import check_stream, checked, checked_validation, is_stream, peek
 from mtlkit.heads.head import Head
 from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
@@ -211,8 +211,9 @@ class MultiTaskModel(keras.Model):
             signature = inspect.signature(keras.Model.evaluate)
             given = signature.bind(self, x, y, *args, **kwargs).arguments
             given.pop("self")
-            given["x"], given["y"], given["sample_weight"] = self._checked(
-                x, y, given.get("sample_weight"), "evaluation data"
+            weight = given.get("sample_weight")
+            given["x"], given["y"], given["sample_weight"] = checked(
+                x, y, weight, self.tasks, self.input, "evaluation data"
             )
             return super().evaluate(**given)
         return super().evaluate(x, y, *args, **kwargs)
@@ -417,53 +418,26 @@ class MultiTaskModel(keras.Model):
 
     def _prepare(self, given: dict[str, Any]) -> None:
         """Checks the arguments of `fit` in place, and adapts the input normalisation."""
-        x, y = given.get("x"), given.get("y")
+        x, y, sample_weight = (given.get(name) for name in ("x", "y", "sample_weight"))
         adapts = not getattr(self.backbone, "adapted", True)
+        what = "training data"
         if x is not None and is_stream(x):
-            limit = given.get("steps_per_epoch") if adapts else 1
-            given["x"], batches = peek(x, limit)
-            images = self._checked_batches(batches, "training data", first=not adapts)
+            given["x"], batches = peek(x, given.get("steps_per_epoch") if adapts else 1)
+            images = check_stream(batches, self.tasks, self.input, what, first=not adapts)
         else:
-            sample_weight = given.get("sample_weight")
-            x, y, sample_weight = self._checked(x, y, sample_weight, "training data")
+            x, y, sample_weight = checked(x, y, sample_weight, self.tasks, self.input, what)
             given.update(x=x, y=y, sample_weight=sample_weight)
             samples = keras.tree.flatten(x)[0].shape[0]
             trained = int(samples * (1 - given.get("validation_split", 0.0)))
             images = iter([keras.tree.map_structure(lambda array: array[:trained], x)])
         if given.get("validation_data") is not None:
-            given["validation_data"] = self._checked_validation(given["validation_data"])
+            validation = given["validation_data"]
+            given["validation_data"] = checked_validation(validation, self.tasks, self.input)
         if adapts:
             self.backbone.adapt(images)
         else:
             for _ in images:  # checks them
                 pass
-
-    def _checked(self, x: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any, Any]:
-        """Checks inputs, labels and weights; returns them in the form that Keras takes."""
-        if x is None:
-            raise ValueError(f"Expected images x in the {what}. Received: x=None")
-        if is_stream(x):
-            x, batches = peek(x, 1)
-            for _ in self._checked_batches(batches, what, first=True):
-                pass
-            return x, y, sample_weight
-        if isinstance(y, dict):
-            y = {k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in y.items()}
-        check_arrays(x, y, sample_weight, self.tasks, self._inputs_struct, what)
-        if isinstance(sample_weight, dict):  # Keras wants them for all labels or none.
-            ones = np.ones(keras.tree.flatten(x)[0].shape[0], "float32")
-            sample_weight = {name: sample_weight.get(name, ones) for name in y}
-        return x, y, sample_weight
-
-    def _checked_batches(self, batches: Any, what: str, first: bool) -> Iterator[Any]:
-        return check_stream(batches, self.tasks, self._inputs_struct, what, first)
-
-    def _checked_validation(self, data: Any) -> Any:
-        if not isinstance(data, tuple | list):
-            return self._checked(data, None, None, "validation data")[0]
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-        x, y, sample_weight = self._checked(x, y, sample_weight, "validation data")
-        return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def _of_task(sample_weight: Any, name: str) -> Any:
