@@ -91,6 +91,10 @@ def checked(
         return x, y, sample_weight
     if isinstance(y, dict):
         y = {k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in y.items()}
+    if isinstance(sample_weight, dict):
+        sample_weight = {
+            k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in sample_weight.items()
+        }
     check_arrays(x, y, sample_weight, tasks, inputs, what)
     if isinstance(sample_weight, dict):
         ones = np.ones(keras.tree.flatten(x)[0].shape[0], "float32")

@@ -14,6 +14,7 @@ from keras import ops
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.data_checks import check_stream, checked, checked_validation, is_stream, peek
 from mtlkit.heads.head import Head
+from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
 from mtlkit.tasks import Task
@@ -226,6 +227,12 @@ class MultiTaskModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
+        unknown = [name for name in y if name not in self.tasks]
+        if unknown:
+            raise ValueError(
+                f"Expected labels for the tasks of the model, {list(self.tasks)}. "
+                f"Received: labels for {unknown}"
+            )
         losses = [ops.sum(loss) for loss in self.losses]
         for name, loss in self._losses_by_task.items():
             labels = y.get(name)
@@ -353,6 +360,9 @@ class MultiTaskModel(keras.Model):
         changed = dataclasses.replace(self._task(task), head=head, **changes)
         tasks = [changed if name == task else old for name, old in self.tasks.items()]
         model = type(self)(self.backbone, tasks, input_shape=self._input_shape_given)
+        for name, old in self._gates.items():
+            if name in model._gates and (name != task or "gradient" not in changes):
+                model._gates[name].scale.assign(ops.convert_to_numpy(old.scale))
         for name, weight in self.task_weights.items():
             if name != task or "weight" not in changes:
                 # A copy: JAX gives the memory of trained variables away.
@@ -372,10 +382,10 @@ class MultiTaskModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "trainable": self.trainable,
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks.values()],
             "input_shape": self._input_shape_given,
+            "layers_trainable": [layer.trainable for layer in self._flatten_layers()],
         }
 
     @classmethod
@@ -384,7 +394,12 @@ class MultiTaskModel(keras.Model):
         with keras.saving.custom_object_scope(custom_objects or {}):
             config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
             config["tasks"] = [keras.saving.deserialize_keras_object(t) for t in config["tasks"]]
-        return cls(**config)
+        trainable = config.pop("layers_trainable", [])
+        model = cls(**config)
+        # In the order of the graph, outer layers first: a flag of theirs sets those within.
+        for layer, flag in zip(model._flatten_layers(), trainable, strict=bool(trainable)):
+            layer.trainable = flag
+        return model
 
     def save_own_variables(self, store: Any) -> None:
         # Keras leaves the states of seeds out; with them, resumed training is exact.
@@ -401,6 +416,13 @@ class MultiTaskModel(keras.Model):
         super().load_own_variables(own)
 
     # === Private ===
+
+    @property
+    def _gates(self) -> dict[str, GradientScale]:
+        """The gradient gates with a scale, by task."""
+        gates = {name: f"{name}_gradient" for name in self.tasks}
+        by_name = {layer.name: layer for layer in self.layers if isinstance(layer, GradientScale)}
+        return {name: by_name[gate] for name, gate in gates.items() if gate in by_name}
 
     def _seed_states(self) -> list[Any]:
         """The states of the seed generators of all layers."""

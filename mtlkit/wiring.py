@@ -45,6 +45,7 @@ def check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
 
 def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
     """Connects each head to its feature map, through its gradient gate."""
+    _check_layer_names(maps, tasks)
     features = {task.name: _feature_name(maps, task) for task in tasks}
     named = maps.get([name for name in features.values() if name is not None])
     outputs = {}
@@ -67,6 +68,20 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
                 f"{type(task.head).__name__}, which says: {error}"
             ) from error
     return outputs
+
+
+def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
+    """Raises a ValueError if a head, named as its task, would bear another layer's name."""
+    taken = {maps.backbone.name, f"{maps.backbone.name}_maps"}
+    taken |= {tensor.name for tensor in keras.tree.flatten(maps.inputs)}
+    taken |= {f"{task.name}_gradient" for task in tasks if task.gradient != "flow"}
+    for task in tasks:
+        if task.name in taken:
+            raise ValueError(
+                f"Task {task.name!r}: expected a name that no layer of the model has, such as the "
+                f"input, the backbone or a gradient gate: {sorted(taken)}. "
+                f"Received: name={task.name!r}"
+            )
 
 
 def _feature_name(maps: FeatureMaps, task: Task) -> str | None:

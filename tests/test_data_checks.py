@@ -225,6 +225,16 @@ class TestConstruction:
         with pytest.raises(ValueError, match="Task 'a': expected to keep its name"):
             model.with_head("a", mtl.heads.RegressionHead(), name="b")
 
+    @pytest.mark.parametrize("name", ["image_input", "conv", "b_gradient"])
+    def test_names_of_other_layers(self, name):
+        tasks = [
+            mtl.Task(name, mtl.heads.RegressionHead()),
+            mtl.Task("b", mtl.heads.RegressionHead(), gradient="stop"),
+        ]
+        with pytest.raises(ValueError, match=f"Task '{name}': expected a name that no layer"):
+            mtl.MultiTaskModel(small_backbone(name="conv"), tasks)
+        mtl.MultiTaskModel(small_backbone(), [mtl.Task("image", mtl.heads.RegressionHead())])
+
     def test_image_shape(self):
         with pytest.raises(ValueError, match=r"input_shape=\(height, width, channels\)"):
             mtl.backbones.ConvBackbone((32, 32))

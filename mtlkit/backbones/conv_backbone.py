@@ -90,7 +90,7 @@ class ConvBackbone(keras.Model):
             normalization = InputNormalization(data_format, dtype=policy, name="normalization")
 
         # === Functional model ===
-        inputs = keras.Input(shape=tuple(input_shape), name="image")
+        inputs = keras.Input(shape=tuple(input_shape), name="image_input")
         x = inputs if normalization is None else normalization(inputs)
         maps = {"input": x}
         for number, channels in enumerate(filters, 1):

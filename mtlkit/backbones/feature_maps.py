@@ -65,8 +65,15 @@ class FeatureMaps:
             found["input"] = self.inputs
         layers = [name for name in names if name not in found]
         if layers:
-            taps = {name: _output(self.backbone.get_layer(name)) for name in layers}
-            found.update(keras.Model(self.backbone.inputs, taps)(self.inputs))
+            # One model of taps and output, so that the backbone runs once.
+            taps = [_output(self.backbone.get_layer(name)) for name in layers]
+            model = keras.Model(
+                self.backbone.inputs,
+                [*taps, self.backbone.outputs[-1]],
+                name=f"{self.backbone.name}_maps",
+            )
+            *maps, self._outputs["output"] = model(self.inputs)
+            found.update(zip(layers, maps, strict=True))
         return found
 
     def _own_names(self) -> list[str]:
@@ -95,7 +102,7 @@ class FeatureMaps:
                     f"layer that has not been built. Received: backbone={self.backbone!r}"
                 )
             input_shape = tuple(known[1:])
-        return keras.Input(shape=tuple(input_shape), name="image")
+        return keras.Input(shape=tuple(input_shape), name="image_input")
 
 
 def _is_graph(backbone: keras.layers.Layer) -> bool:

@@ -69,6 +69,8 @@ class MultiTaskData:
             _check_tasks(y, split, self.tasks if split != "train" else tuple(y))
             order = y if split == "train" else self.tasks
             object.__setattr__(self, f"y_{split}", {task: y[task] for task in order})
+            for task, labels in y.items():
+                _check_like(labels, self.y_train[task], f"y_{split}[{task!r}]")
             if x.shape[1:] != self.x_train.shape[1:]:
                 raise ValueError(
                     f"Expected images of shape {self.x_train.shape[1:]} in x_{split}, as in "
@@ -154,6 +156,16 @@ def _labels(y: Mapping[str, ArrayLike], split: str) -> dict[str, NDArray]:
             f"Expected y_{split} to be a dict of task name -> labels. Received: {type(y).__name__}"
         )
     return {task: _numbers(labels, f"y_{split}['{task}']") for task, labels in y.items()}
+
+
+def _check_like(labels: NDArray, train: NDArray, what: str) -> None:
+    """Labels of every split are of one kind and shape."""
+    whole = [np.issubdtype(array.dtype, np.integer) for array in (labels, train)]
+    if labels.shape[1:] != train.shape[1:] or whole[0] != whole[1]:
+        raise ValueError(
+            f"Expected {what} to be like the training labels: {train.dtype} of shape "
+            f"{('samples', *train.shape[1:])}. Received: {labels.dtype} of shape {labels.shape}"
+        )
 
 
 def _check_samples(x: NDArray, y: dict[str, NDArray], split: str) -> None:

@@ -6,6 +6,7 @@ from mtlkit.layers.feature_pooling import FeaturePooling
 from mtlkit.layers.gradient_gates import GradientReversal, GradientScale, GradientStop
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.layers.polar import PolarResample
+from mtlkit.layers.reproducible_dropout import ReproducibleDropout
 
 __all__ = [
     "AttentionPooling",
@@ -16,4 +17,5 @@ __all__ = [
     "GradientStop",
     "InputNormalization",
     "PolarResample",
+    "ReproducibleDropout",
 ]

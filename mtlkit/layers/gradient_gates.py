@@ -29,7 +29,8 @@ class GradientGate(keras.layers.Layer):
     """
 
     def __init__(self, layer: keras.layers.Layer | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # What passes is not cast, whatever the dtype policy: a gate is the identity.
+        super().__init__(autocast=False, **kwargs)
         if layer is not None and not isinstance(layer, keras.layers.Layer):
             raise ValueError(
                 f"Expected layer to be a Keras layer or None. Received: layer={layer!r}"

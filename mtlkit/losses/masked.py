@@ -145,7 +145,7 @@ def unlabelled_loss(y_pred: Any) -> Any:
         ```
     """
     nowhere = ops.zeros_like(y_pred, dtype="bool")
-    return ops.sum(ops.where(nowhere, y_pred, ops.zeros_like(y_pred)))
+    return ops.cast(ops.sum(ops.where(nowhere, y_pred, ops.zeros_like(y_pred))), "float32")
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -149,3 +149,11 @@ def test_every_integer_dtype_holds_classes(dtype):
 def test_repr_is_short():
     text = repr(MultiTaskData(**parts(), name="mine"))
     assert "name='mine'" in text and "train=6, val=3, test=4" in text and len(text) < 120
+
+
+@pytest.mark.parametrize("other", [np.zeros((6, 2)), np.zeros((6, 3), int)])
+def test_labels_of_all_splits_are_alike(other):
+    x = np.zeros((6, 4, 4, 1), "float32")
+    good = {"v": np.zeros((6, 3))}
+    with pytest.raises(ValueError, match=r"y_val\['v'\] to be like the training labels"):
+        MultiTaskData(x, good, x, {"v": other}, x, good)

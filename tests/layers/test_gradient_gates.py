@@ -229,10 +229,13 @@ class TestGradient:
     def test_mixed_precision(self, dtype):
         gate = GradientScale(scale=0.3, dtype=dtype)
         cotangent = np.array([[0.1, -20.0, 3.0]], "float32")
-        found = input_gradients(
-            lambda x: ops.sum(ops.multiply(ops.cast(gate(x), "float32"), cotangent)), self.x
-        )
-        assert keras.backend.standardize_dtype(gate(self.x).dtype) == dtype.removeprefix("mixed_")
+        half = dtype.removeprefix("mixed_")
+
+        def value(x):
+            return ops.sum(ops.multiply(ops.cast(gate(ops.cast(x, half)), "float32"), cotangent))
+
+        found = input_gradients(value, self.x)
+        assert keras.backend.standardize_dtype(gate(ops.cast(self.x, half)).dtype) == half
         assert gate.scale.dtype == "float32"
         np.testing.assert_allclose(found, 0.3 * cotangent, rtol=1e-2)
 
@@ -383,3 +386,11 @@ class TestMasks:
         dense = keras.layers.Dense(3, kernel_initializer="identity")
         pool = keras.layers.GlobalAveragePooling1D()
         np.testing.assert_allclose(self.outputs(GradientStop(dense), pool), self.means, rtol=1e-6)
+
+
+@pytest.mark.parametrize("gate", [GradientStop, GradientScale, GradientReversal])
+def test_a_gate_does_not_cast(gate):
+    """Also in mixed precision, what passes keeps its dtype and its digits."""
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    received = ops.convert_to_numpy(gate(dtype="mixed_bfloat16")(ops.convert_to_tensor(x)))
+    assert received.dtype == np.float32 and received.tobytes() == x.tobytes()

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.heads.designs.dropout import seeded_dropout
 from mtlkit.layers.circular_conv import CircularConv2D
 from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.polar import PolarResample
+from mtlkit.layers.reproducible_dropout import ReproducibleDropout
 
 #: A map is read at no fewer angles than this, whatever the number of bins.
 _LEAST_ANGLES = 64
@@ -121,7 +121,7 @@ class PolarDesign(keras.layers.Layer):
         self.gather = keras.layers.Dense(
             self.filters[-1], activation="relu", dtype=policy, name="gather"
         )
-        self.drop = seeded_dropout(dropout, policy)
+        self.drop = ReproducibleDropout(dropout, dtype=policy, name="dropout")
         self.circle = CircularConv2D(
             hidden_units, (1, units), activation="relu", dtype=policy, name="circle"
         )

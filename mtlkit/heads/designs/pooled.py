@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from mtlkit.heads.designs.dropout import seeded_dropout
 from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
+from mtlkit.layers.reproducible_dropout import ReproducibleDropout
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -71,7 +71,7 @@ class PooledDesign(keras.layers.Layer):
                 keras.layers.Dense(hidden_units, activation="relu", dtype=policy, name="hidden")
             )
         if dropout:
-            self.steps.append(seeded_dropout(dropout, policy))
+            self.steps.append(ReproducibleDropout(dropout, dtype=policy, name="dropout"))
         self.steps.append(keras.layers.Dense(units, dtype="float32", name="outputs"))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
