@@ -165,10 +165,17 @@ def check_stream(
     Raises:
         ValueError: As `check_arrays`.
     """
-    labels = None
+    labels = keys = None
     for number, batch in enumerate(batches):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         check_batch(x, y, sample_weight, tasks, inputs, f"batch {number} of the {what}")
+        keys = keys or list(y)
+        if set(y) != set(keys) and keras.backend.backend() == "tensorflow":
+            raise ValueError(
+                "Expected batches of a stream with labels for the same tasks throughout, as "
+                "TensorFlow wants it; mark what is missing by -1 or NaN. "
+                f"Received: labels for {list(y)} in batch {number} of the {what}, after {keys}"
+            )
         labels = (labels or 0) + _count_labels(y)
         yield x
     if labels is None:

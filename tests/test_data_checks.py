@@ -151,6 +151,23 @@ def test_first_batch_of_a_stream_may_be_without_labels(model, images, labels):
     assert np.isfinite(history["identity_loss"]).all()
 
 
+def test_batches_of_different_keys(images, labels):
+    """Fine but for TensorFlow, whose pipelines want one structure: there, a clear error."""
+    model = mtl.MultiTaskModel(small_backbone(), small_tasks())
+    model.compile("sgd")
+
+    def batches():
+        yield images, labels
+        yield images, {"identity": labels["identity"]}
+
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match=r"same tasks throughout.*batch 1 of the training"):
+            model.fit(batches(), steps_per_epoch=2, verbose=0)
+    else:
+        history = model.fit(batches(), steps_per_epoch=2, verbose=0).history
+        assert np.isfinite(history["loss"]).all()
+
+
 def test_a_later_batch_is_checked_while_adapting(images, labels):
     model = mtl.MultiTaskModel(small_backbone(), small_tasks())
     model.compile("sgd")
