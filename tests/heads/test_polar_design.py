@@ -42,7 +42,7 @@ class TestEquivariance:
 
     @pytest.mark.parametrize("units", [4, 8, 12, 360])
     def test_units(self, units):
-        self.check(make(units), images())
+        self.check(make(units, hidden_units=64), images())  # enough that none is dead
 
     @pytest.mark.parametrize(
         "options",
@@ -72,7 +72,7 @@ class TestEquivariance:
     def check(self, design, x):
         expected = outputs(design, x)
         quarter = design.units // 4
-        assert np.ptp(expected, axis=1).min() > 1e-3  # else the test says nothing
+        assert np.ptp(expected, axis=1).min() > 1e-2  # else the test says nothing
         for quarters in (1, 2, 3):
             turned = outputs(design, np.rot90(x, quarters, axes=(1, 2)))
             np.testing.assert_allclose(turned, np.roll(expected, quarter * quarters, 1), atol=1e-4)
