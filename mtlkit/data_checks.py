@@ -11,6 +11,7 @@ import numpy as np
 
 from mtlkit.losses.masked import labelled
 from mtlkit.tasks import Task
+from mtlkit.uniform_streams import uniform
 
 #: Samples looked at together, so that large arrays are not copied whole.
 _CHUNK = 1024
@@ -85,7 +86,7 @@ def checked(
     if x is None:
         raise ValueError(f"Expected images x in the {what}. Received: x=None")
     if is_stream(x):
-        x, batches = peek(x, 1)
+        x, batches = peek(uniform(x, tasks), 1)
         for _ in check_stream(batches, tasks, inputs, what, first=True):
             pass
         return x, y, sample_weight

@@ -18,6 +18,7 @@ from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
 from mtlkit.tasks import Task
+from mtlkit.uniform_streams import uniform
 from mtlkit.wiring import check_logs, check_tasks, task_metrics, wire
 
 
@@ -444,7 +445,8 @@ class MultiTaskModel(keras.Model):
         adapts = not getattr(self.backbone, "adapted", True)
         what = "training data"
         if x is not None and is_stream(x):
-            given["x"], batches = peek(x, given.get("steps_per_epoch") if adapts else 1)
+            limit = given.get("steps_per_epoch") if adapts else 1
+            given["x"], batches = peek(uniform(x, self.tasks), limit)
             images = check_stream(batches, self.tasks, self.input, what, first=not adapts)
         else:
             x, y, sample_weight = checked(x, y, sample_weight, self.tasks, self.input, what)

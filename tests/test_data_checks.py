@@ -7,7 +7,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from small_models import small_backbone, small_model, small_tasks
+from small_models import set_weights, small_backbone, small_model, small_tasks
 
 import mtlkit as mtl
 from mtlkit.data_checks import is_stream, peek
@@ -151,21 +151,37 @@ def test_first_batch_of_a_stream_may_be_without_labels(model, images, labels):
     assert np.isfinite(history["identity_loss"]).all()
 
 
-def test_batches_of_different_keys(images, labels):
-    """Fine but for TensorFlow, whose pipelines want one structure: there, a clear error."""
-    model = mtl.MultiTaskModel(small_backbone(), small_tasks())
-    model.compile("sgd")
+@pytest.mark.parametrize("kind", ["generator", "PyDataset"])
+def test_batches_of_different_keys(images, labels, kind):
+    """Batches may lack tasks: as if their labels were marked as missing."""
+    identity = {"identity": labels["identity"]}
 
-    def batches():
-        yield images, labels
-        yield images, {"identity": labels["identity"]}
+    def run(*label_batches):
+        class Batches(keras.utils.PyDataset):
+            num_batches = len(label_batches)
 
-    if keras.backend.backend() == "tensorflow":
-        with pytest.raises(ValueError, match=r"same tasks throughout.*batch 1 of the training"):
-            model.fit(batches(), steps_per_epoch=2, verbose=0)
-    else:
-        history = model.fit(batches(), steps_per_epoch=2, verbose=0).history
-        assert np.isfinite(history["loss"]).all()
+            def __getitem__(self, index):
+                return images, label_batches[index]
+
+        model = mtl.MultiTaskModel(small_backbone(), small_tasks())
+        set_weights(model)
+        model.compile("sgd")
+        data = Batches() if kind == "PyDataset" else (batch for batch in Batches())
+        validation = Batches()
+        options = {"steps_per_epoch": len(label_batches), "validation_steps": len(label_batches)}
+        history = model.fit(
+            data, validation_data=validation, shuffle=False, verbose=0, **options
+        ).history
+        return {name: values[0] for name, values in history.items()}
+
+    missing = {
+        name: np.full_like(y, np.nan if y.dtype.kind == "f" else -1) for name, y in labels.items()
+    }
+    expected = run({**missing, **identity}, labels, {**missing, **identity})
+    got = run(identity, labels, identity)
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-5, err_msg=name)
 
 
 def test_a_later_batch_is_checked_while_adapting(images, labels):
