@@ -92,6 +92,8 @@ def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
                 f"{maps.names}. Received: feature={task.feature!r}"
             )
         return task.feature
+    if task.name in maps.by_task:
+        return task.name
     default = task.head.default_feature
     return default if default in maps.names else None
 

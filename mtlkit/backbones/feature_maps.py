@@ -11,7 +11,8 @@ import keras
 class FeatureMaps:
     """A backbone, applied to inputs, and its feature maps by name.
 
-    - A backbone whose output is a dict has the maps that the dict names.
+    - A backbone whose output is a dict has the maps that the dict names. One named as a task
+      is that task's, unless the task names another.
     - Any other functional or sequential `keras.Model` has one map a layer, named as the
       layer, and its output is the last one.
     - A plain layer or a subclassed model has its output only.
@@ -45,6 +46,11 @@ class FeatureMaps:
         """Names of the maps, the last one last."""
         names = self._own_names()
         return names if "input" in names else ["input", *names]
+
+    @property
+    def by_task(self) -> list[str]:
+        """Names of maps that are meant for tasks: those of a backbone with a `dict` as output."""
+        return self._own_names() if self._by_dict else []
 
     @property
     def last(self) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from mtlkit.heads.designed_head import DesignedHead
 from mtlkit.heads.designs import PooledDesign
 from mtlkit.heads.labels import check_classes
+from mtlkit.heads.logits import decode_logits
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
 from mtlkit.space import Boolean, Choice, Float
@@ -108,10 +109,11 @@ class ClassificationHead(DesignedHead):
             `"label"`, the likeliest class, int64 of shape `(samples,)`, and
             `"probability"` of all classes, float32 of shape `(samples, num_classes)`.
         """
-        from scipy.special import softmax
+        return decode_logits(outputs)
 
-        probability = softmax(keras.ops.convert_to_numpy(outputs), axis=-1)
-        return {"label": probability.argmax(axis=-1), "probability": probability}
+    def predictions(self, outputs: Any) -> Any:
+        """Returns the probabilities of the classes, of shape `(batch, num_classes)`."""
+        return keras.ops.softmax(outputs, axis=-1)
 
     def validate_labels(self, y: Any, task: str | None = None) -> None:
         check_classes(y, self.num_classes, task or self.name)

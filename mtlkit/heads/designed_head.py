@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
+from mtlkit.heads.designs.design import Design, build
 from mtlkit.heads.head import Head
 
 
@@ -18,11 +17,10 @@ class DesignedHead(Head):
         **kwargs: Passed on to `keras.layers.Layer`.
     """
 
-    design: keras.layers.Layer
+    design: Design
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if not self.design.built:
-            self.design.build(input_shape)
+    def build(self, input_shape: Any) -> None:
+        build(self.design, input_shape)
 
     def call(self, inputs: Any) -> Any:
         return self.design(inputs)
@@ -30,5 +28,5 @@ class DesignedHead(Head):
     def compute_output_spec(self, inputs: Any) -> Any:
         return self.design.compute_output_spec(inputs)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return self.design.compute_output_shape(input_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -75,6 +76,18 @@ class Head(keras.layers.Layer, ABC):
             ValueError: If the labels do not fit the head, naming the task, what was
                 expected and the offending value.
         """
+
+    def predictions(self, outputs: Any) -> Any:
+        """Returns what a task that is conditioned on this one sees, within the graph.
+
+        Args:
+            outputs: The head's outputs, a tensor of shape `(batch, ...)`.
+
+        Returns:
+            A tensor of shape `(batch, numbers)`: probabilities of classes, or values. Unless
+            a head overrides this, its outputs.
+        """
+        return keras.ops.reshape(outputs, (-1, math.prod(outputs.shape[1:])))
 
     @classmethod
     def search_space(cls) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Losses, usable alone in plain Keras, that know missing labels."""
 
 from mtlkit.losses.masked import (
+    BatchLoss,
     FunctionLoss,
     MaskedLoss,
     fill_missing,
@@ -10,6 +11,7 @@ from mtlkit.losses.masked import (
 )
 
 __all__ = [
+    "BatchLoss",
     "FunctionLoss",
     "MaskedLoss",
     "fill_missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
@@ -148,6 +149,43 @@ def unlabelled_loss(y_pred: Any) -> Any:
     return ops.cast(ops.sum(ops.where(nowhere, y_pred, ops.zeros_like(y_pred))), "float32")
 
 
+class BatchLoss(keras.losses.Loss, ABC):
+    """A loss of a batch as a whole, such as one that compares its samples with each other.
+
+    It masks missing labels itself, since a sample without a label must not even be compared
+    with; so it may be used as it is, or in a `MaskedLoss`, which leaves it alone. Subclasses
+    define `of_batch`.
+
+    Args:
+        name: Name of the loss. `None`: made from that of the class.
+        **kwargs: Passed on to `keras.losses.Loss`.
+    """
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        present = labelled(y_true)
+        labels = fill_missing(y_true, present)
+        outputs = ops.cast(y_pred, "float32")
+        return self.of_batch(labels, outputs, masked_weight(present, sample_weight), present)
+
+    @abstractmethod
+    def of_batch(self, labels: Any, outputs: Any, weight: Any, present: Any) -> Any:
+        """Computes the loss of a batch.
+
+        Args:
+            labels: Labels of shape `(batch, ...)`, in the dtype that they came in, zero where
+                missing.
+            outputs: Outputs of shape `(batch, ...)`, float32.
+            weight: Sample weights of shape `(batch,)`, float32, zero where the label is missing.
+            present: Which samples have a label, of shape `(batch,)`.
+
+        Returns:
+            A scalar, float32: finite, and 0 with zero gradient where no sample has a label.
+        """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self(y_true, y_pred)
+
+
 @keras.saving.register_keras_serializable(package="mtlkit")
 class MaskedLoss(keras.losses.Loss):
     """Applies a loss to the samples that have a label.
@@ -156,7 +194,7 @@ class MaskedLoss(keras.losses.Loss):
     labelled samples, the value is `sum_{i in S} w_i l_i / |S|`, and 0 with zero gradient
     where `S` is empty. With every label present that is the loss itself. A loss whose
     reduction is `"sum"` stays a sum over `S`, and one that divides by the sum of the
-    weights still does.
+    weights still does. A `BatchLoss`, which masks by itself, is left alone.
 
     Args:
         loss: A `keras.losses.Loss`, a function of `(y_true, y_pred)`, or the name of one.
@@ -182,6 +220,8 @@ class MaskedLoss(keras.losses.Loss):
         super().__init__(name=name or self.loss.name, **kwargs)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if isinstance(self.loss, BatchLoss):
+            return self.loss(y_true, y_pred, sample_weight)
         present = labelled(y_true)
         value = self.loss(
             align_labels(fill_missing(y_true, present), y_pred),

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit.heads.designs.design import Design, build
 from mtlkit.layers.circular_conv import CircularConv2D
 from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.polar import PolarResample
@@ -19,7 +20,7 @@ _LEAST_ANGLES = 64
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class PolarDesign(keras.layers.Layer):
+class PolarDesign(Design):
     """Reads a map in polar coordinates, with weights shared over all angles.
 
     The map is resampled to polar coordinates, standardised sample by sample (so that
@@ -76,13 +77,11 @@ class PolarDesign(keras.layers.Layer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        for argument, value in (("units", units), ("hidden_units", hidden_units)):
-            if value < 1:
-                raise ValueError(f"Expected {argument} >= 1. Received: {argument}={value}")
+        super().__init__(units, **kwargs)
+        if hidden_units < 1:
+            raise ValueError(f"Expected hidden_units >= 1. Received: hidden_units={hidden_units}")
         if not filters or min(filters) < 1:
             raise ValueError(f"Expected filters >= 1, at least one. Received: filters={filters}")
-        self.units = units
         self.filters = tuple(filters)
         self.hidden_units = hidden_units
         self.dropout = dropout
@@ -127,7 +126,7 @@ class PolarDesign(keras.layers.Layer):
         )
         self.outputs = keras.layers.Dense(1, dtype="float32", name="outputs")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if len(input_shape) != 4:  # said here, too, since heads build their design themselves
             raise ValueError(
                 "Expected a map with two spatial axes, to read it in polar coordinates. "
@@ -135,13 +134,13 @@ class PolarDesign(keras.layers.Layer):
             )
         shape: tuple[Any, ...] = self._channels_last(input_shape)
         for layer in (self.resample, self.standardize, *self.convs):
-            shape = _build(layer, shape)
+            shape = build(layer, shape)
         batch, radii, angles, channels = shape
-        shape = _build(self.gather, (batch, angles, radii * channels))
-        shape = _build(self.drop, (batch, 1, angles, shape[-1]))
-        _build(self.outputs, _build(self.circle, shape))
+        shape = build(self.gather, (batch, angles, radii * channels))
+        shape = build(self.circle, build(self.drop, (batch, 1, angles, shape[-1])))
+        return batch, angles, shape[-1]
 
-    def call(self, inputs: Any) -> Any:
+    def features(self, inputs: Any) -> Any:
         first = self.data_format == "channels_first"
         x = ops.transpose(inputs, (0, 2, 3, 1)) if first else inputs
         for layer in (self.resample, self.standardize, *self.convs):
@@ -149,19 +148,17 @@ class PolarDesign(keras.layers.Layer):
         radii, angles, channels = x.shape[1:]
         x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, angles, radii * channels))
         x = ops.expand_dims(self.gather(x), 1)
-        x = self.outputs(self.circle(self.drop(x)))
-        return ops.reshape(x, (-1, self.units))
+        return ops.squeeze(self.circle(self.drop(x)), 1)
 
-    def compute_output_spec(self, inputs: Any) -> Any:
-        return keras.KerasTensor((inputs.shape[0], self.units), "float32")
+    def build_read(self, input_shape: tuple[int | None, ...]) -> None:
+        build(self.outputs, input_shape)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape[0], self.units
+    def read(self, features: Any) -> Any:
+        return ops.reshape(self.outputs(features), (-1, self.units))
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "units": self.units,
             "filters": self.filters,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
@@ -173,10 +170,3 @@ class PolarDesign(keras.layers.Layer):
         if self.data_format == "channels_first":
             return shape[0], shape[2], shape[3], shape[1]
         return shape
-
-
-def _build(layer: keras.layers.Layer, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Builds a layer that is not built yet; returns the shape of its output."""
-    if not layer.built:
-        layer.build(shape)
-    return layer.compute_output_shape(shape)

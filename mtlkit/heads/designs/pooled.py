@@ -6,13 +6,14 @@ from typing import Any
 
 import keras
 
+from mtlkit.heads.designs.design import Design, build
 from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
 from mtlkit.layers.reproducible_dropout import ReproducibleDropout
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class PooledDesign(keras.layers.Layer):
+class PooledDesign(Design):
     """Pools a feature to a vector and reads it with a small dense network.
 
     Args:
@@ -51,11 +52,9 @@ class PooledDesign(keras.layers.Layer):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        for argument, value, least in (("units", units, 1), ("hidden_units", hidden_units, 0)):
-            if value < least:
-                raise ValueError(f"Expected {argument} >= {least}. Received: {argument}={value}")
-        self.units = units
+        super().__init__(units, **kwargs)
+        if hidden_units < 0:
+            raise ValueError(f"Expected hidden_units >= 0. Received: hidden_units={hidden_units}")
         self.pooling = pooling
         self.hidden_units = hidden_units
         self.dropout = dropout
@@ -72,38 +71,34 @@ class PooledDesign(keras.layers.Layer):
             )
         if dropout:
             self.steps.append(ReproducibleDropout(dropout, dtype=policy, name="dropout"))
-        self.steps.append(keras.layers.Dense(units, dtype="float32", name="outputs"))
+        self.outputs = keras.layers.Dense(units, dtype="float32", name="outputs")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if not self.pool.built:
-            self.pool.build(input_shape)
-        shape = self.pool.compute_output_shape(input_shape)
+    def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        shape = build(self.pool, input_shape)
         if self.layer_norm and shape[-1] == 1:
             raise ValueError(
                 "Expected at least two features for layer_norm=True, which turns a single one into "
                 f"a constant. Received: features of shape {tuple(input_shape)}, pooled to one"
             )
         for step in self.steps:
-            if not step.built:
-                step.build(shape)
-            shape = step.compute_output_shape(shape)
+            shape = build(step, shape)
+        return shape
 
-    def call(self, inputs: Any) -> Any:
+    def features(self, inputs: Any) -> Any:
         x = self.pool(inputs)
         for step in self.steps:
             x = step(x)
         return x
 
-    def compute_output_spec(self, inputs: Any) -> Any:
-        return keras.KerasTensor((inputs.shape[0], self.units), "float32")
+    def build_read(self, input_shape: tuple[int | None, ...]) -> None:
+        build(self.outputs, input_shape)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape[0], self.units
+    def read(self, features: Any) -> Any:
+        return self.outputs(features)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "units": self.units,
             "pooling": self.pooling,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,

@@ -1,0 +1,83 @@
+"""The frame of designs: features of the task, then outputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import keras
+
+
+class Design(keras.layers.Layer, ABC):
+    """A layer from a feature of the backbone to the outputs of a head, in two steps.
+
+    `features` turns the map into what the task is read from, of shape `(batch, ..., channels)`;
+    `read` turns that into outputs. Between the two is the place for what another task
+    predicts: a layer in `self.conditioning`, called on `[features, condition]`. The design
+    is then itself called on `[map, condition]`.
+
+    Subclasses define the four abstract methods.
+
+    Args:
+        units: Number of outputs, of shape `(batch, units)`, float32.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `units < 1`.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if units < 1:
+            raise ValueError(f"Expected units >= 1. Received: units={units}")
+        self.units = units
+        #: Lets the features see what another task predicts; set before building.
+        self.conditioning: keras.layers.Layer | None = None
+
+    @abstractmethod
+    def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Builds what `features` uses; returns the shape of its result."""
+
+    @abstractmethod
+    def features(self, inputs: Any) -> Any:
+        """Turns the map into what the task is read from."""
+
+    @abstractmethod
+    def build_read(self, input_shape: tuple[int | None, ...]) -> None:
+        """Builds what `read` uses, from the shape of the features."""
+
+    @abstractmethod
+    def read(self, features: Any) -> Any:
+        """Turns features into outputs."""
+
+    def build(self, input_shape: Any) -> None:
+        if self.conditioning is None:
+            self.build_read(self.build_features(input_shape))
+            return
+        map_shape, condition_shape = input_shape
+        shapes = [self.build_features(map_shape), condition_shape]
+        self.build_read(build(self.conditioning, shapes))
+
+    def call(self, inputs: Any) -> Any:
+        if self.conditioning is None:
+            return self.read(self.features(inputs))
+        inputs, condition = inputs
+        return self.read(self.conditioning([self.features(inputs), condition]))
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        batch = keras.tree.flatten(inputs)[0].shape[0]
+        return keras.KerasTensor((batch, self.units), "float32")
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        map_shape = input_shape if self.conditioning is None else input_shape[0]
+        return map_shape[0], self.units
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+def build(layer: keras.layers.Layer, shape: Any) -> tuple[Any, ...]:
+    """Builds a layer that is not built yet; returns the shape of its output."""
+    if not layer.built:
+        layer.build(shape)
+    return layer.compute_output_shape(shape)
