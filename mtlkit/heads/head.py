@@ -24,6 +24,8 @@ class Head(keras.layers.Layer, ABC):
     Attributes:
         default_feature: Name of the backbone's feature map that suits this head best;
             `None`: the last one. Used where a task does not name its feature.
+        reads_orbit: Whether the head reads the features of the input's four quarter turns,
+            stacked after the batch axis (`mtlkit.layers.RotationOrbit`).
 
     Example:
         ```python
@@ -38,6 +40,7 @@ class Head(keras.layers.Layer, ABC):
     """
 
     default_feature: str | None = None
+    reads_orbit: bool = False
 
     @abstractmethod
     def default_loss(self) -> keras.losses.Loss:

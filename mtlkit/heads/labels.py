@@ -85,6 +85,33 @@ def check_values(y: Any, units: int, task: str) -> None:
         )
 
 
+def check_angles(y: Any, task: str) -> None:
+    """Checks labels that are angles: floating-point degrees, or NaN where missing.
+
+    Args:
+        y: Labels of shape `(samples,)` or `(samples, 1)`.
+        task: Name of the task, for the message.
+
+    Raises:
+        ValueError: If dtype or shape is not as expected, or a label is infinite.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.labels import check_angles
+
+        check_angles(np.array([11.25, np.nan]), task="orientation")
+        ```
+    """
+    y = np.asarray(y)
+    if not np.issubdtype(y.dtype, np.floating):
+        raise ValueError(
+            f"Task {task!r}: expected angles in degrees, as floating-point numbers (NaN: "
+            f'unlabelled), because of labels="degrees". Received: dtype={y.dtype}'
+        )
+    check_values(y, 1, task)
+
+
 def _check_one_a_sample(y: np.ndarray, units: int, expected: str) -> None:
     shapes = [(units,), ()] if units == 1 else [(units,)]
     if y.ndim == 0 or y.shape[1:] not in shapes:

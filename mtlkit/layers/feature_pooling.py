@@ -10,9 +10,10 @@ from keras import ops
 
 from mtlkit.layers.attention_pooling import AttentionPooling
 from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers.spatial_softmax import SpatialSoftmax
 
 #: The ways in which a feature map becomes a vector.
-POOLINGS = ("average", "max", "flatten", "attention")
+POOLINGS = ("average", "max", "flatten", "attention", "spatial_softmax")
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -20,11 +21,12 @@ class FeaturePooling(keras.layers.Layer):
     """Turns a feature map of any rank into one vector per sample.
 
     `"average"` and `"max"` forget where things are; `"flatten"` keeps it;
-    `"attention"` reads it with learned queries (see `AttentionPooling`).
-    Vectors pass as they are.
+    `"attention"` reads it with learned queries (see `AttentionPooling`), and
+    `"spatial_softmax"` where each channel is active (see `SpatialSoftmax`; for maps with two
+    spatial axes). Vectors pass as they are.
 
     Args:
-        pooling: `"average"`, `"max"`, `"flatten"` or `"attention"`.
+        pooling: `"average"`, `"max"`, `"flatten"`, `"attention"` or `"spatial_softmax"`.
         data_format: `"channels_last"` or `"channels_first"`, for maps with two or more
             spatial axes. `None`: `keras.config.image_data_format()`.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -34,7 +36,8 @@ class FeaturePooling(keras.layers.Layer):
         or `(batch, channels, height, width)`.
 
     Output shape:
-        `(batch, features)`: `channels` for `"average"` and `"max"`.
+        `(batch, features)`: `channels` for `"average"` and `"max"`, three times as many for
+        `"spatial_softmax"`.
 
     Raises:
         ValueError: If `pooling` is not one of the above.
@@ -63,10 +66,19 @@ class FeaturePooling(keras.layers.Layer):
             if pooling == "attention"
             else None
         )
+        self.spatial_softmax = (
+            SpatialSoftmax(dtype=self.dtype_policy, name="spatial_softmax")
+            if pooling == "spatial_softmax"
+            else None
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.attention is not None and len(input_shape) > 2 and not self.attention.built:
             self.attention.build(self._sequence_shape(input_shape))
+        if self.spatial_softmax is not None and not self.spatial_softmax.built:
+            if len(input_shape) == 2:
+                return
+            self.spatial_softmax.build(self._channels_last(input_shape))
 
     def call(self, inputs: Any) -> Any:
         rank = len(inputs.shape)
@@ -76,6 +88,8 @@ class FeaturePooling(keras.layers.Layer):
             reduce = ops.mean if self.pooling == "average" else ops.max
             return reduce(inputs, axis=self._positions(rank))
         channels_last = ops.moveaxis(inputs, self._channels(rank), -1)
+        if self.spatial_softmax is not None:
+            return self.spatial_softmax(channels_last)
         _, positions, channels = self._sequence_shape(inputs.shape)
         if self.attention is not None:
             return self.attention(ops.reshape(channels_last, (-1, positions, channels)))
@@ -87,6 +101,8 @@ class FeaturePooling(keras.layers.Layer):
             return input_shape
         if self.pooling in ("average", "max"):
             return input_shape[0], input_shape[self._channels(rank)]
+        if self.spatial_softmax is not None:
+            return self.spatial_softmax.compute_output_shape(self._channels_last(input_shape))
         batch, positions, channels = self._sequence_shape(input_shape)
         if self.attention is not None:
             return self.attention.compute_output_shape((batch, positions, channels))
@@ -104,6 +120,15 @@ class FeaturePooling(keras.layers.Layer):
 
     def _positions(self, rank: int) -> tuple[int, ...]:
         return tuple(axis for axis in range(1, rank) if axis != self._channels(rank))
+
+    def _channels_last(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        if len(shape) != 4:
+            raise ValueError(
+                f'Expected a map with two spatial axes for pooling="{self.pooling}". '
+                f"Received: input_shape={tuple(shape)}"
+            )
+        positions = [shape[axis] for axis in self._positions(len(shape))]
+        return shape[0], *positions, shape[self._channels(len(shape))]
 
     def _sequence_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, int, int]:
         """The shape with all positions in one axis, channels last."""

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit.layers.reproducible_random import random_bits
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class ReproducibleDropout(keras.layers.Layer):
@@ -63,12 +65,9 @@ class ReproducibleDropout(keras.layers.Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or not self.rate:
             return inputs
-        ones = ops.ones_like(ops.reshape(inputs, (-1,)), dtype="int32")
-        position = ops.reshape(ops.cumsum(ones), ops.shape(inputs))
         call = ops.add(self.calls, 1)  # a value of its own, not a view of the variable
         self.calls.assign(call)
-        bits = _hash(ops.bitwise_xor(position, _hash(call + int(self.seed) % 2**30)))
-        keep = ops.bitwise_and(bits, 0x7FFFFFFF) >= int(self.rate * 2**31)
+        keep = random_bits(ops.shape(inputs), call, self.seed) >= int(self.rate * 2**31)
         return ops.where(keep, inputs / (1 - self.rate), ops.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -76,16 +75,3 @@ class ReproducibleDropout(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
-
-def _hash(x: Any) -> Any:
-    """Mixes the bits of int32 numbers (Wellons' lowbias32; products wrap around)."""
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
-        x = ops.bitwise_xor(x, _shift_right(x, shift))
-        x = x * ops.cast(factor, "int32")
-    return ops.bitwise_xor(x, _shift_right(x, 16))
-
-
-def _shift_right(x: Any, bits: int) -> Any:
-    """A shift that fills in zeros, also for negative numbers."""
-    return ops.bitwise_and(ops.bitwise_right_shift(x, bits), (1 << (32 - bits)) - 1)

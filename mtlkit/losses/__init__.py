@@ -1,5 +1,12 @@
 """Losses, usable alone in plain Keras, that know missing labels."""
 
+from mtlkit.losses.circular import (
+    CircularCrossEntropy,
+    MultiBinLoss,
+    PhaseLoss,
+    circular_earth_movers_distance,
+    soft_bin_labels,
+)
 from mtlkit.losses.masked import (
     BatchLoss,
     FunctionLoss,
@@ -12,10 +19,15 @@ from mtlkit.losses.masked import (
 
 __all__ = [
     "BatchLoss",
+    "CircularCrossEntropy",
     "FunctionLoss",
     "MaskedLoss",
+    "MultiBinLoss",
+    "PhaseLoss",
+    "circular_earth_movers_distance",
     "fill_missing",
     "labelled",
     "masked_weight",
+    "soft_bin_labels",
     "unlabelled_loss",
 ]

@@ -5,62 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
-
-def circular_distance(a: Any, b: Any, period: float) -> Any:
-    """The shorter way around a circle, `min(|a - b|, period - |a - b|)` modulo the period.
-
-    Args:
-        a: Positions, of any shape.
-        b: Positions, of a shape that broadcasts with that of `a`.
-        period: Length of the circle, in the unit of the positions.
-
-    Returns:
-        Distances in `[0, period / 2]`.
-
-    Example:
-        ```python
-        from mtlkit.metrics import circular_distance
-
-        assert float(circular_distance(31.0, 1.0, period=32)) == 2.0
-        ```
-    """
-    difference = ops.mod(ops.subtract(a, b), period)
-    return ops.minimum(difference, period - difference)
-
-
-class _CircularMetric(keras.metrics.MeanMetricWrapper):
-    """The mean of a function of the distance, in bins, between label and predicted bin."""
-
-    def __init__(self, num_bins: int, name: str, dtype: Any = None) -> None:
-        if num_bins < 2:
-            raise ValueError(f"Expected num_bins >= 2. Received: num_bins={num_bins}")
-        super().__init__(self._of_batch, name=name, dtype=dtype)
-        self.num_bins = num_bins
-
-    def of_distance(self, bins: Any) -> Any:
-        """Returns the metric of each sample from its distance in bins."""
-        raise NotImplementedError(f"{type(self).__name__} must define of_distance().")
-
-    def _of_batch(self, y_true: Any, y_pred: Any) -> Any:
-        predicted = ops.cast(ops.argmax(y_pred, axis=-1), "float32")
-        true = ops.reshape(ops.cast(y_true, "float32"), (-1,))
-        return self.of_distance(circular_distance(true, predicted, self.num_bins))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype, "num_bins": self.num_bins}
+from mtlkit.metrics.bins import BinAccuracy, BinMetric
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class CircularMeanAbsoluteError(_CircularMetric):
-    """Mean absolute error, in degrees, of the bin predicted by logits over a circle.
+class CircularMeanAbsoluteError(BinMetric):
+    """Mean absolute error, in degrees, around a circle.
 
-    Labels are bins `b` standing for the angles `360 b / num_bins`; the prediction is the
-    bin with the largest logit. A constant or random prediction is 90 degrees off.
+    Unless a `decoder` tells otherwise, predictions are logits over bins `b` that stand for
+    the angles `period * b / num_bins`. A constant or random prediction is a quarter of the
+    period off: 90 degrees where that is 360.
 
     Args:
         num_bins: Number of bins around the circle.
+        period: Length of the circle in degrees: less than 360 for objects that look the
+            same after less than a full turn.
+        label_period: Length of the circle in the unit of the labels, such as 360 for labels
+            in degrees. `None`: labels are bins.
+        decoder: What tells positions, in bins, from predictions: an object with a method
+            `position(y_pred)`. `None`: predictions are logits.
         name: Name of the metric.
         dtype: Dtype of the metric's state.
 
@@ -78,22 +42,34 @@ class CircularMeanAbsoluteError(_CircularMetric):
         ```
     """
 
-    def __init__(self, num_bins: int, name: str = "mae_degrees", dtype: Any = None) -> None:
-        super().__init__(num_bins, name=name, dtype=dtype)
+    def __init__(
+        self,
+        num_bins: int,
+        period: float = 360.0,
+        label_period: float | None = None,
+        decoder: Any = None,
+        name: str = "mae_degrees",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_bins, label_period, decoder, name=name, dtype=dtype)
+        self.period = period
 
     def of_distance(self, bins: Any) -> Any:
-        return bins * (360.0 / self.num_bins)
+        return bins * (self.period / self.num_bins)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "period": self.period}
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class CircularAccuracy(_CircularMetric):
+class CircularAccuracy(BinAccuracy):
     """Share of samples whose predicted bin is at most `within` bins off, around a circle.
 
     Args:
         num_bins: Number of bins around the circle.
         within: The largest distance, in bins, that counts as right.
-        name: Name of the metric. `None`: `"accuracy_within_{within}"`.
-        dtype: Dtype of the metric's state.
+        name: Name of the metric. `None`: `"accuracy"`, or `"accuracy_within_{within}"`.
+        **kwargs: `label_period`, `decoder` and `dtype`, as for `CircularMeanAbsoluteError`.
 
     Raises:
         ValueError: If `num_bins < 2` or `within < 0`.
@@ -108,17 +84,3 @@ class CircularAccuracy(_CircularMetric):
         assert float(metric.result()) == 0.5
         ```
     """
-
-    def __init__(
-        self, num_bins: int, within: int = 1, name: str | None = None, dtype: Any = None
-    ) -> None:
-        if within < 0:
-            raise ValueError(f"Expected within >= 0. Received: within={within}")
-        super().__init__(num_bins, name=name or f"accuracy_within_{within}", dtype=dtype)
-        self.within = within
-
-    def of_distance(self, bins: Any) -> Any:
-        return ops.cast(bins <= self.within, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "within": self.within}

@@ -72,9 +72,6 @@ class Design(keras.layers.Layer, ABC):
         map_shape = input_shape if self.conditioning is None else input_shape[0]
         return map_shape[0], self.units
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units}
-
 
 def build(layer: keras.layers.Layer, shape: Any) -> tuple[Any, ...]:
     """Builds a layer that is not built yet; returns the shape of its output."""

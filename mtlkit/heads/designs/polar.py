@@ -27,14 +27,19 @@ class PolarDesign(Design):
     brightness and contrast do not matter), convolved circularly along the angle, gathered
     over the radii, and read by a full-circle convolution: one output an angle, each seeing
     the whole map as if it were turned to that angle. So turning the image rolls the outputs.
-    On the model's input, a turn by 90 degrees rolls them by exactly `units / 4` (if that
-    is whole), with whatever weights.
+    On the model's input, a turn by 90 degrees rolls them by exactly `folds * num_bins / 4`
+    bins (if that is whole), with whatever weights. In training the grid is jittered, see
+    `mtlkit.layers.PolarResample`.
 
     Args:
-        units: Number of outputs around the circle.
+        num_bins: Number of bins around the circle.
+        channels: Number of outputs a bin.
+        folds: How often the bins go around the circle: 2 for objects that look the same after
+            a half turn.
         filters: Channels of the circular convolutions. Each halves the number of radii.
         hidden_units: Channels of the full-circle convolution.
         dropout: Rate of dropout before the full-circle convolution.
+        jitter: How much the grid varies in training, as a share of the radius.
         num_radii: Number of radii to sample. `None`: half of the map's shorter side.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
@@ -44,7 +49,7 @@ class PolarDesign(Design):
         `(batch, height, width, channels)`, or `(batch, channels, height, width)`.
 
     Output shape:
-        `(batch, units)`, float32.
+        `(batch, num_bins * channels)`, float32.
 
     Raises:
         ValueError: If the input is not a map of known height and width.
@@ -56,7 +61,7 @@ class PolarDesign(Design):
         from mtlkit.heads.designs import PolarDesign
 
         image = np.random.default_rng(0).random((1, 16, 16, 1), dtype="float32")
-        design = PolarDesign(units=32, data_format="channels_last")
+        design = PolarDesign(num_bins=32, data_format="channels_last")
         outputs = ops.convert_to_numpy(design(image))
         turned = ops.convert_to_numpy(design(np.rot90(image, axes=(1, 2))))
         assert np.allclose(turned, np.roll(outputs, 8, axis=1), atol=1e-4)
@@ -69,30 +74,45 @@ class PolarDesign(Design):
 
     def __init__(
         self,
-        units: int,
+        num_bins: int,
+        channels: int = 1,
+        folds: int = 1,
         filters: Sequence[int] = (32, 64),
         hidden_units: int = 128,
-        dropout: float = 0.4,
+        dropout: float = 0.3,
+        jitter: float = 0.08,
         num_radii: int | None = None,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(units, **kwargs)
+        super().__init__(num_bins * channels, **kwargs)
+        if folds < 1:
+            raise ValueError(f"Expected folds >= 1. Received: folds={folds}")
         if hidden_units < 1:
             raise ValueError(f"Expected hidden_units >= 1. Received: hidden_units={hidden_units}")
         if not filters or min(filters) < 1:
             raise ValueError(f"Expected filters >= 1, at least one. Received: filters={filters}")
+        self.num_bins = num_bins
+        self.channels = channels
+        self.folds = folds
         self.filters = tuple(filters)
         self.hidden_units = hidden_units
         self.dropout = dropout
+        self.jitter = jitter
         self.num_radii = num_radii
         self.data_format = standardize_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
         policy = self.dtype_policy
-        oversampling = math.ceil(_LEAST_ANGLES / units)
+        around = num_bins * folds
+        oversampling = math.ceil(_LEAST_ANGLES / around)
         self.resample = PolarResample(
-            units * oversampling, num_radii, "channels_last", dtype=policy, name="resample"
+            around * oversampling,
+            num_radii,
+            jitter,
+            data_format="channels_last",
+            dtype=policy,
+            name="resample",
         )
         self.standardize = keras.layers.LayerNormalization(
             axis=(1, 2, 3),
@@ -103,7 +123,7 @@ class PolarDesign(Design):
             name="standardize",
         )
         # The angular step of each convolution, and how many angles it finds on the circle.
-        steps = [(oversampling, units * oversampling)] + [(1, units)] * (len(self.filters) - 1)
+        steps = [(oversampling, around * oversampling)] + [(1, around)] * (len(self.filters) - 1)
         self.convs = [
             CircularConv2D(
                 channels,
@@ -122,9 +142,9 @@ class PolarDesign(Design):
         )
         self.drop = ReproducibleDropout(dropout, dtype=policy, name="dropout")
         self.circle = CircularConv2D(
-            hidden_units, (1, units), activation="relu", dtype=policy, name="circle"
+            hidden_units, (1, around), activation="relu", dtype=policy, name="circle"
         )
-        self.outputs = keras.layers.Dense(1, dtype="float32", name="outputs")
+        self.outputs = keras.layers.Dense(channels, dtype="float32", name="outputs")
 
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if len(input_shape) != 4:  # said here, too, since heads build their design themselves
@@ -154,14 +174,19 @@ class PolarDesign(Design):
         build(self.outputs, input_shape)
 
     def read(self, features: Any) -> Any:
-        return ops.reshape(self.outputs(features), (-1, self.units))
+        around = ops.reshape(self.outputs(features), (-1, self.folds, self.units))
+        return ops.mean(around, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "num_bins": self.num_bins,
+            "channels": self.channels,
+            "folds": self.folds,
             "filters": self.filters,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
+            "jitter": self.jitter,
             "num_radii": self.num_radii,
             "data_format": self.data_format,
         }

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from mtlkit.heads.designs.design import Design, build
+from mtlkit.layers.coordinates import AddCoordinates
 from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
 from mtlkit.layers.reproducible_dropout import ReproducibleDropout
@@ -23,6 +24,10 @@ class PooledDesign(Design):
         dropout: Rate of dropout before the last layer.
         layer_norm: Whether to normalise the vector of each sample (`LayerNormalization`)
             before it is read, so that the contrast of the image matters less.
+        bottleneck: Channels of a 1x1 convolution (with ReLU) of the map before it is pooled; 0
+            for none.
+        use_coordinates: Whether the map is given the coordinates of its pixels first
+            (`mtlkit.layers.AddCoordinates`).
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -49,19 +54,40 @@ class PooledDesign(Design):
         hidden_units: int = 128,
         dropout: float = 0.0,
         layer_norm: bool = False,
+        bottleneck: int = 0,
+        use_coordinates: bool = False,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, **kwargs)
-        if hidden_units < 0:
-            raise ValueError(f"Expected hidden_units >= 0. Received: hidden_units={hidden_units}")
+        for argument, value in (("hidden_units", hidden_units), ("bottleneck", bottleneck)):
+            if value < 0:
+                raise ValueError(f"Expected {argument} >= 0. Received: {argument}={value}")
         self.pooling = pooling
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.layer_norm = layer_norm
+        self.bottleneck = bottleneck
+        self.use_coordinates = use_coordinates
         self.data_format = standardize_data_format(data_format)
         policy = self.dtype_policy
         self.pool = FeaturePooling(pooling, self.data_format, dtype=policy, name="pool")
+        self.steps_before: list[keras.layers.Layer] = []
+        if use_coordinates:
+            self.steps_before.append(
+                AddCoordinates(data_format=self.data_format, dtype=policy, name="coordinates")
+            )
+        if bottleneck:
+            self.steps_before.append(
+                keras.layers.Conv2D(
+                    bottleneck,
+                    1,
+                    activation="relu",
+                    data_format=self.data_format,
+                    dtype=policy,
+                    name="bottleneck",
+                )
+            )
         self.steps: list[keras.layers.Layer] = []
         if layer_norm:
             self.steps.append(keras.layers.LayerNormalization(dtype=policy, name="layer_norm"))
@@ -74,7 +100,10 @@ class PooledDesign(Design):
         self.outputs = keras.layers.Dense(units, dtype="float32", name="outputs")
 
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        shape = build(self.pool, input_shape)
+        shape = tuple(input_shape)
+        for step in self.steps_before:
+            shape = build(step, shape)
+        shape = build(self.pool, shape)
         if self.layer_norm and shape[-1] == 1:
             raise ValueError(
                 "Expected at least two features for layer_norm=True, which turns a single one into "
@@ -85,7 +114,10 @@ class PooledDesign(Design):
         return shape
 
     def features(self, inputs: Any) -> Any:
-        x = self.pool(inputs)
+        x = inputs
+        for step in self.steps_before:
+            x = step(x)
+        x = self.pool(x)
         for step in self.steps:
             x = step(x)
         return x
@@ -99,9 +131,12 @@ class PooledDesign(Design):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "units": self.units,
             "pooling": self.pooling,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
             "layer_norm": self.layer_norm,
+            "bottleneck": self.bottleneck,
+            "use_coordinates": self.use_coordinates,
             "data_format": self.data_format,
         }

@@ -1,0 +1,104 @@
+"""The angle itself, as its cosines at several phases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtlkit.heads.targets.target import Target
+from mtlkit.losses.circular import PhaseLoss
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class PhasesTarget(Target):
+    """Outputs are `cos(a + phase)` of the angle `a`, for several phases.
+
+    They are read from the first circular harmonic of the profile, which turns as the
+    profile does. The angle is that of `(sum_n x_n cos(phase_n), -sum_n x_n sin(phase_n))`,
+    and the length of this vector, relative to that of a certain angle, the mean resultant
+    length `R`. The probabilities are the von Mises distribution of this angle and `R`: of
+    all distributions that have them, the one with the largest entropy.
+
+    Args:
+        num_bins: Number of bins.
+        phases: The phases, in degrees. `(0, -90)`: cosine and sine.
+        **kwargs: As for `Target`.
+
+    Raises:
+        ValueError: If the phases do not tell all angles apart, or bins are not on a circle.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.targets import PhasesTarget
+
+        target = PhasesTarget(num_bins=8)
+        assert np.isclose(float(target.position(np.array([[0.0, 0.7]]))[0]), 2.0)  # 90 degrees
+        ```
+
+    Reference:
+        [Yu and Da, Phase-Shifting Coder, 2023](https://arxiv.org/abs/2211.06368);
+        [Mardia and Jupp, Directional Statistics, 2000](https://doi.org/10.1002/9780470316979)
+    """
+
+    def __init__(
+        self, num_bins: int, phases: Sequence[float] = (0.0, -90.0), **kwargs: Any
+    ) -> None:
+        super().__init__(num_bins, **kwargs)
+        self.phases = tuple(float(phase) for phase in phases)
+        radians = np.radians(self.phases)
+        basis = np.stack([np.cos(radians), -np.sin(radians)])  # x = basis^T (cos a, sin a)
+        if not self.circular or len(phases) < 2 or np.linalg.svd(basis)[1].min() < 1e-3:
+            raise ValueError(
+                "Expected bins on a circle, and phases of which at least two are neither equal "
+                f"nor opposite. Received: circular={self.circular}, phases={self.phases}"
+            )
+        self._encode = basis.astype("float32")
+        self._decode = np.linalg.pinv(basis).astype("float32")
+        angle = np.arange(num_bins) * (2 * np.pi / num_bins)
+        self._bins = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.phases)
+
+    def outputs(self, profile: Any) -> Any:
+        harmonic = ops.matmul(ops.cast(profile, "float32"), self._bins * (2 / self.num_bins))
+        return ops.matmul(harmonic, self._encode)
+
+    def loss(self) -> keras.losses.Loss:
+        return PhaseLoss(self.num_bins, self.phases, self.label_period)
+
+    def probability(self, outputs: Any) -> Any:
+        vector = self._vector(outputs)
+        length = ops.sqrt(ops.sum(ops.square(vector), axis=-1, keepdims=True))
+        direction = vector / ops.maximum(length, 1e-12)
+        cosine = ops.matmul(direction, np.transpose(self._bins))
+        return ops.softmax(_concentration(ops.clip(length, 0.0, 0.999)) * cosine, axis=-1)
+
+    def said_position(self, outputs: Any) -> Any:
+        vector = self._vector(outputs)
+        turn = ops.arctan2(vector[:, 1], vector[:, 0]) / (2 * math.pi)
+        return ops.mod(turn, 1.0) * self.num_bins
+
+    def resultant_length(self, outputs: Any) -> Any:
+        length = ops.sqrt(ops.sum(ops.square(self._vector(outputs)), axis=-1))
+        return ops.minimum(length, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "phases": self.phases}
+
+    def _vector(self, outputs: Any) -> Any:
+        """The cosine and sine of the angle, times the mean resultant length."""
+        return ops.matmul(ops.cast(outputs, "float32"), self._decode)
+
+
+def _concentration(length: Any) -> Any:
+    """The von Mises concentration of a mean resultant length (Mardia and Jupp, 5.3.7)."""
+    square = ops.square(length)
+    return length * (2 - square) / (1 - square)

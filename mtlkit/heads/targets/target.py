@@ -1,0 +1,112 @@
+"""The frame of targets: what the outputs of an orientation head mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+#: The ways in which a prediction is made from probabilities.
+DECISIONS = ("likeliest", "least_cost")
+
+
+class Target(ABC):
+    """What labels are turned into, how that is learnt, and what outputs say.
+
+    A design gives a profile, `channels` numbers a bin, of shape `(batch, num_bins * channels)`;
+    the target reads its outputs from it. Everything is in `keras.ops` and works inside a
+    graph.
+
+    Args:
+        num_bins: Number of bins.
+        circular: Whether the last bin is the neighbour of the first.
+        label_period: Length of the circle in the unit of the labels, such as 360 for labels
+            in degrees. `None`: labels are bins.
+        decision: `"likeliest"`: the prediction is what the outputs say. `"least_cost"`: it is
+            the bin whose expected distance to the label is the least, the median of the
+            probabilities (conditional risk minimisation, CRM).
+
+    Raises:
+        ValueError: If the decision is none of the above.
+
+    Reference:
+        [Karthik et al., No Cost Likelihood Manipulation at Test Time for Making Better
+        Mistakes in Deep Networks, 2021](https://arxiv.org/abs/2104.00795)
+    """
+
+    channels = 1
+
+    def __init__(
+        self,
+        num_bins: int,
+        circular: bool = True,
+        label_period: float | None = None,
+        decision: str = "likeliest",
+    ) -> None:
+        if decision not in DECISIONS:
+            raise ValueError(f"Expected decision to be one of {DECISIONS}. Received: {decision!r}")
+        self.num_bins = num_bins
+        self.circular = circular
+        self.label_period = label_period
+        self.decision = decision
+
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """Number of outputs of a sample."""
+
+    @abstractmethod
+    def outputs(self, profile: Any) -> Any:
+        """Reads outputs `(batch, num_outputs)` from a profile `(batch, num_bins * channels)`."""
+
+    @abstractmethod
+    def loss(self) -> keras.losses.Loss:
+        """Returns the loss of the outputs, one value a sample."""
+
+    @abstractmethod
+    def probability(self, outputs: Any) -> Any:
+        """Returns the probabilities of the bins, of shape `(batch, num_bins)`."""
+
+    @abstractmethod
+    def said_position(self, outputs: Any) -> Any:
+        """Returns what the outputs say: positions in bins, of shape `(batch,)`, float32."""
+
+    def resultant_length(self, outputs: Any) -> Any:
+        """Returns the mean resultant length of the probabilities, of shape `(batch,)`."""
+        angle = np.arange(self.num_bins) * (2 * np.pi / self.num_bins)
+        circle = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
+        return _length(ops.matmul(self.probability(outputs), circle))
+
+    def position(self, outputs: Any) -> Any:
+        """Returns the prediction: positions in bins, of shape `(batch,)`, float32."""
+        outputs = ops.cast(outputs, "float32")
+        if self.decision == "likeliest":
+            return self.said_position(outputs)
+        cost = ops.matmul(self.probability(outputs), self._distances())
+        return ops.cast(ops.argmin(cost, axis=-1), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return {
+            "num_bins": self.num_bins,
+            "circular": self.circular,
+            "label_period": self.label_period,
+            "decision": self.decision,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Target:
+        """Builds a target from what `get_config` returned."""
+        return cls(**config)
+
+    def _distances(self) -> np.ndarray:
+        bins = np.arange(self.num_bins, dtype="float32")
+        distance = np.abs(bins[:, None] - bins[None, :])
+        return np.minimum(distance, self.num_bins - distance) if self.circular else distance
+
+
+def _length(vectors: Any) -> Any:
+    return ops.sqrt(ops.sum(ops.square(vectors), axis=-1))

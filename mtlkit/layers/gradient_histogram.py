@@ -1,0 +1,122 @@
+"""Histograms of gradient orientations: a fixed descriptor of edges."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtlkit.layers.data_format import standardize_data_format
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class GradientHistogram(keras.layers.Layer):
+    """Counts gradient orientations, weighted by gradient strength, in cells of a map.
+
+    The gradient of each pixel (central differences, the border repeated) has a direction,
+    counter-clockwise as displayed, and a norm; the norm goes to the two nearest of
+    `num_bins` directions, in proportion to how near they are. Cells are a grid over the
+    map, and channels are added up. There is nothing to learn. Bin `b` is the direction
+    `360 b / num_bins` degrees. The sum over all bins and cells is that of the norms.
+
+    Args:
+        num_bins: Number of directions.
+        cells: Number of cells along each side, which the map's size must be a multiple of.
+        data_format: `"channels_last"` or `"channels_first"`. `None`:
+            `keras.config.image_data_format()`.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)`.
+
+    Output shape:
+        `(batch, cells, cells, num_bins)`, whatever the data format.
+
+    Raises:
+        ValueError: If `num_bins < 2` or `cells < 1`, or the map cannot be divided into the cells.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.layers import GradientHistogram
+
+        ramp = np.tile(np.arange(8, dtype="float32"), (1, 8, 1))[..., None]  # to the right
+        layer = GradientHistogram(num_bins=4, cells=1, data_format="channels_last")
+        assert np.array(layer(ramp)).argmax() == 0  # 0 degrees
+        ```
+
+    Reference:
+        [Dalal and Triggs, Histograms of Oriented Gradients for Human Detection,
+        2005](https://doi.org/10.1109/CVPR.2005.177)
+    """
+
+    def __init__(
+        self,
+        num_bins: int = 32,
+        cells: int = 4,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for argument, value, least in (("num_bins", num_bins, 2), ("cells", cells, 1)):
+            if value < least:
+                raise ValueError(f"Expected {argument} >= {least}. Received: {argument}={value}")
+        self.num_bins = num_bins
+        self.cells = cells
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        first = self.data_format == "channels_first"
+        height, width = input_shape[2:] if first else input_shape[1:3]
+        if height is None or width is None or height % self.cells or width % self.cells:
+            raise ValueError(
+                f"Expected a map whose height and width are multiples of cells={self.cells}. "
+                f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
+            )
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.cast(inputs, self.compute_dtype)
+        if self.data_format == "channels_first":
+            x = ops.transpose(x, (0, 2, 3, 1))
+        _, height, width, _ = x.shape
+        right, up = _differences(x, axis=2), -_differences(x, axis=1)
+        flat = ops.logical_and(ops.equal(right, 0), ops.equal(up, 0))
+        right = ops.where(flat, ops.ones_like(right), right)  # where angle and root have no slope
+        norm = ops.where(flat, ops.zeros_like(up), ops.sqrt(ops.square(right) + ops.square(up)))
+        position = ops.arctan2(up, right) * (self.num_bins / (2 * math.pi))
+        bins = np.arange(self.num_bins, dtype="float32")
+        away = ops.mod(position[..., None] - ops.cast(bins, position.dtype), self.num_bins)
+        away = ops.minimum(away, self.num_bins - away)
+        votes = ops.sum(norm[..., None] * ops.relu(1 - away), axis=3)
+        size = (
+            -1,
+            self.cells,
+            height // self.cells,
+            self.cells,
+            width // self.cells,
+            self.num_bins,
+        )
+        return ops.sum(ops.reshape(votes, size), axis=(2, 4))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[0], self.cells, self.cells, self.num_bins
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_bins": self.num_bins,
+            "cells": self.cells,
+            "data_format": self.data_format,
+        }
+
+
+def _differences(x: Any, axis: int) -> Any:
+    """Central differences along an axis, the border repeated."""
+    size = x.shape[axis]
+    after = ops.take(x, np.minimum(np.arange(size) + 1, size - 1), axis=axis)
+    before = ops.take(x, np.maximum(np.arange(size) - 1, 0), axis=axis)
+    return (after - before) / 2
