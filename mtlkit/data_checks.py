@@ -215,7 +215,10 @@ def check_batch(
             )
         # With a loss of the user's own, the user decides what a label is.
         if tasks[name].loss is None and samples:
-            tasks[name].head.validate_labels(array, task=name)
+            try:
+                tasks[name].head.validate_labels(array, task=name)
+            except ValueError as error:
+                raise ValueError(f"{error} (in the {what})") from error
     if sample_weight is not None:
         by_task = isinstance(sample_weight, Mapping)
         if by_task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.conditioning import with_layer, with_new_layer
 from mtlkit.data_checks import check_stream, checked, checked_validation, is_stream, peek
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
@@ -87,6 +88,7 @@ class MultiTaskModel(keras.Model):
     ) -> None:
         tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
         check_tasks(tasks)
+        tasks = [with_layer(task) for task in tasks]
         if balancer is not None:
             raise ValueError(
                 "Expected balancer=None; balancing is not part of this version. "
@@ -94,9 +96,10 @@ class MultiTaskModel(keras.Model):
             )
 
         # === Functional model ===
-        maps = FeatureMaps(backbone, input_shape)
+        orbit = any(task.head.reads_orbit for task in tasks)
+        maps = FeatureMaps(backbone, input_shape, orbit)
         outputs = wire(maps, tasks)
-        super().__init__(inputs=maps.inputs, outputs=outputs, name=name, **kwargs)
+        super().__init__(inputs=maps.model_inputs, outputs=outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
         # === State ===
@@ -124,6 +127,7 @@ class MultiTaskModel(keras.Model):
         }
         check_logs(self._trackers_by_task, self._metrics_by_task)
         self._input_shape_given = input_shape
+        self._backbone_inputs = maps.inputs
         self._compile_is_stale = False
 
     # === Training ===
@@ -358,7 +362,7 @@ class MultiTaskModel(keras.Model):
                 f"Task {task!r}: expected to keep its name. Received: name={changes['name']!r}"
             )
         changes = {"loss": None, "metrics": None, **changes}
-        changed = dataclasses.replace(self._task(task), head=head, **changes)
+        changed = dataclasses.replace(with_new_layer(self._task(task)), head=head, **changes)
         tasks = [changed if name == task else old for name, old in self.tasks.items()]
         model = type(self)(self.backbone, tasks, input_shape=self._input_shape_given)
         for name, old in self._gates.items():
@@ -458,10 +462,15 @@ class MultiTaskModel(keras.Model):
             validation = given["validation_data"]
             given["validation_data"] = checked_validation(validation, self.tasks, self.input)
         if adapts:
-            self.backbone.adapt(images)
+            self.backbone.adapt(self._images(x) for x in images)
         else:
             for _ in images:  # checks them
                 pass
+
+    def _images(self, x: Any) -> Any:
+        """The backbone's part of the inputs, which may be a dict by name."""
+        by_name = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
+        return x[self._backbone_inputs.name] if by_name else x
 
 
 def _of_task(sample_weight: Any, name: str) -> Any:

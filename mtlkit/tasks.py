@@ -11,7 +11,12 @@ from typing import Any
 import keras
 
 from mtlkit.heads.head import Head
+from mtlkit.layers.conditioning import CONDITIONINGS
 
+#: The conditioning by the other task's feature map and prediction, rather than the latter alone.
+DISTILLATION = "distillation"
+#: Fields that need serialisation.
+_OBJECTS = ("head", "conditioning", "loss", "metrics")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -31,8 +36,16 @@ class Task:
         feature: Name of the backbone's feature map that the head reads. `None`: the one
             the head suits best (`head.default_feature`) if the backbone has it, else the
             last one.
-        condition_on: Reserved for conditioning on another task's prediction; `None`.
-        conditioning: Reserved, too.
+        condition_on: Name of another task, whose prediction the head sees: probabilities of
+            its classes, or its values. Never labels.
+        conditioning: How the head sees it: `"film"`, `"concat"`, `"gate"`, `"experts"` or
+            `"distillation"`, or a layer (see `mtlkit.layers.conditioning`).
+        condition_gradient: What this task's gradient does at the other task's prediction:
+            `"stop"`, `"flow"`, or a number that scales it. With `"stop"` the other task
+            trains as if nobody looked.
+        condition_from: `"model"`: the prediction of this model. `"data"`: one that the data
+            hold, such as an out-of-fold prediction, as an additional input of the model by
+            the name `{other task}_prediction`.
         loss: The loss, as in `keras.Model.compile`. `None`: the head's own.
         metrics: List of metrics, as in `keras.Model.compile`. `None`: the head's own.
 
@@ -54,7 +67,9 @@ class Task:
     gradient: str | float = "flow"
     feature: str | None = None
     condition_on: str | None = None
-    conditioning: str = "film"
+    conditioning: str | keras.layers.Layer = "film"
+    condition_gradient: str | float = "stop"
+    condition_from: str = "model"
     loss: Any = None
     metrics: list[Any] | None = None
 
@@ -79,24 +94,41 @@ class Task:
                 f"Task {self.name!r}: expected a weight that is a number >= 0. "
                 f"Received: weight={self.weight!r}"
             )
-        if self.gradient not in ("flow", "stop") and not _is_number(self.gradient):
+        for argument in ("gradient", "condition_gradient"):
+            value = getattr(self, argument)
+            if value not in ("flow", "stop") and not _is_number(value):
+                raise ValueError(
+                    f'Task {self.name!r}: expected {argument} to be "flow", "stop" or a number. '
+                    f"Received: {argument}={value!r}"
+                )
+        self._check_conditioning()
+
+    def _check_conditioning(self) -> None:
+        if self.condition_on == self.name:
             raise ValueError(
-                f'Task {self.name!r}: expected gradient to be "flow", "stop" or a number. '
-                f"Received: gradient={self.gradient!r}"
+                f"Task {self.name!r}: expected to be conditioned on another task. "
+                f"Received: condition_on={self.condition_on!r}"
             )
-        if self.condition_on is not None:
+        known = (*CONDITIONINGS, DISTILLATION)
+        if self.conditioning not in known and not isinstance(self.conditioning, keras.layers.Layer):
             raise ValueError(
-                f"Task {self.name!r}: expected condition_on=None; conditioning on another task "
-                f"is not part of this version. Received: condition_on={self.condition_on!r}"
+                f"Task {self.name!r}: expected conditioning to be one of {list(known)}, or a "
+                f"layer. Received: conditioning={self.conditioning!r}"
+            )
+        if self.condition_from not in ("model", "data"):
+            raise ValueError(
+                f'Task {self.name!r}: expected condition_from to be "model" or "data". '
+                f"Received: condition_from={self.condition_from!r}"
             )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, serialised."""
         config = {field.name: getattr(self, field.name) for field in fields(self)}
         config["weight"] = float(self.weight)
-        if not isinstance(self.gradient, str):
-            config["gradient"] = float(self.gradient)
-        for name in ("head", "loss", "metrics"):
+        for name in ("gradient", "condition_gradient"):
+            if not isinstance(config[name], str):
+                config[name] = float(config[name])
+        for name in _OBJECTS:
             config[name] = keras.saving.serialize_keras_object(config[name])
         return config
 
@@ -104,7 +136,7 @@ class Task:
     def from_config(cls, config: dict[str, Any]) -> Task:
         """Builds a task from what `get_config` returned."""
         config = dict(config)
-        for name in ("head", "loss", "metrics"):
+        for name in _OBJECTS:
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 
 from mtlkit.backbones.feature_maps import FeatureMaps
-from mtlkit.layers.gradient_gates import GradientScale, GradientStop
+from mtlkit.conditioning import conditioned, gated, in_order
 from mtlkit.metrics.masked import MaskedMetric
 from mtlkit.tasks import Task
 
@@ -44,30 +44,51 @@ def check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
 
 
 def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
-    """Connects each head to its feature map, through its gradient gate."""
+    """Connects each head to its feature map, through its gradient gate.
+
+    Tasks that are conditioned on another one come after it, and read its outputs.
+
+    Args:
+        maps: The feature maps of the backbone.
+        tasks: The tasks.
+
+    Returns:
+        The outputs by task, in the order of the tasks. Where tasks take predictions from the
+        data, `maps.inputs` has them as well.
+    """
     _check_layer_names(maps, tasks)
-    features = {task.name: _feature_name(maps, task) for task in tasks}
-    named = maps.get([name for name in features.values() if name is not None])
-    outputs = {}
-    for task in tasks:
-        name = features[task.name]
-        feature = maps.last if name is None else named[name]
-        if task.gradient == "stop":
-            feature = GradientStop(name=f"{task.name}_gradient")(feature)
-        elif task.gradient != "flow":
-            gate = GradientScale(scale=float(task.gradient), name=f"{task.name}_gradient")
-            feature = gate(feature)
+    names = {task.name: _feature_name(maps, task) for task in tasks}
+    features = {task.name: gated(feature, task) for task, feature in _features(maps, tasks, names)}
+    outputs: dict[str, Any] = {}
+    for task in in_order(tasks):
+        feature = features[task.name]
         # Layers of a graph need different names, and exported outputs the tasks' ones.
         task.head.name = task.name
         try:
+            if task.condition_on is not None:
+                feature = conditioned(task, feature, tasks, features, outputs, maps)
             outputs[task.name] = task.head(feature)
         except ValueError as error:
             raise ValueError(
                 f"Task {task.name!r}: expected a head that takes the feature map "
-                f"{name or 'the last one'!r} of shape {tuple(feature.shape)}. Received: "
+                f"{names[task.name] or 'the last one'!r} of shape "
+                f"{tuple(features[task.name].shape)}. Received: "
                 f"{type(task.head).__name__}, which says: {error}"
             ) from error
-    return outputs
+    return {task.name: outputs[task.name] for task in tasks}
+
+
+def _features(
+    maps: FeatureMaps, tasks: Sequence[Task], names: dict[str, str | None]
+) -> Iterator[tuple[Task, Any]]:
+    named = [name for name in names.values() if name is not None]
+    turned, upright = maps.get_orbit(named), maps.get(named)
+    for task in tasks:
+        name = names[task.name]
+        if task.head.reads_orbit:
+            yield task, maps.last_orbit if name is None else turned[name]
+        else:
+            yield task, maps.last if name is None else upright[name]
 
 
 def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
@@ -75,6 +96,9 @@ def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
     taken = {maps.backbone.name, f"{maps.backbone.name}_maps"}
     taken |= {tensor.name for tensor in keras.tree.flatten(maps.inputs)}
     taken |= {f"{task.name}_gradient" for task in tasks if task.gradient != "flow"}
+    for task in tasks:
+        if task.condition_on is not None:
+            taken |= {f"{task.name}_condition_gradient", f"{task.name}_conditioning"}
     for task in tasks:
         if task.name in taken:
             raise ValueError(
@@ -94,6 +118,12 @@ def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
         return task.feature
     if task.name in maps.by_task:
         return task.name
+    served = getattr(maps.backbone, "task_names", None)
+    if served is not None:  # a feature for each task: no other task's will do
+        raise ValueError(
+            f"Task {task.name!r}: expected a task that the backbone has a feature for, "
+            f"{list(served)}, or feature=... to name a map. Received: name={task.name!r}"
+        )
     default = task.head.default_feature
     return default if default in maps.names else None
 

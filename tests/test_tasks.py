@@ -84,10 +84,6 @@ class TestArguments:
             mtl.Task("a", RegressionHead(), gradient=gradient)
         assert str(error.value).endswith(f"Received: gradient={gradient!r}")
 
-    def test_conditioning_is_reserved(self):
-        with pytest.raises(ValueError, match=r"Task 'a'.*Received: condition_on='identity'"):
-            mtl.Task("a", RegressionHead(), condition_on="identity")
-
     def test_options_by_name_only(self):
         with pytest.raises(TypeError):
             mtl.Task("a", RegressionHead(), 2.0)

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from mtlkit.layers.rotation_orbit import RotationOrbit
+
 
 class FeatureMaps:
     """A backbone, applied to inputs, and its feature maps by name.
@@ -22,12 +24,20 @@ class FeatureMaps:
         backbone: A `keras.Model` or layer, from images to features.
         input_shape: Shape of an input without the batch, needed for a layer that does not
             know its own.
+        orbit: Whether the backbone also runs over the three other quarter turns of the
+            image, for `get_orbit`.
 
     Raises:
-        ValueError: If the shape of the input is not known, or the backbone is not a layer.
+        ValueError: If the shape of the input is not known, or the backbone is not a layer;
+            or if it has not one image as its input, where it is to be turned.
     """
 
-    def __init__(self, backbone: Any, input_shape: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Any,
+        input_shape: tuple[int, ...] | None = None,
+        orbit: bool = False,
+    ) -> None:
         if not isinstance(backbone, keras.layers.Layer):
             raise ValueError(
                 f"Expected the backbone to be a keras.Model or layer. Received: {backbone!r}"
@@ -35,11 +45,20 @@ class FeatureMaps:
         self.backbone = backbone
         self._is_graph = _is_graph(backbone)
         self.inputs = self._make_inputs(input_shape)
-        outputs = backbone(self.inputs)
+        self._orbit = orbit
+        if orbit and not (hasattr(self.inputs, "shape") and len(self.inputs.shape) == 4):
+            raise ValueError(
+                "Expected a backbone with one image as its input, since a head reads the image's "
+                f"quarter turns. Received: inputs={self.inputs}"
+            )
+        outputs = self._apply(backbone)
+        # With an axis of turns after the batch, if there is an orbit.
         self._outputs: dict[str, Any] = (
             dict(outputs) if isinstance(outputs, dict) else {"output": outputs}
         )
         self._by_dict = isinstance(outputs, dict)
+        self._taps: dict[str, Any] = {}
+        self._added: dict[str, Any] = {}
 
     @property
     def names(self) -> list[str]:
@@ -55,7 +74,12 @@ class FeatureMaps:
     @property
     def last(self) -> Any:
         """The last feature map."""
-        return self._outputs[self._own_names()[-1]] if self._by_dict else self._outputs["output"]
+        return self._upright(self._last)
+
+    @property
+    def last_orbit(self) -> Any:
+        """The last feature map of all four quarter turns, stacked after the batch."""
+        return self._last
 
     def get(self, names: Sequence[str]) -> dict[str, Any]:
         """Returns the maps of these names.
@@ -66,10 +90,22 @@ class FeatureMaps:
         Returns:
             The symbolic maps by name.
         """
-        found = {name: self._outputs[name] for name in names if name in self._outputs}
-        if "input" in names and "input" not in self._own_names():
-            found["input"] = self.inputs
-        layers = [name for name in names if name not in found]
+        return {name: self._upright(feature) for name, feature in self.get_orbit(names).items()}
+
+    def get_orbit(self, names: Sequence[str]) -> dict[str, Any]:
+        """Returns the maps of these names, of all four quarter turns if there is an orbit.
+
+        Args:
+            names: Names of maps, each one of `self.names`.
+
+        Returns:
+            The symbolic maps by name, with an axis of turns after the batch.
+        """
+        known = {**self._outputs, **self._taps}
+        found = {name: known[name] for name in names if name in known}
+        if "input" in names and "input" not in found and "input" not in self._own_names():
+            found["input"] = self._apply(keras.layers.Identity(name="input_map"))
+        layers = [name for name in dict.fromkeys(names) if name not in found]
         if layers:
             # One model of taps and output, so that the backbone runs once.
             taps = [_output(self.backbone.get_layer(name)) for name in layers]
@@ -78,9 +114,44 @@ class FeatureMaps:
                 [*taps, self.backbone.outputs[-1]],
                 name=f"{self.backbone.name}_maps",
             )
-            *maps, self._outputs["output"] = model(self.inputs)
+            *maps, self._outputs["output"] = self._apply(model)
             found.update(zip(layers, maps, strict=True))
+        self._taps.update(found)
         return found
+
+    def add_input(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Adds an input of the model beside the backbone's, once for each name.
+
+        Args:
+            name: Name of the input.
+            shape: Its shape, without the batch.
+
+        Returns:
+            The symbolic input.
+        """
+        if name not in self._added:
+            self._added[name] = keras.Input(shape, name=name)
+        return self._added[name]
+
+    @property
+    def model_inputs(self) -> Any:
+        """Inputs of the model: the backbone's own, in a dict by name if there are added ones."""
+        if not self._added:
+            return self.inputs
+        return {**{x.name: x for x in keras.tree.flatten(self.inputs)}, **self._added}
+
+    @property
+    def _last(self) -> Any:
+        return self._outputs[self._own_names()[-1]] if self._by_dict else self._outputs["output"]
+
+    def _apply(self, layer: keras.layers.Layer) -> Any:
+        if not self._orbit:
+            return self.inputs if isinstance(layer, keras.layers.Identity) else layer(self.inputs)
+        data_format = getattr(self.backbone, "data_format", None)
+        return RotationOrbit(layer, data_format, name=f"{layer.name}_orbit")(self.inputs)
+
+    def _upright(self, feature: Any) -> Any:
+        return feature[:, 0] if self._orbit else feature
 
     def _own_names(self) -> list[str]:
         if self._by_dict:

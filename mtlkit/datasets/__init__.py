@@ -1,7 +1,17 @@
 """Data sets: rotated images with three tasks, and users' own arrays."""
 
+from mtlkit.datasets.class_balanced import ClassBalancedBatches
 from mtlkit.datasets.multitask_data import MultiTaskData
 from mtlkit.datasets.npz import load_npz
 from mtlkit.datasets.rotated_digits import rotated_digits
 from mtlkit.datasets.rotated_fashion_mnist import rotated_fashion_mnist
 from mtlkit.datasets.rotation import rotate_images
+
+__all__ = [
+    "ClassBalancedBatches",
+    "MultiTaskData",
+    "load_npz",
+    "rotate_images",
+    "rotated_digits",
+    "rotated_fashion_mnist",
+]

@@ -1,8 +1,17 @@
 """Heads: layers that know their loss, metrics, decoding, label checks and search space."""
 
 from mtlkit.heads.classification import ClassificationHead
+from mtlkit.heads.contrastive import ContrastiveHead
 from mtlkit.heads.head import Head
+from mtlkit.heads.hierarchical import HierarchicalHead
 from mtlkit.heads.orientation import OrientationHead
 from mtlkit.heads.regression import RegressionHead
 
-__all__ = ["ClassificationHead", "Head", "OrientationHead", "RegressionHead"]
+__all__ = [
+    "ClassificationHead",
+    "ContrastiveHead",
+    "Head",
+    "HierarchicalHead",
+    "OrientationHead",
+    "RegressionHead",
+]

@@ -82,7 +82,7 @@ class ClassificationHead(DesignedHead):
             hidden_units,
             dropout,
             layer_norm,
-            data_format,
+            data_format=data_format,
             dtype=self.dtype_policy,
             name="design",
         )

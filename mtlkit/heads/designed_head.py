@@ -22,6 +22,10 @@ class DesignedHead(Head):
     def build(self, input_shape: Any) -> None:
         build(self.design, input_shape)
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        # A conditioned head can be built only after it was given its conditioning.
+        return super().get_build_config() if self.design.conditioning is None else None
+
     def call(self, inputs: Any) -> Any:
         return self.design(inputs)
 

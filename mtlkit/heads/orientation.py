@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -51,9 +52,9 @@ SPATIAL_DESIGNS: dict[str, SpatialDesign] = {
 TARGETS: dict[str, Callable[..., Target]] = {
     "onehot": BinsTarget,
     "smooth": BinsTarget,
-    "von_mises": lambda *args, **kwargs: BinsTarget(*args, kind="von_mises", **kwargs),
+    "von_mises": partial(BinsTarget, kind="von_mises"),
     "sincos": PhasesTarget,
-    "phase_shift": lambda *args, **kwargs: PhasesTarget(*args, phases=(120, 240, 360), **kwargs),
+    "phase_shift": partial(PhasesTarget, phases=(120, 240, 360)),
     "multibin": MultiBinTarget,
 }
 _SMOOTH = ("smooth", "von_mises")
@@ -225,7 +226,10 @@ class OrientationHead(DesignedHead):
                 MaskedMetric(OrdinalAccuracy(self.num_bins, within=1, decoder=self.coder)),
                 MaskedMetric(OrdinalMeanAbsoluteError(self.num_bins, decoder=self.coder)),
             ]
-        options = {"label_period": self.coder.label_period, "decoder": self.coder}
+        options: dict[str, Any] = {
+            "label_period": self.coder.label_period,
+            "decoder": self.coder,
+        }
         return [
             MaskedMetric(CircularAccuracy(self.num_bins, within=0, **options)),
             MaskedMetric(CircularAccuracy(self.num_bins, within=1, **options)),
@@ -244,11 +248,11 @@ class OrientationHead(DesignedHead):
             outputs: Outputs of shape `(samples, ...)`.
 
         Returns:
-            `"label"`, the predicted bin; `"degrees"`, the predicted angle in `[0, period)`;
-            `"probability"` of all bins, of shape `(samples, num_bins)`; and
-            `"resultant_length"`, the mean resultant length of the probabilities: 1 where
-            they sit on one bin, 0 where they are uniform or opposed. Of bins on a line,
-            `"value"`, in bins, stands in for the last two but one.
+            `"label"`, the predicted bin, and `"probability"` of all bins, of shape
+            `(samples, num_bins)`. On a circle also `"degrees"`, the predicted angle in
+            `[0, period)`, and `"resultant_length"`, the mean resultant length of the
+            probabilities: 1 where they sit on one bin, 0 where they are uniform or opposed.
+            On a line also `"value"`, the predicted position in bins.
         """
         outputs = ops.convert_to_tensor(outputs)
         position = ops.convert_to_numpy(self.coder.position(outputs))
@@ -316,10 +320,11 @@ class OrientationHead(DesignedHead):
             )
         turns = SPATIAL_DESIGNS[self.spatial].turns_with_image
         if not self.circular and (turns or self.labels != "bins" or self.period != 360):
+            still = [name for name, one in SPATIAL_DESIGNS.items() if not one.turns_with_image]
             raise ValueError(
-                "Expected a design that does not turn with the image, labels in bins and no "
-                "period where bins are on a line. Received: circular=False, "
-                f"spatial={self.spatial!r}, labels={self.labels!r}, period={self.period}"
+                'Expected circular=False, which puts bins on a line, with labels="bins", without a '
+                f"period, and with spatial one of {still}, which do not roll the bins. "
+                f"Received: spatial={self.spatial!r}, labels={self.labels!r}, period={self.period}"
             )
 
     def _make_target(self) -> Target:

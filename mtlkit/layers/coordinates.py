@@ -31,7 +31,8 @@ class AddCoordinates(keras.layers.Layer):
         As the input, with three more channels (two without the radius).
 
     Raises:
-        ValueError: If the height or width of the map is not known.
+        ValueError: If the height or width of the map is not known, or another than the layer
+            was built for.
 
     Example:
         ```python
@@ -63,23 +64,25 @@ class AddCoordinates(keras.layers.Layer):
                 "Expected a map of known height and width. "
                 f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
             )
-        y, x = np.meshgrid(
-            _from_minus_one_to_one(height), _from_minus_one_to_one(width), indexing="ij"
-        )
+        x, y = pixel_coordinates(height, width)
+        # The coordinates below are those of this size.
+        axis = 2 if first else 1
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: height, axis + 1: width})
         channels = [x, y, np.hypot(x, y)] if self.use_radius else [x, y]
         self._coordinates = np.stack(channels, axis=0 if first else -1)[None].astype("float32")
 
     def call(self, inputs: Any) -> Any:
-        coordinates = ops.cast(self._coordinates, inputs.dtype)
-        shape = (ops.shape(inputs)[0], *self._coordinates.shape[1:])
+        x = ops.cast(inputs, self.compute_dtype)  # integers have no room for coordinates
+        coordinates = ops.cast(self._coordinates, x.dtype)
+        shape = (ops.shape(x)[0], *self._coordinates.shape[1:])
         axis = 1 if self.data_format == "channels_first" else -1
-        return ops.concatenate([inputs, ops.broadcast_to(coordinates, shape)], axis=axis)
+        return ops.concatenate([x, ops.broadcast_to(coordinates, shape)], axis=axis)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         axis = 1 if self.data_format == "channels_first" else 3
-        shape = list(input_shape)
-        if shape[axis] is not None:
-            shape[axis] += 3 if self.use_radius else 2
+        shape, channels = list(input_shape), input_shape[axis]
+        if channels is not None:
+            shape[axis] = channels + (3 if self.use_radius else 2)
         return tuple(shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -90,5 +93,27 @@ class AddCoordinates(keras.layers.Layer):
         }
 
 
-def _from_minus_one_to_one(size: int) -> np.ndarray:
+def pixel_coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the pixels of a map are, from -1 (left, top) to 1 (right, bottom).
+
+    Args:
+        height: Height of the map.
+        width: Width of the map.
+
+    Returns:
+        `x` and `y`, of shape `(height, width)`; 0 along an axis of one pixel.
+
+    Example:
+        ```python
+        from mtlkit.layers.coordinates import pixel_coordinates
+
+        x, y = pixel_coordinates(2, 3)
+        assert list(x[0]) == [-1, 0, 1] and list(y[:, 0]) == [-1, 1]
+        ```
+    """
+    y, x = np.meshgrid(_line(height), _line(width), indexing="ij")
+    return x, y
+
+
+def _line(size: int) -> np.ndarray:
     return np.linspace(-1, 1, size) if size > 1 else np.zeros(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from inspect import signature
 from typing import Any
 
@@ -119,6 +120,8 @@ class _ScaledGate(GradientGate):
         self, layer: keras.layers.Layer | None = None, scale: float = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(layer, **kwargs)
+        if not math.isfinite(scale):
+            raise ValueError(f"Expected a finite scale. Received: scale={scale}")
         self._initial_scale = float(scale)
         self.scale = self.add_weight(
             name="scale",
@@ -154,7 +157,7 @@ class GradientScale(_ScaledGate):
         That of the input, or of the wrapped layer's output.
 
     Raises:
-        ValueError: If `layer` is not a Keras layer.
+        ValueError: If `layer` is not a Keras layer, or the scale not finite.
 
     Example:
         ```python
@@ -194,7 +197,7 @@ class GradientReversal(_ScaledGate):
         That of the input, or of the wrapped layer's output.
 
     Raises:
-        ValueError: If `layer` is not a Keras layer.
+        ValueError: If `layer` is not a Keras layer, or the scale not finite.
 
     Example:
         ```python

@@ -11,6 +11,9 @@ from keras import ops
 
 from mtlkit.layers.data_format import standardize_data_format
 
+#: Gradients whose squared norm is at most this are none: angle and root have no slope there.
+_LEAST_SQUARE = 1e-30
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class GradientHistogram(keras.layers.Layer):
@@ -84,8 +87,8 @@ class GradientHistogram(keras.layers.Layer):
             x = ops.transpose(x, (0, 2, 3, 1))
         _, height, width, _ = x.shape
         right, up = _differences(x, axis=2), -_differences(x, axis=1)
-        flat = ops.logical_and(ops.equal(right, 0), ops.equal(up, 0))
-        right = ops.where(flat, ops.ones_like(right), right)  # where angle and root have no slope
+        flat = ops.square(right) + ops.square(up) <= _LEAST_SQUARE
+        right = ops.where(flat, ops.ones_like(right), right)
         norm = ops.where(flat, ops.zeros_like(up), ops.sqrt(ops.square(right) + ops.square(up)))
         position = ops.arctan2(up, right) * (self.num_bins / (2 * math.pi))
         bins = np.arange(self.num_bins, dtype="float32")

@@ -43,8 +43,8 @@ class PolarResample(keras.layers.Layer):
 
     Raises:
         ValueError: If a count is not positive, the jitter not in `[0, 1)`, the data format
-            unknown, or the map is not
-            two-dimensional, of unknown size, or of another size than the layer was built for.
+            unknown, or the map not two-dimensional, of unknown size, or of another size than
+            the layer was built for.
 
     Example:
         ```python

@@ -6,6 +6,9 @@ from typing import Any
 
 from keras import ops
 
+#: What neighbouring seeds are apart, in calls: 2**32 over the golden ratio.
+_SEED_STEP = 0x9E3779B9
+
 
 def random_bits(shape: Any, call: Any, seed: int) -> Any:
     """Draws whole numbers in `[0, 2**31)` from position, call and seed by an integer hash.
@@ -33,7 +36,8 @@ def random_bits(shape: Any, call: Any, seed: int) -> Any:
     """
     ones = ops.ones(shape, dtype="int32")
     position = ops.reshape(ops.cumsum(ops.reshape(ones, (-1,))), ops.shape(ones))
-    key = _hash(ops.cast(call, "int32") + int(seed) % 2**30)
+    start = (int(seed) * _SEED_STEP + 2**31) % 2**32 - 2**31  # as int32 numbers wrap around
+    key = _hash(ops.cast(call, "int32") + start)
     return ops.bitwise_and(_hash(ops.bitwise_xor(position, key)), 0x7FFFFFFF)
 
 

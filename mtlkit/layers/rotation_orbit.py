@@ -57,7 +57,7 @@ class RotationOrbit(keras.layers.Layer):
     def __init__(
         self, layer: keras.layers.Layer, data_format: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # what the layer reads is the layer's affair
         self.layer = layer
         self.data_format = standardize_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
@@ -86,6 +86,10 @@ class RotationOrbit(keras.layers.Layer):
         return keras.tree.map_structure(
             lambda x: keras.KerasTensor((x.shape[0], TURNS, *x.shape[1:]), x.dtype), spec
         )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
+        spec = self.compute_output_spec(keras.KerasTensor(input_shape, self.compute_dtype))
+        return keras.tree.map_structure(lambda x: tuple(x.shape), spec)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.layers.coordinates import pixel_coordinates
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class SpatialSoftmax(keras.layers.Layer):
@@ -29,7 +31,8 @@ class SpatialSoftmax(keras.layers.Layer):
         `(batch, 3 * channels)`: all `x`, all `y`, all values.
 
     Raises:
-        ValueError: If the temperature is not positive, or the map's size unknown.
+        ValueError: If the temperature is not positive, or the map's size unknown or another
+            than the layer was built for.
 
     Example:
         ```python
@@ -60,7 +63,9 @@ class SpatialSoftmax(keras.layers.Layer):
             raise ValueError(
                 f"Expected a map of known size. Received: input_shape={tuple(input_shape)}"
             )
-        y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+        # The positions below are those of this size: another one might be misread in silence.
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={1: height, 2: width})
+        x, y = pixel_coordinates(height, width)
         self._positions = np.stack([x.ravel(), y.ravel()]).astype("float32")
         self.log_temperature = self.add_weight(
             name="log_temperature",

@@ -1,5 +1,6 @@
 """Losses, usable alone in plain Keras, that know missing labels."""
 
+from mtlkit.losses import contrastive, hierarchical
 from mtlkit.losses.circular import (
     CircularCrossEntropy,
     MultiBinLoss,
@@ -25,7 +26,9 @@ __all__ = [
     "MultiBinLoss",
     "PhaseLoss",
     "circular_earth_movers_distance",
+    "contrastive",
     "fill_missing",
+    "hierarchical",
     "labelled",
     "masked_weight",
     "soft_bin_labels",

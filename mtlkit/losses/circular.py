@@ -37,6 +37,9 @@ def soft_bin_labels(
     Returns:
         Probabilities of shape `(batch, num_bins)`, float32.
 
+    Raises:
+        ValueError: If the kind is unknown, or a von Mises distribution is asked for on a line.
+
     Example:
         ```python
         import numpy as np
@@ -50,6 +53,7 @@ def soft_bin_labels(
         [Yang and Yan, Arbitrary-Oriented Object Detection with Circular Smooth Label,
         2020](https://arxiv.org/abs/2003.05597)
     """
+    _check_kind(kind, circular)
     position = ops.reshape(ops.cast(position, "float32"), (-1, 1))
     bins = ops.arange(num_bins, dtype="float32")[None, :]
     distance = bin_distance(bins, position, num_bins, circular)
@@ -150,11 +154,7 @@ class CircularCrossEntropy(keras.losses.Loss):
                 "Expected num_bins >= 2, width >= 0 and emd_weight >= 0. "
                 f"Received: num_bins={num_bins}, width={width}, emd_weight={emd_weight}"
             )
-        if kind not in KINDS or (kind == "von_mises" and not circular):
-            raise ValueError(
-                f'Expected kind to be one of {KINDS}, "von_mises" on a circle only. '
-                f"Received: kind={kind!r}, circular={circular}"
-            )
+        _check_kind(kind, circular)
         self.num_bins = num_bins
         self.width = width
         self.kind = kind
@@ -202,6 +202,9 @@ class PhaseLoss(keras.losses.Loss):
         name: Name of the loss.
         **kwargs: Passed on to `keras.losses.Loss`.
 
+    Raises:
+        ValueError: If `num_bins < 2`.
+
     Example:
         ```python
         import numpy as np
@@ -225,6 +228,7 @@ class PhaseLoss(keras.losses.Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
+        _check_num_bins(num_bins)
         self.num_bins = num_bins
         self.phases = tuple(phases)
         self.label_period = label_period
@@ -262,6 +266,9 @@ class MultiBinLoss(keras.losses.Loss):
         name: Name of the loss.
         **kwargs: Passed on to `keras.losses.Loss`.
 
+    Raises:
+        ValueError: If `num_bins < 2`.
+
     Output shape:
         Predictions are of shape `(batch, 2 num_bins)`: logit and residual (in bins) of the
         first bin, of the second, and so on.
@@ -290,6 +297,7 @@ class MultiBinLoss(keras.losses.Loss):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
+        _check_num_bins(num_bins)
         self.num_bins = num_bins
         self.residual_weight = residual_weight
         self.label_period = label_period
@@ -316,3 +324,16 @@ class MultiBinLoss(keras.losses.Loss):
             "residual_weight": self.residual_weight,
             "label_period": self.label_period,
         }
+
+
+def _check_kind(kind: str, circular: bool) -> None:
+    if kind not in KINDS or (kind == "von_mises" and not circular):
+        raise ValueError(
+            f'Expected kind to be one of {KINDS}, "von_mises" on a circle only. '
+            f"Received: kind={kind!r}, circular={circular}"
+        )
+
+
+def _check_num_bins(num_bins: int) -> None:
+    if num_bins < 2:
+        raise ValueError(f"Expected num_bins >= 2. Received: num_bins={num_bins}")

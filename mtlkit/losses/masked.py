@@ -159,6 +159,19 @@ class BatchLoss(keras.losses.Loss, ABC):
     Args:
         name: Name of the loss. `None`: made from that of the class.
         **kwargs: Passed on to `keras.losses.Loss`.
+
+    Example:
+        ```python
+        import numpy as np
+        from keras import ops
+        from mtlkit.losses import BatchLoss
+
+        class Spread(BatchLoss):
+            def of_batch(self, labels, outputs, weight, present):
+                return ops.sum(weight * ops.square(outputs[:, 0]))
+
+        assert float(Spread()(np.array([0, -1]), np.array([[2.0], [3.0]]))) == 4.0
+        ```
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

@@ -2,20 +2,46 @@
 
 from mtlkit.losses.distances import circular_distance
 from mtlkit.metrics.circular import CircularAccuracy, CircularMeanAbsoluteError
+from mtlkit.metrics.hierarchical import (
+    HierarchicalDistance,
+    LevelAccuracy,
+    MistakeSeverity,
+    full_path_accuracy,
+    path_consistency,
+)
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric
 from mtlkit.metrics.ordinal import OrdinalAccuracy, OrdinalMeanAbsoluteError
+from mtlkit.metrics.retrieval import (
+    map_at_r,
+    nearest_neighbour_distance,
+    r_precision,
+    recall_at_k,
+    retrieval_scores,
+)
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill, skill_table
+from mtlkit.metrics.sliced import SlicedMetric
 
 __all__ = [
     "CircularAccuracy",
     "CircularMeanAbsoluteError",
+    "HierarchicalDistance",
     "LabelledMean",
+    "LevelAccuracy",
     "MaskedMetric",
+    "MistakeSeverity",
     "OrdinalAccuracy",
     "OrdinalMeanAbsoluteError",
     "Skill",
+    "SlicedMetric",
     "accuracy_skill",
     "circular_distance",
+    "full_path_accuracy",
     "mae_skill",
+    "map_at_r",
+    "nearest_neighbour_distance",
+    "path_consistency",
+    "r_precision",
+    "recall_at_k",
+    "retrieval_scores",
     "skill_table",
 ]

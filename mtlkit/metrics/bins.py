@@ -26,7 +26,7 @@ class BinMetric(keras.metrics.MeanMetricWrapper):
         dtype: Dtype of the metric's state.
 
     Raises:
-        ValueError: If `num_bins < 2`.
+        ValueError: If `num_bins < 2`, or bins on a line are given a `label_period`.
     """
 
     circular = True
@@ -41,6 +41,11 @@ class BinMetric(keras.metrics.MeanMetricWrapper):
     ) -> None:
         if num_bins < 2:
             raise ValueError(f"Expected num_bins >= 2. Received: num_bins={num_bins}")
+        if label_period is not None and not self.circular:
+            raise ValueError(
+                "Expected labels that are bins, where bins are on a line. "
+                f"Received: label_period={label_period}"
+            )
         super().__init__(self._of_batch, name=name, dtype=dtype)
         self.num_bins = num_bins
         self.label_period = label_period

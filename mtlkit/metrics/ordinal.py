@@ -39,7 +39,6 @@ class OrdinalMeanAbsoluteError(BinMetric):
     def __init__(
         self, num_bins: int, decoder: Any = None, name: str = "mae_bins", **kwargs: Any
     ) -> None:
-        kwargs.pop("label_period", None)  # None, from the config
         super().__init__(num_bins, decoder=decoder, name=name, **kwargs)
 
     def of_distance(self, bins: Any) -> Any:

@@ -96,6 +96,23 @@ def constructor_arguments(cls: type) -> list[str]:
     return names
 
 
+def filled_arguments(cls: type, init_kwargs: dict[str, Any]) -> list[str]:
+    """The names of the arguments of base classes that the class itself gives them.
+
+    They have no default, are not among the arguments of the class and were not given, and yet
+    there is an instance.
+    """
+    return [
+        name
+        for base in cls.__mro__[1:]
+        if "__init__" in vars(base)
+        for name, parameter in inspect.signature(base.__init__).parameters.items()  # type: ignore[misc]
+        if parameter.default is inspect.Parameter.empty
+        and name not in inspect.signature(cls).parameters
+        and name not in init_kwargs
+    ]
+
+
 def unbuilt(config: Any) -> Any:
     """A configuration without what Keras notes of layers in it once they are built."""
     if isinstance(config, dict):

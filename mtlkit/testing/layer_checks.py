@@ -39,7 +39,8 @@ class LayerChecks:
         # Layers of Keras itself leave some arguments out while they have their default.
         own = cls.__module__.partition(".")[0] != "keras"
         arguments = support.constructor_arguments(cls) if own else list(init_kwargs)
-        missing = [name for name in arguments if name not in config]
+        filled = support.filled_arguments(cls, init_kwargs) if own else []
+        missing = [name for name in arguments if name not in config and name not in filled]
         require(not missing, f"get_config() lacks the constructor's arguments {missing}")
         try:
             text = json.dumps(config)

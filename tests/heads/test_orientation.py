@@ -1,4 +1,4 @@
-"""OrientationHead: a bin on a circle, by three spatial designs."""
+"""OrientationHead: a bin on a circle, by eight spatial designs and six targets."""
 
 import re
 
@@ -12,12 +12,30 @@ from scipy.special import log_softmax, softmax
 
 from mtlkit import space
 from mtlkit.heads import OrientationHead
-from mtlkit.testing import LayerTestCase
+from mtlkit.heads.orientation import SPATIAL_DESIGNS, TARGETS
+from mtlkit.layers import RotationOrbit
+from mtlkit.testing import LayerTestCase, input_gradients
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(6, 8, 8, 2)).astype("float32")
+ORBIT = np.stack([np.rot90(IMAGES, -k, axes=(1, 2)) for k in range(4)], axis=1)
 LABELS = np.array([0, 7, 3, -1, 5, 2])
+DEGREES = np.array([0.0, 359.0, 133.5, np.nan, 225.0, 90.0], "float32")
 SMALL = {"num_bins": 8, "hidden_units": 6}
+DESIGNS = {
+    "pool": {"dropout": 0.2},
+    "flatten": {"bottleneck": 3},
+    "coord": {"bottleneck": 3},
+    "spatial_softmax": {},
+    "attention": {},
+    "polar": {"filters": [3, 4], "num_radii": 3, "jitter": 0.05, "dropout": 0.1},
+    "orbit": {},
+    "gradient_histogram": {"cells": 2},
+}
+
+
+def feature(spatial):
+    return ORBIT if spatial == "orbit" else IMAGES
 
 
 def outputs(head, x):
@@ -25,24 +43,75 @@ def outputs(head, x):
 
 
 class TestContract(LayerTestCase):
-    @pytest.mark.parametrize(
-        ("kwargs", "features"),
-        [
-            ({"filters": [3, 4], "num_radii": 3, "dropout": 0.1}, IMAGES),
-            ({"spatial": "flatten"}, IMAGES),
-            ({"spatial": "pool", "dropout": 0.2}, IMAGES),
-        ],
-        ids=["polar", "flatten", "pool"],
-    )
-    def test_head(self, kwargs, features):
+    @pytest.mark.parametrize("spatial", DESIGNS)
+    def test_designs(self, spatial):
         self.run_head_test(
             OrientationHead,
-            {**SMALL, **kwargs},
-            features,
+            {**SMALL, "spatial": spatial, **DESIGNS[spatial]},
+            feature(spatial),
             LABELS,
             bad_labels=[LABELS + 1, LABELS.astype("float32"), LABELS[:, None, None]],
             expected_output_shape=(6, 8),
         )
+
+    @pytest.mark.parametrize(
+        ("kwargs", "outputs"),
+        [
+            ({"target": "smooth", "width": 0.8, "emd_weight": 0.1}, 8),
+            ({"target": "von_mises", "decision": "least_cost"}, 8),
+            ({"target": "sincos"}, 2),
+            ({"target": "phase_shift", "decision": "least_cost"}, 3),
+            ({"target": "multibin", "labels": "degrees"}, 16),
+            ({"target": "sincos", "labels": "degrees", "period": 180.0}, 2),
+            ({"target": "smooth", "circular": False, "decision": "least_cost"}, 8),
+        ],
+        ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
+    )
+    def test_targets(self, kwargs, outputs):
+        degrees = kwargs.get("labels") == "degrees"
+        infinite = np.where(np.isnan(DEGREES), np.inf, DEGREES)
+        self.run_head_test(
+            OrientationHead,
+            {**SMALL, "spatial": "flatten", **kwargs},
+            IMAGES,
+            DEGREES if degrees else LABELS,
+            bad_labels=[LABELS, infinite, DEGREES[:, None, None]] if degrees else [LABELS + 1],
+            expected_output_shape=(6, outputs),
+        )
+
+    def test_every_name_is_tested(self):
+        assert set(DESIGNS) == set(SPATIAL_DESIGNS)
+        tested = {"onehot", "smooth", "von_mises", "sincos", "phase_shift", "multibin"}
+        assert set(TARGETS) == tested
+
+    @pytest.mark.parametrize("spatial", ["polar", "orbit"])
+    def test_several_outputs_a_bin(self, spatial):
+        kwargs = {**SMALL, "spatial": spatial, **DESIGNS[spatial], "target": "multibin"}
+        kwargs |= {"labels": "degrees", "period": 180, "num_bins": 4}
+        self.check_config(OrientationHead, kwargs, feature(spatial))
+        self.check_saving(OrientationHead, kwargs, feature(spatial))
+        shape = (6, 8)
+        self.check_symbolic_call(
+            OrientationHead, kwargs, feature(spatial), expected_output_shape=shape
+        )
+
+    @pytest.mark.parametrize("spatial", DESIGNS)
+    def test_channels_first(self, spatial):
+        """The same weights fit both formats, and give the same outputs."""
+        last, first = (
+            OrientationHead(
+                **SMALL, spatial=spatial, **DESIGNS[spatial], data_format=f"channels_{where}"
+            )
+            for where in ("last", "first")
+        )
+        x = feature(spatial)
+        moved = np.moveaxis(x, -1, -3)
+        expected, _ = outputs(last, x), outputs(first, moved)
+        weights = last.get_weights()
+        if "flatten" in (last.design.get_config().get("pooling"), spatial):
+            return  # of which the order of weights is that of the format
+        first.set_weights(weights)
+        np.testing.assert_allclose(outputs(first, moved), expected, atol=1e-5)
 
 
 class TestDecode:
@@ -75,8 +144,58 @@ class TestDecode:
 
     def test_types(self):
         decoded = OrientationHead(8, spatial="pool").decode(np.zeros((3, 8), "float32"))
-        assert list(decoded) == ["label", "degrees", "probability", "resultant_length"]
+        assert set(decoded) == {"label", "degrees", "probability", "resultant_length"}
         assert decoded["label"].dtype == "int64" and decoded["probability"].shape == (3, 8)
+        assert decoded["degrees"].shape == decoded["resultant_length"].shape == (3,)
+
+    @pytest.mark.parametrize("period", [360, 180, 90.0])
+    def test_of_sine_and_cosine(self, period):
+        """The angle is not that of a bin; the label is the nearest."""
+        turn = np.array([0.0, 0.3, 0.97, 0.999, 0.51])
+        length = np.array([[1.0], [0.5], [0.9], [0.1], [0.7]])
+        xy = length * np.stack([np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)], axis=1)
+        head = OrientationHead(8, "pool", "sincos", period=period)
+        decoded = head.decode(xy.astype("float32"))
+        np.testing.assert_allclose(decoded["degrees"], turn * period, atol=1e-3)
+        np.testing.assert_array_equal(decoded["label"], [0, 2, 0, 0, 4])
+        np.testing.assert_allclose(decoded["resultant_length"], length[:, 0], atol=1e-5)
+        np.testing.assert_array_equal(decoded["probability"].argmax(axis=1), [0, 2, 0, 0, 4])
+
+    def test_degrees_are_less_than_the_period(self):
+        head = OrientationHead(8, "pool", "sincos")
+        decoded = head.decode(np.array([[1.0, -1e-9], [1.0, -1e-5]], "float32"))
+        assert (decoded["degrees"] >= 0).all() and (decoded["degrees"] < 360).all()
+        np.testing.assert_array_equal(decoded["label"], [0, 0])
+
+    def test_on_a_line(self):
+        head = OrientationHead(8, "pool", circular=False)
+        decoded = head.decode(np.eye(8, dtype="float32")[[0, 7, 3]] * 9)
+        assert set(decoded) == {"label", "value", "probability"}
+        np.testing.assert_array_equal(decoded["label"], [0, 7, 3])
+        np.testing.assert_array_equal(decoded["value"], [0, 7, 3])
+
+    def test_decision(self):
+        """Neighbours outvote the likeliest bin, which on a line is further away."""
+        logits = np.log([[0.26, 0.01, 0.02, 0.01, 0.24, 0.22, 0.22, 0.02]]).astype("float32")
+        for kwargs, label in (
+            ({}, 0),
+            ({"decision": "least_cost"}, 6),
+            ({"decision": "least_cost", "circular": False}, 4),
+        ):
+            assert OrientationHead(8, "pool", **kwargs).decode(logits)["label"] == [label]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_predictions_are_probabilities(target):
+    """What a task that is conditioned on this one sees, within a graph."""
+    head = OrientationHead(8, "pool", target)
+    image = keras.Input((8, 8, 2))
+    model = keras.Model(image, [head(image), head.predictions(head(image))])
+    assert model.output_shape[1] == (None, 8)
+    raw, seen = (ops.convert_to_numpy(x) for x in model(IMAGES))
+    np.testing.assert_allclose(seen.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(seen, head.decode(raw)["probability"], atol=1e-6)
+    assert np.isfinite(input_gradients(lambda x: head.predictions(x)[0, 0], 0 * raw)).all()
 
 
 class TestLossAndMetrics:
@@ -104,6 +223,101 @@ class TestLossAndMetrics:
             {"accuracy": 2 / 5, "accuracy_within_1": 4 / 5, "mae_degrees": 6 / 5 * 45}
         )
         assert head.primary_metric == ("accuracy", "max")
+
+    @pytest.mark.parametrize("period", [360, 180])
+    def test_metrics_of_labels_in_degrees(self, period):
+        logits = np.eye(8, dtype="float32")[[0, 6, 4, 1, 1, 2]]
+        y = DEGREES * period / 360
+        head = OrientationHead(8, labels="degrees", period=period)
+        bins = np.abs((y / period * 8 - logits.argmax(axis=1) + 4) % 8 - 4)
+        near = np.abs((np.round(y / period * 8) - logits.argmax(axis=1) + 4) % 8 - 4)
+        present = ~np.isnan(y)
+        expected = {
+            "accuracy": np.mean(near[present] == 0),
+            "accuracy_within_1": np.mean(near[present] <= 1),
+            "mae_degrees": np.mean(bins[present]) * period / 8,
+        }
+        assert scores(head, y, logits) == pytest.approx(expected, rel=1e-5)
+        assert 0 < expected["accuracy"] < expected["accuracy_within_1"] < 1
+
+    def test_metrics_of_sine_and_cosine(self):
+        turn = np.array([0.01, 0.9, 0.5, 0.3, 0.6, 0.29])
+        xy = np.stack([np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)], axis=1)
+        head = OrientationHead(8, "pool", "sincos")
+        present = LABELS >= 0
+        bins = np.abs((turn * 8 - LABELS + 4) % 8 - 4)[present]
+        near = np.abs((np.round(turn * 8) - LABELS + 4) % 8 - 4)[present]
+        expected = {
+            "accuracy": np.mean(near == 0),
+            "accuracy_within_1": np.mean(near <= 1),
+            "mae_degrees": np.mean(bins) * 45,
+        }
+        assert scores(head, LABELS, xy.astype("float32")) == pytest.approx(expected, rel=1e-4)
+
+    def test_metrics_on_a_line(self):
+        head = OrientationHead(8, "pool", circular=False)
+        logits = np.eye(8, dtype="float32")[[0, 0, 4, 1, 1, 2]]
+        # Bins off, without the unlabelled one: 0, 7, 1, 4, 0.
+        assert scores(head, LABELS, logits) == pytest.approx(
+            {"accuracy": 2 / 5, "accuracy_within_1": 3 / 5, "mae_bins": 12 / 5}
+        )
+
+    def test_metrics_follow_the_decision(self):
+        logits = np.log([[0.26, 0.01, 0.02, 0.01, 0.24, 0.22, 0.22, 0.02]]).astype("float32")
+        for decision, label in (("likeliest", 0), ("least_cost", 6)):
+            head = OrientationHead(8, "pool", decision=decision)
+            assert scores(head, np.array([label]), logits)["accuracy"] == 1.0
+
+    def test_losses_by_target(self):
+        """Each against its formula, over the labelled samples."""
+        present, angle = LABELS >= 0, 2 * np.pi * LABELS / 8
+        rng = np.random.default_rng(3)
+        logits, xy, phases = (rng.normal(size=(6, n)).astype("float32") for n in (8, 2, 3))
+        distance = np.abs((np.arange(8) - LABELS[:, None] + 4) % 8 - 4)
+        smooth = softmax(-0.5 * (distance / 0.5) ** 2, axis=1)
+        concentration = (8 / (2 * np.pi * 0.5)) ** 2
+        mises = softmax(concentration * np.cos(2 * np.pi * distance / 8), axis=1)
+        moved = (softmax(logits, axis=1) * distance).sum(axis=1)
+        on_line = np.abs(np.arange(8) - LABELS[:, None])
+        ordered = softmax(-0.5 * (on_line / 0.5) ** 2, axis=1)
+        log_p = log_softmax(logits, axis=1)
+        thirds = angle[:, None] + 2 * np.pi * np.arange(1, 4) / 3
+        for kwargs, raw, expected in (
+            ({"target": "smooth"}, logits, -(smooth * log_p).sum(axis=1)),
+            ({"target": "von_mises"}, logits, -(mises * log_p).sum(axis=1)),
+            (
+                {"target": "smooth", "emd_weight": 0.1},
+                logits,
+                0.1 * moved - (smooth * log_p).sum(axis=1),
+            ),
+            ({"target": "smooth", "circular": False}, logits, -(ordered * log_p).sum(axis=1)),
+            (
+                {"target": "sincos"},
+                xy,
+                np.mean((xy - np.stack([np.cos(angle), np.sin(angle)], axis=1)) ** 2, axis=1),
+            ),
+            ({"target": "phase_shift"}, phases, np.mean((phases - np.cos(thirds)) ** 2, axis=1)),
+        ):
+            loss = OrientationHead(8, "pool", **kwargs).default_loss()
+            assert float(loss(LABELS, raw)) == pytest.approx(expected[present].mean(), rel=1e-4)
+
+    def test_loss_of_labels_in_degrees(self):
+        logits = RNG.normal(size=(6, 8)).astype("float32")
+        nearest = np.round(np.nan_to_num(DEGREES) / 45).astype(int) % 8
+        by_sample = -log_softmax(logits, axis=1)[np.arange(6), nearest]
+        head = OrientationHead(8, labels="degrees")
+        expected = by_sample[~np.isnan(DEGREES)].mean()
+        for y in (DEGREES, DEGREES[:, None], DEGREES + 720, DEGREES - 360):
+            head.validate_labels(y)
+            assert float(head.default_loss()(y, logits)) == pytest.approx(expected, rel=1e-4)
+
+
+def scores(head, y, raw):
+    found = {}
+    for metric in head.default_metrics():
+        metric.update_state(y, raw)
+        found[metric.name] = float(ops.convert_to_numpy(metric.result()))
+    return found
 
 
 class TestRotation:
@@ -134,6 +348,40 @@ class TestRotation:
             model.train_on_batch(self.images, np.array([3, 30, 17, 8]))
         self.assert_equivariant(head)
 
+    @pytest.mark.parametrize("period", [360, 180, 90])
+    @pytest.mark.parametrize("spatial", ["polar", "orbit"])
+    def test_period(self, spatial, period):
+        """A quarter turn is so much of the period, modulo the whole of it."""
+        options = {"filters": (4, 8)} if spatial == "polar" else {}
+        head = OrientationHead(16, spatial, period=period, hidden_units=16, **options)
+        expected, *turned = self.of_turns(head, spatial)
+        assert np.ptp(expected, axis=1).min() > 1e-2
+        for quarters, found in enumerate(turned, start=1):
+            roll = 16 // 4 * (360 // period) * quarters
+            np.testing.assert_allclose(found, np.roll(expected, roll, axis=1), atol=1e-4)
+
+    @pytest.mark.parametrize("target", TARGETS)
+    @pytest.mark.parametrize("spatial", ["polar", "orbit"])
+    def test_predictions_turn_with_the_image(self, spatial, target):
+        """Whatever they are predicted by."""
+        options = {"filters": (4, 8)} if spatial == "polar" else {}
+        head = OrientationHead(16, spatial, target, hidden_units=16, **options)
+        plain, turned, _, _ = (head.decode(raw) for raw in self.of_turns(head, spatial))
+        gap = (turned["degrees"] - plain["degrees"] - 90 + 180) % 360 - 180
+        np.testing.assert_allclose(gap, 0, atol=0.5)
+        rolled = np.roll(plain["probability"], 4, axis=1)
+        np.testing.assert_allclose(turned["probability"], rolled, atol=1e-3)
+
+    def of_turns(self, head, spatial):
+        """The outputs for the image turned by 0, 90, 180 and 270 degrees."""
+        if spatial == "polar":
+            return [outputs(head, np.rot90(self.images, k, axes=(1, 2)).copy()) for k in range(4)]
+        conv = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")
+        orbit = RotationOrbit(conv)
+        return [
+            outputs(head, orbit(np.rot90(self.images, k, axes=(1, 2)).copy())) for k in range(4)
+        ]
+
     def test_pool_sees_nothing(self):
         head = self.small(spatial="pool")
         expected = outputs(head, self.images)
@@ -152,15 +400,53 @@ class TestRotation:
 class TestArguments:
     def test_design_and_feature(self):
         assert OrientationHead(8).default_feature == "input"
-        assert OrientationHead(8, spatial="flatten").default_feature is None
-        assert OrientationHead(8, spatial="pool").default_feature is None
+        assert OrientationHead(8, spatial="gradient_histogram").default_feature == "input"
+        for spatial in ("flatten", "pool", "coord", "spatial_softmax", "attention", "orbit"):
+            assert OrientationHead(8, spatial=spatial).default_feature is None
+        for spatial in SPATIAL_DESIGNS:
+            assert OrientationHead(8, spatial=spatial).reads_orbit == (spatial == "orbit")
 
     @pytest.mark.parametrize(
         ("kwargs", "message"),
         [
             ({"num_bins": 1}, r"num_bins >= 2\. Received: num_bins=1"),
-            ({"spatial": "spiral"}, r"'pool', 'flatten', 'polar'.*Received: 'spiral'"),
-            ({"target": "vector"}, r"'onehot'.*Received: 'vector'"),
+            ({"spatial": "spiral"}, r"'pool', 'flatten', .*'polar'.*Received: spatial='spiral'"),
+            ({"target": "vector"}, r"'onehot'.*Received: target='vector'"),
+            ({"labels": "radians"}, r"'bins', 'degrees'.*Received: labels='radians'"),
+            ({"decision": "mean"}, r"'likeliest', 'least_cost'.*Received: decision='mean'"),
+            ({"width": 1.0}, r"'smooth', 'von_mises'.*Received: width=1\.0, target='onehot'"),
+            ({"target": "sincos", "width": 1.0}, r"Received: width=1\.0, target='sincos'"),
+            ({"target": "smooth", "width": -1.0}, r"width >= 0.*width=-1\.0"),
+            (
+                {"target": "sincos", "emd_weight": 0.1},
+                r"only with logits.*'onehot', 'smooth', 'von_mises'.*emd_weight=0\.1, target='sinc",
+            ),
+            ({"target": "multibin", "emd_weight": 0.1}, r"emd_weight=0\.1, target='multibin'"),
+            ({"emd_weight": -0.1}, r"emd_weight >= 0.*emd_weight=-0\.1"),
+            ({"period": 100}, r"divides 360 degrees, such as 180.*Received: period=100"),
+            ({"period": 0}, r"Received: period=0"),
+            ({"period": -90}, r"Received: period=-90"),
+            ({"period": 720}, r"Received: period=720"),
+            ({"period": float("nan")}, r"Received: period=nan"),
+            (
+                {"circular": False},
+                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar', labels='bins'",
+            ),
+            ({"circular": False, "spatial": "orbit"}, r"Received: spatial='orbit'"),
+            ({"circular": False, "spatial": "pool", "labels": "degrees"}, r"labels='degrees'"),
+            ({"circular": False, "spatial": "pool", "period": 180}, r"period=180"),
+            ({"circular": False, "spatial": "pool", "target": "sincos"}, r"Expected bins on a c"),
+            ({"circular": False, "spatial": "pool", "target": "multibin"}, r"bins on a circle"),
+            ({"circular": False, "spatial": "pool", "target": "von_mises"}, r"on a circle only"),
+            ({"num_bins": 10, "spatial": "orbit"}, r"quarters\. Received: num_bins=10, folds=1"),
+            ({"spatial": "gradient_histogram", "cells": 0}, r"cells >= 1\. Received: cells=0"),
+            ({"jitter": 1.0}, r"jitter in \[0, 1\)\. Received: jitter=1\.0"),
+            ({"bottleneck": 8}, r'that spatial="polar" has no use for\. Received: bottleneck=8'),
+            (
+                {"spatial": "orbit", "jitter": 0.1},
+                r'"orbit" has no use for\. Received: jitter=0\.1',
+            ),
+            ({"spatial": "pool", "bottleneck": -1}, r"bottleneck >= 0\. Received: bottleneck=-1"),
             ({"filters": ()}, r"filters >= 1, at least one\. Received: filters=\(\)"),
             ({"filters": (4, 0)}, r"Received: filters=\(4, 0\)"),
             ({"hidden_units": 0}, r"hidden_units >= 1\. Received: hidden_units=0"),
@@ -197,19 +483,31 @@ class TestArguments:
         assert shapes[-2:] == [(32, 8), (8,)]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 4, 11])  # each design, and many filters
-def test_search_space(seed):
-    point = space.sample(OrientationHead.search_space(), np.random.default_rng(seed))
-    head = OrientationHead(8, **point)
-    assert np.isfinite(outputs(head, IMAGES)).all()
-    config = head.get_config()
-    assert {name: config[name] for name in point} == point
-
-
-def test_search_space_has_every_design():
-    points = [
+def sampled(count):
+    return [
         space.sample(OrientationHead.search_space(), np.random.default_rng(seed))
-        for seed in range(30)
+        for seed in range(count)
     ]
-    assert {point["spatial"] for point in points} == {"pool", "flatten", "polar"}
-    assert all(("filters" in point) == (point["spatial"] == "polar") for point in points)
+
+
+def test_search_space():
+    """All samples build; one of each design also runs."""
+    seen = set()
+    for point in sampled(40):
+        head = OrientationHead(8, **point)
+        config = head.get_config()
+        assert {name: config[name] for name in point} == point
+        if point["spatial"] not in seen:
+            seen.add(point["spatial"])
+            assert np.isfinite(outputs(head, feature(point["spatial"]))).all()
+    assert seen == set(SPATIAL_DESIGNS)
+
+
+def test_search_space_has_every_choice_where_it_means_something():
+    points = sampled(100)
+    targets = {point["target"] for point in points}
+    assert targets == {"onehot", "smooth", "von_mises", "sincos", "phase_shift"}
+    for point in points:
+        assert ("filters" in point) == (point["spatial"] == "polar")
+        assert ("width" in point) == (point["target"] in ("smooth", "von_mises"))
+        assert ("emd_weight" in point) == (point["target"] in ("onehot", "smooth", "von_mises"))

@@ -18,9 +18,9 @@ def images(size=16, count=2, channels=1, seed=0):
     return rng.random((count, size, size, channels)).astype("float32")
 
 
-def make(units, seed=0, **kwargs):
+def make(num_bins, seed=0, **kwargs):
     keras.utils.set_random_seed(seed)
-    return PolarDesign(units, **{**SMALL, "data_format": "channels_last", **kwargs})
+    return PolarDesign(num_bins, **{**SMALL, "data_format": "channels_last", **kwargs})
 
 
 def outputs(design, x):
@@ -30,7 +30,8 @@ def outputs(design, x):
 class TestContract(LayerTestCase):
     def test_saved_by_itself(self):
         """All else is checked on the head that has this design."""
-        kwargs = {"units": 8, **SMALL, "dropout": 0.2, "num_radii": 3}
+        kwargs = {"num_bins": 4, "channels": 2, "folds": 2, **SMALL, "dropout": 0.2}
+        kwargs |= {"jitter": 0.1, "num_radii": 3}
         self.check_config(PolarDesign, kwargs, images(8, channels=3))
         self.check_saving(PolarDesign, kwargs, images(8, channels=3))
 
@@ -61,6 +62,25 @@ class TestEquivariance:
 
     def test_several_channels(self):
         self.check(make(32), images(channels=3))
+
+    def test_several_outputs_a_bin(self):
+        """All outputs of a bin move together."""
+        design, x = make(8, channels=2), images()
+        expected = outputs(design, x).reshape(2, 8, 2)
+        assert np.abs(expected[..., 0] - expected[..., 1]).max() > 1e-2
+        turned = outputs(design, np.rot90(x, axes=(1, 2))).reshape(2, 8, 2)
+        np.testing.assert_allclose(turned, np.roll(expected, 2, axis=1), atol=1e-4)
+
+    @pytest.mark.parametrize("folds", [2, 3, 4])
+    def test_folds(self, folds):
+        """Bins that go around several times: a quarter turn is `folds * num_bins / 4` bins."""
+        design, x = make(8, folds=folds, hidden_units=16), images()
+        expected = outputs(design, x)
+        assert expected.shape == (2, 8) and np.ptp(expected, axis=1).min() > 1e-2
+        for quarters in (1, 2, 3):
+            turned = outputs(design, np.rot90(x, quarters, axes=(1, 2)))
+            rolled = np.roll(expected, 2 * folds * quarters, axis=1)
+            np.testing.assert_allclose(turned, rolled, atol=1e-4)
 
     def test_channels_first(self):
         design = make(32, data_format="channels_first")
@@ -131,6 +151,18 @@ def test_no_angle_is_skipped(units):
     assert tuple(conv(polar).shape) == (1, 4, units, 4)
 
 
+def test_jitter_in_training_only():
+    design, x = make(8, dropout=0.0, jitter=0.2), images()
+    still = outputs(design, x)
+    np.testing.assert_array_equal(outputs(design, x), still)
+    one, two = (ops.convert_to_numpy(design(x, training=True)) for _ in range(2))
+    assert np.abs(one - still).max() > 1e-3 and np.abs(one - two).max() > 1e-3
+    fixed = make(8, dropout=0.0, jitter=0.0)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(fixed(x, training=True)), outputs(fixed, x), atol=1e-6
+    )
+
+
 def test_every_output_sees_the_whole_image():
     design = make(8, dropout=0.0, filters=(8, 16), hidden_units=64)  # no dead ends by chance
     x = images(12, count=1)
@@ -143,12 +175,14 @@ def test_every_output_sees_the_whole_image():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"units": 0}, r"units >= 1\. Received: units=0"),
-        ({"units": 8, "hidden_units": 0}, r"hidden_units >= 1\. Received: hidden_units=0"),
-        ({"units": 8, "filters": []}, r"filters >= 1, at least one\. Received: filters=\[\]"),
-        ({"units": 8, "filters": (4, -1)}, r"Received: filters=\(4, -1\)"),
-        ({"units": 8, "data_format": "last"}, r"Received: data_format='last'"),
-        ({"units": 8, "num_radii": 0}, r"num_radii >= 1\. Received: num_radii=0"),
+        ({"num_bins": 0}, r"units >= 1\. Received: units=0"),
+        ({"num_bins": 8, "folds": 0}, r"folds >= 1\. Received: folds=0"),
+        ({"num_bins": 8, "jitter": 1.5}, r"jitter in \[0, 1\)\. Received: jitter=1\.5"),
+        ({"num_bins": 8, "hidden_units": 0}, r"hidden_units >= 1\. Received: hidden_units=0"),
+        ({"num_bins": 8, "filters": []}, r"filters >= 1, at least one\. Received: filters=\[\]"),
+        ({"num_bins": 8, "filters": (4, -1)}, r"Received: filters=\(4, -1\)"),
+        ({"num_bins": 8, "data_format": "last"}, r"Received: data_format='last'"),
+        ({"num_bins": 8, "num_radii": 0}, r"num_radii >= 1\. Received: num_radii=0"),
     ],
 )
 def test_errors(kwargs, message):

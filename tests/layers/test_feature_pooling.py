@@ -25,7 +25,8 @@ def pooled(layer, x):
 
 class TestContract(LayerTestCase):
     @pytest.mark.parametrize(
-        ("pooling", "features"), [("average", 2), ("max", 2), ("flatten", 40), ("attention", 8)]
+        ("pooling", "features"),
+        [("average", 2), ("max", 2), ("flatten", 40), ("attention", 8), ("spatial_softmax", 6)],
     )
     def test_channels_last(self, pooling, features):
         self.run_layer_test(
@@ -54,7 +55,7 @@ def test_numpy_reference(pooling, shape, seed):
     assert layer.compute_output_shape((None, *shape[1:])) == (None, *expected.shape[1:])
 
 
-@pytest.mark.parametrize("pooling", [*REFERENCES, "attention"])
+@pytest.mark.parametrize("pooling", [*REFERENCES, "attention", "spatial_softmax"])
 def test_channels_first_gives_the_same(pooling):
     """The same weights fit both formats, and give the same vectors."""
     last, first = (
@@ -71,7 +72,7 @@ def test_sequences_have_their_channels_last():
     np.testing.assert_allclose(pooled(layer, x), x.mean(axis=1), rtol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", [*REFERENCES, "attention"])
+@pytest.mark.parametrize("pooling", [*REFERENCES, "attention", "spatial_softmax"])
 def test_vectors_pass_bit_for_bit(pooling):
     x = MAP[:, 0, 0]
     assert pooled(FeaturePooling(pooling), x).tobytes() == x.tobytes()
@@ -94,6 +95,13 @@ def test_average_and_max_take_maps_of_unknown_size():
         for x in (MAP, MAP[:, :2, :1]):
             expected = REFERENCES[pooling](x)
             np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (3, 4, 5, 2)])
+def test_spatial_softmax_is_of_maps(shape):
+    message = r'two spatial axes for pooling="spatial_softmax"\. Received: input_shape=\(None, '
+    with pytest.raises(ValueError, match=message):
+        FeaturePooling("spatial_softmax")(keras.Input(shape))
 
 
 @pytest.mark.parametrize("pooling", ["flatten", "attention"])

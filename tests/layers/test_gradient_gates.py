@@ -394,3 +394,10 @@ def test_a_gate_does_not_cast(gate):
     x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     received = ops.convert_to_numpy(gate(dtype="mixed_bfloat16")(ops.convert_to_tensor(x)))
     assert received.dtype == np.float32 and received.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("gate", [GradientScale, GradientReversal])
+@pytest.mark.parametrize("scale", [np.nan, np.inf])
+def test_scale_that_is_not_finite(gate, scale):
+    with pytest.raises(ValueError, match=f"finite scale. Received: scale={scale}"):
+        gate(scale=scale)

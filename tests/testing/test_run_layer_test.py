@@ -258,6 +258,29 @@ def test_config_includes_the_arguments_of_base_classes():
     fails(r".*\['other', 'scale'\]", Derived, check="config")
 
 
+def test_config_without_the_arguments_that_the_class_gives_to_its_base():
+    class Sized(keras.layers.Layer):
+        def __init__(self, size, **kwargs):
+            super().__init__(**kwargs)
+            self.size = size
+
+    @register
+    class Doubled(Sized):
+        def __init__(self, half=1, **kwargs):
+            super().__init__(2 * half, **kwargs)
+            self.half = half
+
+        def get_config(self):
+            return {**super().get_config(), "half": self.half}
+
+    @register
+    class Passed(Sized):
+        pass
+
+    LayerTestCase().check_config(Doubled, {"half": 2}, X)
+    fails(r".*lacks the constructor's arguments \['size'\]", Passed, {"size": 2}, check="config")
+
+
 # === Batch sizes ===
 
 

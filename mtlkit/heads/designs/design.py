@@ -24,6 +24,18 @@ class Design(keras.layers.Layer, ABC):
 
     Raises:
         ValueError: If `units < 1`.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.designs import PooledDesign
+        from mtlkit.layers import FiLM
+
+        design = PooledDesign(units=3)
+        design.conditioning = FiLM()
+        feature, prediction = np.ones((2, 8, 8, 4), "float32"), np.ones((2, 10), "float32")
+        assert design([feature, prediction]).shape == (2, 3)
+        ```
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:
@@ -54,7 +66,7 @@ class Design(keras.layers.Layer, ABC):
         if self.conditioning is None:
             self.build_read(self.build_features(input_shape))
             return
-        map_shape, condition_shape = input_shape
+        map_shape, condition_shape = (tuple(shape) for shape in input_shape)
         shapes = [self.build_features(map_shape), condition_shape]
         self.build_read(build(self.conditioning, shapes))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 from mtlkit.heads.designs.design import Design, build
 from mtlkit.heads.designs.pooled import PooledDesign
 from mtlkit.layers.gradient_histogram import GradientHistogram
+from mtlkit.layers.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -16,8 +18,8 @@ class HistogramDesign(Design):
     """Reads a fixed descriptor of edges, histograms of gradient orientations.
 
     The histograms of all cells together are scaled to unit length, so that brightness and
-    contrast do not matter. A cheap control, strong on the model's input: what beats it
-    not, is not worth its training.
+    contrast do not matter. A cheap control, strong on the model's input: a design that does
+    not beat it is not worth its training.
 
     Args:
         units: Number of outputs.
@@ -34,6 +36,9 @@ class HistogramDesign(Design):
 
     Output shape:
         `(batch, units)`, float32.
+
+    Raises:
+        ValueError: If an argument is out of range, or the map cannot be divided into the cells.
 
     Example:
         ```python
@@ -68,24 +73,18 @@ class HistogramDesign(Design):
             num_directions, cells, data_format, dtype=policy, name="histogram"
         )
         self.data_format = self.histogram.data_format
-        self.flatten = keras.layers.Reshape(
-            (cells * cells * num_directions,), dtype=policy, name="flatten"
-        )
-        self.scale = keras.layers.UnitNormalization(dtype=policy, name="scale")
         self.network = PooledDesign(
             units, "flatten", hidden_units, dropout, dtype=policy, name="network"
         )
 
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        shape: tuple[int | None, ...] = tuple(input_shape)
-        for layer in (self.histogram, self.flatten, self.scale):
-            shape = build(layer, shape)
-        return self.network.build_features(shape)
+        batch = build(self.histogram, tuple(input_shape))[0]
+        return self.network.build_features((batch, self._numbers))
 
     def features(self, inputs: Any) -> Any:
+        x = ops.reshape(ops.cast(self.histogram(inputs), "float32"), (-1, self._numbers))
         # Of unit length a number is small; of this length it is 1 in the root mean square.
-        scaled = self.scale(self.flatten(self.histogram(inputs)))
-        return self.network.features(scaled * self.histogram.cells * self.num_directions**0.5)
+        return self.network.features(unit_norm(x) * self._numbers**0.5)
 
     def build_read(self, input_shape: tuple[int | None, ...]) -> None:
         self.network.build_read(input_shape)
@@ -104,3 +103,7 @@ class HistogramDesign(Design):
             "cells": self.cells,
             "data_format": self.data_format,
         }
+
+    @property
+    def _numbers(self) -> int:
+        return self.cells**2 * self.num_directions

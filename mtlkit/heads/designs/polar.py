@@ -52,7 +52,8 @@ class PolarDesign(Design):
         `(batch, num_bins * channels)`, float32.
 
     Raises:
-        ValueError: If the input is not a map of known height and width.
+        ValueError: If an argument is out of range, or the input is not a map of known height
+            and width.
 
     Example:
         ```python
@@ -101,7 +102,6 @@ class PolarDesign(Design):
         self.jitter = jitter
         self.num_radii = num_radii
         self.data_format = standardize_data_format(data_format)
-        self.input_spec = keras.layers.InputSpec(ndim=4)
 
         policy = self.dtype_policy
         around = num_bins * folds
@@ -147,7 +147,7 @@ class PolarDesign(Design):
         self.outputs = keras.layers.Dense(channels, dtype="float32", name="outputs")
 
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        if len(input_shape) != 4:  # said here, too, since heads build their design themselves
+        if len(input_shape) != 4:
             raise ValueError(
                 "Expected a map with two spatial axes, to read it in polar coordinates. "
                 f"Received: input_shape={tuple(input_shape)}"

@@ -38,6 +38,10 @@ class PooledDesign(Design):
     Output shape:
         `(batch, units)`, float32.
 
+    Raises:
+        ValueError: If an argument is out of range, a vector is given a bottleneck or
+            coordinates, or a single number is to be normalised.
+
     Example:
         ```python
         import numpy as np
@@ -101,6 +105,11 @@ class PooledDesign(Design):
 
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         shape = tuple(input_shape)
+        if self.steps_before and len(shape) != 4:
+            raise ValueError(
+                "Expected a map with two spatial axes, for a bottleneck or for coordinates. "
+                f"Received: input_shape={shape}"
+            )
         for step in self.steps_before:
             shape = build(step, shape)
         shape = build(self.pool, shape)

@@ -45,7 +45,7 @@ class MultiBinTarget(Target):
     def __init__(self, num_bins: int, **kwargs: Any) -> None:
         super().__init__(num_bins, **kwargs)
         if not self.circular:
-            raise ValueError("Expected bins on a circle. Received: circular=False")
+            raise ValueError("Expected bins on a circle, which have angles. Received: circular=False")
 
     @property
     def num_outputs(self) -> int:
@@ -64,7 +64,7 @@ class MultiBinTarget(Target):
         logits, residual = self._split(outputs)
         label = ops.argmax(logits, axis=-1)
         chosen = ops.sum(ops.one_hot(label, self.num_bins, dtype="float32") * residual, axis=-1)
-        return ops.mod(ops.cast(label, "float32") + ops.clip(chosen, -1.0, 1.0), self.num_bins)
+        return ops.cast(label, "float32") + ops.clip(chosen, -1.0, 1.0)
 
     def _split(self, outputs: Any) -> tuple[Any, Any]:
         pairs = ops.reshape(ops.cast(outputs, "float32"), (-1, self.num_bins, 2))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.heads.targets.target import Target
+from mtlkit.heads.targets.target import Target, vector_length
 from mtlkit.losses.circular import PhaseLoss
 
 
@@ -19,10 +19,11 @@ class PhasesTarget(Target):
     """Outputs are `cos(a + phase)` of the angle `a`, for several phases.
 
     They are read from the first circular harmonic of the profile, which turns as the
-    profile does. The angle is that of `(sum_n x_n cos(phase_n), -sum_n x_n sin(phase_n))`,
-    and the length of this vector, relative to that of a certain angle, the mean resultant
-    length `R`. The probabilities are the von Mises distribution of this angle and `R`: of
-    all distributions that have them, the one with the largest entropy.
+    profile does. The angle is that of the vector `(c, s)` for which the outputs
+    `c cos(phase) - s sin(phase)` are the nearest (least squares), and the length of this
+    vector the mean resultant length `R`. The probabilities are the von Mises distribution of
+    this angle and `R` (or, by an approximation, of a length up to 0.012 larger): of all
+    distributions that have them, the one with the largest entropy.
 
     Args:
         num_bins: Number of bins.
@@ -43,7 +44,8 @@ class PhasesTarget(Target):
 
     Reference:
         [Yu and Da, Phase-Shifting Coder, 2023](https://arxiv.org/abs/2211.06368);
-        [Mardia and Jupp, Directional Statistics, 2000](https://doi.org/10.1002/9780470316979)
+        [Banerjee et al., Clustering on the Unit Hypersphere using von Mises-Fisher
+        Distributions, 2005](https://jmlr.org/papers/v6/banerjee05a.html)
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class PhasesTarget(Target):
         self.phases = tuple(float(phase) for phase in phases)
         radians = np.radians(self.phases)
         basis = np.stack([np.cos(radians), -np.sin(radians)])  # x = basis^T (cos a, sin a)
-        if not self.circular or len(phases) < 2 or np.linalg.svd(basis)[1].min() < 1e-3:
+        if not self.circular:
+            raise ValueError("Expected bins on a circle, which have angles. Received: circular=False")
+        if len(phases) < 2 or np.linalg.svd(basis)[1].min() < 1e-3:
             raise ValueError(
-                "Expected bins on a circle, and phases of which at least two are neither equal "
-                f"nor opposite. Received: circular={self.circular}, phases={self.phases}"
+                "Expected phases of which at least two are neither equal nor opposite. "
+                f"Received: phases={self.phases}"
             )
         self._encode = basis.astype("float32")
         self._decode = np.linalg.pinv(basis).astype("float32")
@@ -76,19 +80,16 @@ class PhasesTarget(Target):
 
     def probability(self, outputs: Any) -> Any:
         vector = self._vector(outputs)
-        length = ops.sqrt(ops.sum(ops.square(vector), axis=-1, keepdims=True))
-        direction = vector / ops.maximum(length, 1e-12)
-        cosine = ops.matmul(direction, np.transpose(self._bins))
+        length = vector_length(vector)[:, None]
+        cosine = ops.matmul(vector / length, np.transpose(self._bins))
         return ops.softmax(_concentration(ops.clip(length, 0.0, 0.999)) * cosine, axis=-1)
 
     def said_position(self, outputs: Any) -> Any:
         vector = self._vector(outputs)
-        turn = ops.arctan2(vector[:, 1], vector[:, 0]) / (2 * math.pi)
-        return ops.mod(turn, 1.0) * self.num_bins
+        return ops.arctan2(vector[:, 1], vector[:, 0]) * (self.num_bins / (2 * math.pi))
 
     def resultant_length(self, outputs: Any) -> Any:
-        length = ops.sqrt(ops.sum(ops.square(self._vector(outputs)), axis=-1))
-        return ops.minimum(length, 1.0)
+        return ops.minimum(vector_length(self._vector(outputs)), 1.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "phases": self.phases}
@@ -99,6 +100,6 @@ class PhasesTarget(Target):
 
 
 def _concentration(length: Any) -> Any:
-    """The von Mises concentration of a mean resultant length (Mardia and Jupp, 5.3.7)."""
+    """The von Mises concentration of a mean resultant length, by Banerjee et al."""
     square = ops.square(length)
     return length * (2 - square) / (1 - square)

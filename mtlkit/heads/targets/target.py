@@ -32,6 +32,15 @@ class Target(ABC):
     Raises:
         ValueError: If the decision is none of the above.
 
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.targets import BinsTarget
+
+        logits = np.log([[0.4, 0.0001, 0.3, 0.3]])
+        assert float(BinsTarget(4, decision="least_cost").position(logits)[0]) == 3.0
+        ```
+
     Reference:
         [Karthik et al., No Cost Likelihood Manipulation at Test Time for Making Better
         Mistakes in Deep Networks, 2021](https://arxiv.org/abs/2104.00795)
@@ -47,7 +56,9 @@ class Target(ABC):
         decision: str = "likeliest",
     ) -> None:
         if decision not in DECISIONS:
-            raise ValueError(f"Expected decision to be one of {DECISIONS}. Received: {decision!r}")
+            raise ValueError(
+                f"Expected decision to be one of {DECISIONS}. Received: decision={decision!r}"
+            )
         self.num_bins = num_bins
         self.circular = circular
         self.label_period = label_period
@@ -72,19 +83,26 @@ class Target(ABC):
 
     @abstractmethod
     def said_position(self, outputs: Any) -> Any:
-        """Returns what the outputs say: positions in bins, of shape `(batch,)`, float32."""
+        """Returns what the outputs say: positions in bins, of shape `(batch,)`, float32.
+
+        On a circle they may lie outside of `[0, num_bins)`.
+        """
 
     def resultant_length(self, outputs: Any) -> Any:
         """Returns the mean resultant length of the probabilities, of shape `(batch,)`."""
         angle = np.arange(self.num_bins) * (2 * np.pi / self.num_bins)
         circle = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
-        return _length(ops.matmul(self.probability(outputs), circle))
+        return vector_length(ops.matmul(self.probability(outputs), circle))
 
     def position(self, outputs: Any) -> Any:
-        """Returns the prediction: positions in bins, of shape `(batch,)`, float32."""
+        """Returns the prediction: positions in bins, of shape `(batch,)`, float32.
+
+        On a circle they are in `[0, num_bins)`.
+        """
         outputs = ops.cast(outputs, "float32")
         if self.decision == "likeliest":
-            return self.said_position(outputs)
+            said = self.said_position(outputs)
+            return self._around(said) if self.circular else said
         cost = ops.matmul(self.probability(outputs), self._distances())
         return ops.cast(ops.argmin(cost, axis=-1), "float32")
 
@@ -102,11 +120,32 @@ class Target(ABC):
         """Builds a target from what `get_config` returned."""
         return cls(**config)
 
+    def _around(self, position: Any) -> Any:
+        position = ops.mod(position, self.num_bins)
+        # Just below 0 a float32 number is rounded to the whole circle.
+        return ops.where(position < self.num_bins, position, ops.zeros_like(position))
+
     def _distances(self) -> np.ndarray:
         bins = np.arange(self.num_bins, dtype="float32")
         distance = np.abs(bins[:, None] - bins[None, :])
         return np.minimum(distance, self.num_bins - distance) if self.circular else distance
 
 
-def _length(vectors: Any) -> Any:
-    return ops.sqrt(ops.sum(ops.square(vectors), axis=-1))
+def vector_length(vectors: Any) -> Any:
+    """The Euclidean length of vectors, at least 1e-12: the root has no gradient at 0.
+
+    Args:
+        vectors: Vectors of shape `(..., dim)`.
+
+    Returns:
+        Lengths of shape `(...)`.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.targets.target import vector_length
+
+        assert float(vector_length(np.array([3.0, 4.0]))) == 5.0
+        ```
+    """
+    return ops.sqrt(ops.maximum(ops.sum(ops.square(vectors), axis=-1), 1e-24))
