@@ -15,7 +15,7 @@ def small_backbone(**kwargs) -> mtl.backbones.ConvBackbone:
 
 def small_tasks(spatial: str = "flatten", **changes) -> list[mtl.Task]:
     """Returns three tasks; `changes` are arguments by task: `identity={"weight": 2}`."""
-    options = {"filters": (4,)} if spatial == "polar" else {}
+    options = {"filters": (4,), "jitter": 0.0} if spatial == "polar" else {}
     heads = {
         "identity": mtl.heads.ClassificationHead(4, hidden_units=5),
         "orientation": mtl.heads.OrientationHead(
