@@ -11,6 +11,7 @@ import keras
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.conditioning import conditioned, gated, in_order
 from mtlkit.metrics.masked import MaskedMetric
+from mtlkit.metrics.sliced import SlicedMetric
 from mtlkit.tasks import Task
 
 
@@ -137,5 +138,9 @@ def task_metrics(task: Task, output: Any) -> list[MaskedMetric]:
         if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
             metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
         metric = MaskedMetric(metric)
+        count = task.head.metric_outputs
+        own = task.metrics is not None and not isinstance(metric.metric, SlicedMetric)
+        if own and count is not None:
+            metric = MaskedMetric(SlicedMetric(metric.metric, 0, count))
         masked.append(MaskedMetric(metric, name=f"{task.name}_{metric.name}"))
     return masked

@@ -71,8 +71,8 @@ class ContrastiveHead(DesignedHead):
     unlabelled: such samples are not compared with, either.
 
     The outputs hold logits, cosines (if any) and embedding side by side; `decode` takes them
-    apart. Metrics of your own are to read the logits alone:
-    `mtlkit.metrics.sliced.SlicedMetric(metric, 0, num_classes)`.
+    apart. Metrics given to a `mtlkit.Task` read the logits alone; in a model of your own, let
+    them do so with `mtlkit.metrics.SlicedMetric(metric, 0, num_classes)`.
 
     Args:
         num_classes: Number of classes.
@@ -167,6 +167,7 @@ class ContrastiveHead(DesignedHead):
             name="design",
         )
         self.data_format = self.design.data_format
+        self.metric_outputs = num_classes
         #: Where the embedding begins in the outputs.
         self._embedding_start = self.design.units - embedding_dim
 

@@ -24,6 +24,8 @@ class Head(keras.layers.Layer, ABC):
     Attributes:
         default_feature: Name of the backbone's feature map that suits this head best;
             `None`: the last one. Used where a task does not name its feature.
+        metric_outputs: How many of the outputs, from the first, metrics of a user's own are
+            given; `None`: all.
         reads_orbit: Whether the head reads the features of the input's four quarter turns,
             stacked after the batch axis (`mtlkit.layers.RotationOrbit`).
 
@@ -40,6 +42,7 @@ class Head(keras.layers.Layer, ABC):
     """
 
     default_feature: str | None = None
+    metric_outputs: int | None = None
     reads_orbit: bool = False
 
     @abstractmethod

@@ -297,3 +297,17 @@ class TestSlicedMetric:
         assert type(restored.metric) is keras.metrics.MeanSquaredError
         metric.reset_state()
         assert float(ops.convert_to_numpy(metric.result())) == 0
+
+
+def test_metrics_of_ones_own_read_the_logits_alone():
+    """Embedding and cosines are outputs, too, but no classes."""
+    head = ContrastiveHead(3, embedding_dim=8, loss="cosface", hidden_units=4)
+    task = mtl.Task("kind", head, metrics=["accuracy"])
+    backbone = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Identity()])
+    model = mtl.MultiTaskModel(backbone, [task])
+    model.compile("sgd")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 4, 4, 2)).astype("float32"), rng.integers(3, size=32)
+    found = model.evaluate(x, {"kind": y}, return_dict=True, verbose=0)["kind_accuracy"]
+    expected = np.mean(model.predict_tasks(x, verbose=0)["kind"]["label"] == y)
+    assert found == pytest.approx(expected)

@@ -23,7 +23,9 @@ HEADS = [
         id="classification",
     ),
     pytest.param(
-        lambda: OrientationHead(4, filters=(3,), hidden_units=5, dropout=0.0, name="head"),
+        lambda: OrientationHead(
+            4, filters=(3,), hidden_units=5, dropout=0.0, jitter=0.0, name="head"
+        ),
         CLASSES,
         lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),

@@ -108,7 +108,7 @@ class FrameDesign(Design):
         return self.scale * ops.matmul(embedding, self._directions)
 
     def get_config(self) -> dict[str, Any]:
-        config = {
+        return {
             **super().get_config(),
             "hierarchy": self.hierarchy.get_config(),
             "distances": self.distances,
@@ -120,5 +120,3 @@ class FrameDesign(Design):
             "layer_norm": self.embedding.layer_norm,
             "data_format": self.data_format,
         }
-        del config["units"]  # follow from the hierarchy
-        return config

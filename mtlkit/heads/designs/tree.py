@@ -131,7 +131,7 @@ class CoarseToFineDesign(Design):
 
     def get_config(self) -> dict[str, Any]:
         branch = self.branches[0]
-        config = {
+        return {
             **super().get_config(),
             "hierarchy": self.hierarchy.get_config(),
             "pooling": branch.pooling,
@@ -140,5 +140,3 @@ class CoarseToFineDesign(Design):
             "layer_norm": branch.layer_norm,
             "data_format": self.data_format,
         }
-        del config["units"]  # follow from the hierarchy
-        return config

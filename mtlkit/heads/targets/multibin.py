@@ -45,7 +45,9 @@ class MultiBinTarget(Target):
     def __init__(self, num_bins: int, **kwargs: Any) -> None:
         super().__init__(num_bins, **kwargs)
         if not self.circular:
-            raise ValueError("Expected bins on a circle, which have angles. Received: circular=False")
+            raise ValueError(
+                "Expected bins on a circle, which have angles. Received: circular=False"
+            )
 
     @property
     def num_outputs(self) -> int:

@@ -56,7 +56,9 @@ class PhasesTarget(Target):
         radians = np.radians(self.phases)
         basis = np.stack([np.cos(radians), -np.sin(radians)])  # x = basis^T (cos a, sin a)
         if not self.circular:
-            raise ValueError("Expected bins on a circle, which have angles. Received: circular=False")
+            raise ValueError(
+                "Expected bins on a circle, which have angles. Received: circular=False"
+            )
         if len(phases) < 2 or np.linalg.svd(basis)[1].min() < 1e-3:
             raise ValueError(
                 "Expected phases of which at least two are neither equal nor opposite. "
