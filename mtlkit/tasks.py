@@ -41,8 +41,8 @@ class Task:
         conditioning: How the head sees it: `"film"`, `"concat"`, `"gate"`, `"experts"` or
             `"distillation"`, or a layer (see `mtlkit.layers.conditioning`).
         condition_gradient: What this task's gradient does at the other task's prediction:
-            `"stop"`, `"flow"`, or a number that scales it. With `"stop"` the other task
-            trains as if nobody looked.
+            `"stop"`, `"flow"`, or a number that scales it. With `"stop"` the other head
+            trains as if nobody looked (and so does the backbone, with `gradient="stop"`).
         condition_from: `"model"`: the prediction of this model. `"data"`: one that the data
             hold, such as an out-of-fold prediction, as an additional input of the model by
             the name `{other task}_prediction`.

@@ -99,7 +99,8 @@ def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
     taken |= {f"{task.name}_gradient" for task in tasks if task.gradient != "flow"}
     for task in tasks:
         if task.condition_on is not None:
-            taken |= {f"{task.name}_condition_gradient", f"{task.name}_conditioning"}
+            taken |= {f"{task.name}_condition_gradient", f"{task.name}_condition_gradient_map"}
+            taken |= {f"{task.name}_conditioning", f"{task.condition_on}_prediction"}
     for task in tasks:
         if task.name in taken:
             raise ValueError(

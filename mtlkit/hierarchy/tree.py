@@ -264,11 +264,11 @@ class Hierarchy:
     @cached_property
     def children(self) -> dict[int, tuple[int, ...]]:
         """The children of each group by its number, and of the root, by -1."""
-        groups = [-1, *range(self.num_leaves, self.num_nodes)]
-        return {
-            group: tuple(node for node, p in enumerate(self.parents) if p == group)
-            for group in groups
-        }
+        children: dict[int, list[int]] = {-1: []}
+        children |= {group: [] for group in range(self.num_leaves, self.num_nodes)}
+        for node, parent in enumerate(self.parents):
+            children[parent].append(node)
+        return {group: tuple(nodes) for group, nodes in children.items()}
 
     @cached_property
     def paths(self) -> np.ndarray:
@@ -290,8 +290,11 @@ class Hierarchy:
     @cached_property
     def ancestors(self) -> np.ndarray:
         """Whether each node is a class itself or above it: booleans of shape `(N, K)`."""
-        of_leaf = self.paths[: self.num_leaves]
-        return _frozen((of_leaf[None] == np.arange(self.num_nodes)[:, None, None]).any(axis=-1))
+        above = np.zeros((self.num_nodes, self.num_leaves), bool)
+        leaves = np.arange(self.num_leaves)
+        for nodes in self.determined[: self.num_leaves].T:
+            above[nodes, leaves] = True
+        return _frozen(above)
 
     # === Levels ===
 

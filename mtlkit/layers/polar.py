@@ -126,8 +126,9 @@ class PolarResample(keras.layers.Layer):
         drawn = self.jitter * random_uniform((batch, 3), call, self.seed)
         reach = self._reach(height, width)
         scale = 1 + drawn[:, :1]
-        y = (height - 1) / 2 + reach * drawn[:, 1:2] + scale * self._down.astype("float32")
-        z = (width - 1) / 2 + reach * drawn[:, 2:] + scale * self._right.astype("float32")
+        down, right = (ops.cast(part, "float32") for part in (self._down, self._right))
+        y = (height - 1) / 2 + reach * drawn[:, 1:2] + scale * down
+        z = (width - 1) / 2 + reach * drawn[:, 2:] + scale * right
         y, z = ops.clip(y, 0.0, height - 1.0), ops.clip(z, 0.0, width - 1.0)
         top = ops.clip(ops.floor(y), 0.0, max(height - 2.0, 0.0))
         left = ops.clip(ops.floor(z), 0.0, max(width - 2.0, 0.0))

@@ -5,7 +5,7 @@
 
 Every run trains `identity`, `orientation` and `intensity` together on standardised images, with
 Adam and a cosine decay of its rate. Nothing is chosen on the test split. The last row is a
-control: the best design with the training labels of `orientation` permuted, which must land at
+control: `polar` with the training labels of `orientation` permuted, which must land at
 chance. Runs that the JSON file already holds are not repeated, so that the benchmark can be
 interrupted and continued. Prints a Markdown table with means over seeds and 95 % t-intervals,
 and draws it next to the JSON file.

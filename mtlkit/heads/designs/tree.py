@@ -102,6 +102,12 @@ class CoarseToFineDesign(Design):
         return ops.concatenate(vectors, axis=-1)
 
     def build_read(self, input_shape: tuple[int | None, ...]) -> None:
+        if input_shape[-1] != sum(self._widths):
+            raise ValueError(
+                "Expected a conditioning that keeps the number of features, since each level "
+                f"reads its own. Received: {type(self.conditioning).__name__}, which makes "
+                f"{input_shape[-1]} of {sum(self._widths)}"
+            )
         for branch, width in zip(self.branches, self._widths, strict=True):
             branch.build_read((input_shape[0], width))
             branch.built = True
