@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 
 from mtlkit.hierarchy import Hierarchy
@@ -14,6 +15,9 @@ UNEVEN = Hierarchy([6, 6, 8, 8, 7, -1, -1, -1, 7], list("stuvwzabc"))
 
 #: No groups.
 FLAT = Hierarchy([-1] * 5)
+
+#: How many random trees a test tries; on JAX each has to be compiled for.
+RANDOM_TREES = 3 if keras.backend.backend() == "jax" else 8
 
 TREES = {"two-levels": TWO_LEVELS, "uneven": UNEVEN, "flat": FLAT}
 

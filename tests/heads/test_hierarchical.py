@@ -18,6 +18,8 @@ RNG = np.random.default_rng(0)
 MAPS = RNG.normal(size=(6, 3, 3, 2)).astype("float32")
 EARLY = RNG.normal(size=(6, 6, 6, 2)).astype("float32")
 LABELS = np.array([0, 7, 2, -1, 8, 5])  # of UNEVEN: classes, groups, and one missing
+#: Compiling takes longer than these few steps, except on JAX.
+JIT = keras.backend.backend() == "jax"
 SMALL = {"hierarchy": UNEVEN, "hidden_units": 4}
 
 
@@ -216,7 +218,7 @@ def test_in_a_multi_task_model(images, tmp_path):
         for loss in losses
     ]
     model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 6)), tasks)
-    model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.01), jit_compile=JIT)
     y = {loss: rng.integers(-1, 7, size=48) for loss in losses}
     weights = model.tasks["coarse_to_fine"].head.level_weights
     schedule = LevelWeightSchedule(weights, {0: [1.0, 0.0], 1: [0.25, 0.75]})

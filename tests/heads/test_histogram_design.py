@@ -20,10 +20,10 @@ def predict(design, x):
 
 
 class TestContract(LayerTestCase):
-    @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-    def test_layer(self, data_format):
-        x = IMAGES if data_format == "channels_last" else np.moveaxis(IMAGES, -1, 1)
-        kwargs = {"units": 5, **SMALL, "dropout": 0.1, "data_format": data_format}
+    def test_channels_first(self):
+        """The other format is checked on the head that has this design."""
+        kwargs = {"units": 5, **SMALL, "dropout": 0.1, "data_format": "channels_first"}
+        x = np.moveaxis(IMAGES, -1, 1)
         self.run_layer_test(HistogramDesign, kwargs, x, expected_output_shape=(3, 5))
 
 

@@ -39,9 +39,9 @@ class TestContract(LayerTestCase):
         self.run_layer_test(OrbitDesign, kwargs, x, expected_output_shape=(3, 8))
 
     def test_vectors(self):
-        self.run_layer_test(
-            OrbitDesign, {"num_bins": 8, **SMALL}, TURNS[..., 0, 0], expected_output_shape=(3, 8)
-        )
+        kwargs, x = {"num_bins": 8, **SMALL}, TURNS[..., 0, 0]
+        self.check_symbolic_call(OrbitDesign, kwargs, x, expected_output_shape=(3, 8))
+        self.check_batch_sizes(OrbitDesign, kwargs, x)
 
 
 class TestEquivariance:

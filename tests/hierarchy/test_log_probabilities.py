@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from keras import ops
 from trees import (
     FLAT,
+    RANDOM_TREES,
     TREES,
     TWO_LEVELS,
     probabilities_by_sums,
@@ -37,7 +38,7 @@ def draw_logits(tree, kind, rng, spread=3.0):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15)
+@settings(max_examples=RANDOM_TREES)
 @given(seed=st.integers(0, 10**6), spread=st.sampled_from([0.1, 3.0, 30.0]))
 def test_sums(kind, seed, spread):
     """Classes sum to one, and parents are the sums of their children."""
@@ -101,7 +102,7 @@ def test_other_widths_are_refused():
 
 class TestDecisions:
     @pytest.mark.parametrize("kind", KINDS)
-    @settings(max_examples=8)
+    @settings(max_examples=RANDOM_TREES)
     @given(seed=st.integers(0, 1000))
     def test_likeliest(self, kind, seed):
         tree = random_tree(seed, depth=3)
@@ -111,7 +112,7 @@ class TestDecisions:
             expected = [nodes[np.argmax(KINDS[kind](tree, row)[nodes])] for row in logits]
             assert numbers(decided_nodes(tree, logits, level)).tolist() == expected
 
-    @settings(max_examples=8)
+    @settings(max_examples=RANDOM_TREES)
     @given(seed=st.integers(0, 1000))
     def test_least_cost(self, seed):
         rng = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 from trees import (
     FLAT,
+    RANDOM_TREES,
     TWO_LEVELS,
     UNEVEN,
     common_ancestor_heights,
@@ -55,10 +56,10 @@ KINDS = {"classes": probabilities_by_sums, "nodes": probabilities_of_nodes}
 
 class TestLevelAccuracy:
     @pytest.mark.parametrize("kind", KINDS)
-    @settings(max_examples=8)
+    @settings(max_examples=RANDOM_TREES)
     @given(seed=st.integers(0, 1000))
     def test_counting_agrees(self, kind, seed):
-        tree = random_tree(seed % 5, depth=3)
+        tree = random_tree(seed % 3, depth=3)
         y, outputs, weights = draw(tree, seed, kind)
         level = 1 + seed % tree.depth
         nodes = sorted(set(tree.level(level).tolist()))
@@ -102,10 +103,10 @@ class TestLevelAccuracy:
 
 
 class TestDistances:
-    @settings(max_examples=8)
+    @settings(max_examples=RANDOM_TREES)
     @given(seed=st.integers(0, 1000), kind=st.sampled_from(["tree", "circular"]))
     def test_counting_agrees(self, seed, kind):
-        tree = random_tree(seed % 5, depth=3)
+        tree = random_tree(seed % 3, depth=3)
         y, logits, weights = draw(tree, seed)
         k = 1 + seed % 3
         if kind == "tree":
