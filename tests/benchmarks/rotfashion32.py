@@ -49,6 +49,7 @@ RUNS = {
     "pool": Run("pool"),
     "flatten": Run("flatten"),
     "polar": Run("polar"),
+    "polar, cosine decay": Run("polar", decay_from=2e-3),
     "best: wide polar, 20 epochs, cosine decay": Run("polar", **BEST),
     "best, identity alone": Run(**BEST, tasks=("identity",)),
     "best, intensity alone": Run(**BEST, tasks=("intensity",)),
