@@ -82,7 +82,7 @@ class GradientHistogram(keras.layers.Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        x = ops.cast(inputs, self.compute_dtype)
+        x = ops.cast(inputs, "float32")  # angles and sums need the digits
         if self.data_format == "channels_first":
             x = ops.transpose(x, (0, 2, 3, 1))
         _, height, width, _ = x.shape
@@ -91,8 +91,8 @@ class GradientHistogram(keras.layers.Layer):
         right = ops.where(flat, ops.ones_like(right), right)
         norm = ops.where(flat, ops.zeros_like(up), ops.sqrt(ops.square(right) + ops.square(up)))
         position = ops.arctan2(up, right) * (self.num_bins / (2 * math.pi))
-        bins = np.arange(self.num_bins, dtype="float32")
-        away = ops.mod(position[..., None] - ops.cast(bins, position.dtype), self.num_bins)
+        bins = ops.arange(self.num_bins, dtype="float32")
+        away = ops.mod(position[..., None] - bins, self.num_bins)
         away = ops.minimum(away, self.num_bins - away)
         votes = ops.sum(norm[..., None] * ops.relu(1 - away), axis=3)
         size = (
@@ -103,7 +103,7 @@ class GradientHistogram(keras.layers.Layer):
             width // self.cells,
             self.num_bins,
         )
-        return ops.sum(ops.reshape(votes, size), axis=(2, 4))
+        return ops.cast(ops.sum(ops.reshape(votes, size), axis=(2, 4)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape[0], self.cells, self.cells, self.num_bins
