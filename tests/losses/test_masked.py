@@ -239,7 +239,9 @@ class TestShapes:
         value = MaskedLoss(loss)(self.y.reshape(y_shape), self.p.reshape(p_shape))
         assert float(value) == pytest.approx(self.expected)
 
-    @pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError()], ids=["name", "object"])
+    @pytest.mark.parametrize(
+        "loss", ["mse", keras.losses.MeanSquaredError()], ids=["name", "object"]
+    )
     def test_label_column(self, loss):
         assert float(MaskedLoss(loss)(self.y[:, None], self.p)) == pytest.approx(self.expected)
 
