@@ -7,12 +7,13 @@ from typing import Any
 
 import keras
 
+from mtlkit.backbones.normalized import NormalizedBackbone
 from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.input_normalization import InputNormalization
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class ConvBackbone(keras.Model):
+class ConvBackbone(NormalizedBackbone):
     """Stages of 3x3 convolution with ReLU, the map halved between stages.
 
     Its outputs are a dict of feature maps: `"input"` (the image, normalised), `"stage1"`,
@@ -128,25 +129,6 @@ class ConvBackbone(keras.Model):
     def feature_names(self) -> list[str]:
         """Names of the feature maps, from the input to the last."""
         return ["input", *(f"stage{number}" for number in range(1, len(self.filters) + 1))]
-
-    @property
-    def adapted(self) -> bool:
-        """Whether the input normalisation has its statistics (or there is none)."""
-        return self.normalization is None or self.normalization.adapted
-
-    def adapt(self, data: Any) -> None:
-        """Sets the statistics of the input normalisation from training images.
-
-        Args:
-            data: An array of images, or an iterable of arrays (batches of images).
-
-        Raises:
-            ValueError: If there are no images, or they hold NaN or infinite values, or the
-                backbone does not normalise.
-        """
-        if self.normalization is None:
-            raise ValueError("Expected a backbone with normalize=True to adapt. Received: False")
-        self.normalization.adapt(data)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from mtlkit.backbones.frame import Frame
+from mtlkit.backbones.normalized import NormalizedBackbone
 from mtlkit.backbones.parts import deserialize
 
 
-class TaskBackbone(keras.Model):
+class TaskBackbone(NormalizedBackbone):
     """A backbone with a feature map for each of its tasks, named as the task.
 
     Args:
@@ -37,25 +38,6 @@ class TaskBackbone(keras.Model):
     def feature_names(self) -> list[str]:
         """Names of the feature maps, from the input to those of the tasks."""
         return list(self._map_names)
-
-    @property
-    def adapted(self) -> bool:
-        """Whether the input normalisation has its statistics (or there is none)."""
-        return self.normalization is None or self.normalization.adapted
-
-    def adapt(self, data: Any) -> None:
-        """Sets the statistics of the input normalisation from training data.
-
-        Args:
-            data: An array of samples, or an iterable of arrays (batches of samples).
-
-        Raises:
-            ValueError: If there are no samples, or they hold NaN or infinite values, or the
-                backbone does not normalise.
-        """
-        if self.normalization is None:
-            raise ValueError("Expected a backbone with normalize=True to adapt. Received: False")
-        self.normalization.adapt(data)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,17 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads.designed_head import DesignedHead
-from mtlkit.heads.designs import PooledDesign
 from mtlkit.heads.labels import check_classes
 from mtlkit.heads.logits import decode_logits
+from mtlkit.heads.pooled_head import PooledHead
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
-from mtlkit.space import Boolean, Choice, Float
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class ClassificationHead(DesignedHead):
+class ClassificationHead(PooledHead):
     """Predicts one of `num_classes` classes, as logits.
 
     The feature is pooled to a vector, normalised, then read by a hidden layer and a linear
@@ -68,25 +66,12 @@ class ClassificationHead(DesignedHead):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         if num_classes < 2:
             raise ValueError(f"Expected num_classes >= 2. Received: num_classes={num_classes}")
-        self.num_classes = num_classes
-        self.pooling = pooling
-        self.hidden_units = hidden_units
-        self.dropout = dropout
-        self.layer_norm = layer_norm
-        self.design = PooledDesign(
-            num_classes,
-            pooling,
-            hidden_units,
-            dropout,
-            layer_norm,
-            data_format=data_format,
-            dtype=self.dtype_policy,
-            name="design",
+        super().__init__(
+            num_classes, pooling, hidden_units, dropout, layer_norm, data_format, **kwargs
         )
-        self.data_format = self.design.data_format
+        self.num_classes = num_classes
 
     def default_loss(self) -> keras.losses.Loss:
         return MaskedLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -118,22 +103,5 @@ class ClassificationHead(DesignedHead):
     def validate_labels(self, y: Any, task: str | None = None) -> None:
         check_classes(y, self.num_classes, task or self.name)
 
-    @classmethod
-    def search_space(cls) -> dict[str, Any]:
-        return {
-            "pooling": Choice(["average", "max", "flatten", "attention"]),
-            "hidden_units": Choice([0, 64, 128, 256]),
-            "dropout": Float(0.0, 0.5),
-            "layer_norm": Boolean(),
-        }
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "pooling": self.pooling,
-            "hidden_units": self.hidden_units,
-            "dropout": self.dropout,
-            "layer_norm": self.layer_norm,
-            "data_format": self.data_format,
-        }
+        return {**super().get_config(), "num_classes": self.num_classes}

@@ -7,16 +7,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads.designed_head import DesignedHead
-from mtlkit.heads.designs import PooledDesign
 from mtlkit.heads.labels import check_values
+from mtlkit.heads.pooled_head import PooledHead
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
-from mtlkit.space import Choice, Float
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class RegressionHead(DesignedHead):
+class RegressionHead(PooledHead):
     """Predicts `units` numbers.
 
     The feature is pooled to a vector, then read by a hidden layer and a linear one. Labels
@@ -29,6 +27,8 @@ class RegressionHead(DesignedHead):
             `"attention"`. See `mtlkit.layers.FeaturePooling`.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the last layer.
+        layer_norm: Whether to normalise the pooled vector of each sample, for values that do
+            not depend on contrast.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -60,24 +60,12 @@ class RegressionHead(DesignedHead):
         pooling: str = "average",
         hidden_units: int = 128,
         dropout: float = 0.0,
+        layer_norm: bool = False,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(units, pooling, hidden_units, dropout, layer_norm, data_format, **kwargs)
         self.units = units
-        self.pooling = pooling
-        self.hidden_units = hidden_units
-        self.dropout = dropout
-        self.design = PooledDesign(
-            units,
-            pooling,
-            hidden_units,
-            dropout,
-            data_format=data_format,
-            dtype=self.dtype_policy,
-            name="design",
-        )
-        self.data_format = self.design.data_format
 
     def default_loss(self) -> keras.losses.Loss:
         return MaskedLoss(keras.losses.MeanSquaredError())
@@ -105,20 +93,5 @@ class RegressionHead(DesignedHead):
     def validate_labels(self, y: Any, task: str | None = None) -> None:
         check_values(y, self.units, task or self.name)
 
-    @classmethod
-    def search_space(cls) -> dict[str, Any]:
-        return {
-            "pooling": Choice(["average", "max", "flatten", "attention"]),
-            "hidden_units": Choice([0, 64, 128, 256]),
-            "dropout": Float(0.0, 0.5),
-        }
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "pooling": self.pooling,
-            "hidden_units": self.hidden_units,
-            "dropout": self.dropout,
-            "data_format": self.data_format,
-        }
+        return {**super().get_config(), "units": self.units}
