@@ -3,10 +3,16 @@
 Heads, gradient gates, backbones, and a `MultiTaskModel` that assembles them.
 """
 
-from mtlkit import backbones, datasets, heads, layers, losses, metrics, reports, space, testing
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mtlkit import backbones, heads, layers, losses, metrics, space
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.model import MultiTaskModel
 from mtlkit.tasks import Task
+
+if TYPE_CHECKING:
+    from mtlkit import datasets, reports, testing
 
 __version__ = "0.1.0"
 
@@ -24,3 +30,14 @@ __all__ = [
     "space",
     "testing",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Rooms that saved models do not need are imported where they are used.
+    if name in ("datasets", "reports", "testing"):
+        return import_module(f"mtlkit.{name}")
+    raise AttributeError(f"module 'mtlkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "datasets", "reports", "testing"]

@@ -38,7 +38,9 @@ def test_corrupt_files_are_errors(tmp_path, content, words):
 
 
 @pytest.mark.parametrize(
-    "content", [INTACT, gzip.compress(INTACT)[:-9], gzip.compress(INTACT)[:12] + b"\xff" * 20]
+    "content",
+    [INTACT, gzip.compress(INTACT)[:-9], gzip.compress(INTACT)[:12] + b"\xff" * 20],
+    ids=["not packed", "cut off", "broken"],  # a packed file holds the time
 )
 def test_corrupt_gzip_files_are_errors(tmp_path, content):
     path = tmp_path / "labels.gz"
