@@ -6,10 +6,12 @@ from mtlkit.datasets.npz import load_npz
 from mtlkit.datasets.rotated_digits import rotated_digits
 from mtlkit.datasets.rotated_fashion_mnist import rotated_fashion_mnist
 from mtlkit.datasets.rotation import rotate_images
+from mtlkit.datasets.turned import TurnedBatches
 
 __all__ = [
     "ClassBalancedBatches",
     "MultiTaskData",
+    "TurnedBatches",
     "load_npz",
     "rotate_images",
     "rotated_digits",
