@@ -37,11 +37,12 @@ class SpatialSoftmax(keras.layers.Layer):
     Example:
         ```python
         import numpy as np
+        from keras import ops
         from mtlkit.layers import SpatialSoftmax
 
         maps = np.zeros((1, 5, 5, 1), "float32")
         maps[0, 0, 4, 0] = 100.0  # top right
-        position = np.array(SpatialSoftmax()(maps))[0, :2]
+        position = ops.convert_to_numpy(SpatialSoftmax()(maps))[0, :2]
         assert np.allclose(position, [1, -1], atol=1e-3)
         ```
 

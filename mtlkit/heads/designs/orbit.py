@@ -47,12 +47,14 @@ class OrbitDesign(Design):
     Example:
         ```python
         import numpy as np
+        from keras import ops
         from mtlkit.heads.designs import OrbitDesign
 
         turns = np.random.default_rng(0).random((1, 4, 8, 8, 2), dtype="float32")
         design = OrbitDesign(num_bins=32, data_format="channels_last")
-        rolled = np.array(design(np.roll(turns, 1, axis=1)))
-        assert np.allclose(rolled, np.roll(np.array(design(turns)), 8, axis=1), atol=1e-5)
+        outputs = ops.convert_to_numpy(design(turns))
+        rolled = ops.convert_to_numpy(design(np.roll(turns, 1, axis=1)))
+        assert np.allclose(rolled, np.roll(outputs, 8, axis=1), atol=1e-5)
         ```
 
     Reference:
