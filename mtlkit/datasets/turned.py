@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.metrics.labels import is_labelled
 
 _TURNS = 4
 
@@ -105,6 +106,7 @@ class TurnedBatches(keras.utils.PyDataset):
         self._circle = period if num_bins is None else num_bins
         self._quarter = self._circle * 90.0 / period
         self._check()
+        self._plan = self._drawn()
 
     @property
     def num_batches(self) -> int:
@@ -114,17 +116,25 @@ class TurnedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray, dict[str, NDArray]]:
         if not 0 <= index < self.num_batches:
             raise IndexError(f"Expected an index in 0...{self.num_batches - 1}. Received: {index}")
-        rng = np.random.default_rng((self.seed, self.epoch))
         part = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        rows = rng.permutation(len(self.x))[part]
-        turns = rng.integers(_TURNS if self.quarter_turns else 1, size=len(self.x))[part]
-        mirrored = rng.random(len(self.x))[part] < (0.5 if self.mirror else 0.0)
+        rows, turns, mirrored = (drawn[part] for drawn in self._plan)
         y = {name: labels[rows] for name, labels in self.y.items()}
         y[self.task] = self._turned_labels(y[self.task], turns, mirrored)
         return self._turned_images(self.x[rows], turns, mirrored), y
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
+        self._plan = self._drawn()
+
+    def _drawn(self) -> tuple[NDArray, NDArray, NDArray]:
+        """The samples of the epoch in order, their turns, and whether they are mirrored."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        samples = len(self.x)
+        return (
+            rng.permutation(samples),
+            rng.integers(_TURNS if self.quarter_turns else 1, size=samples),
+            rng.random(samples) < (0.5 if self.mirror else 0.0),
+        )
 
     def _turned_images(self, images: NDArray, turns: NDArray, mirrored: NDArray) -> NDArray:
         rows, columns = (1, 2) if self.data_format == "channels_first" else (0, 1)
@@ -139,8 +149,7 @@ class TurnedBatches(keras.utils.PyDataset):
         sign = np.where(mirrored, -1, 1).reshape(shape)
         added = (turns * self._quarter).astype(labels.dtype).reshape(shape)
         turned = np.mod(sign * labels + added, self._circle).astype(labels.dtype)
-        missing = labels == -1 if labels.dtype.kind == "i" else np.isnan(labels)
-        return np.where(missing, labels, turned)
+        return np.where(is_labelled(labels).reshape(shape), turned, labels)
 
     def _check(self) -> None:
         sides = self.x.shape[2:] if self.data_format == "channels_first" else self.x.shape[1:3]

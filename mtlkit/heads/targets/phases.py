@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.heads.targets.target import Target, vector_length
+from mtlkit.heads.targets.target import Target, bin_directions, vector_length
 from mtlkit.losses.circular import PhaseLoss
 
 
@@ -66,8 +66,7 @@ class PhasesTarget(Target):
             )
         self._encode = basis.astype("float32")
         self._decode = np.linalg.pinv(basis).astype("float32")
-        angle = np.arange(num_bins) * (2 * np.pi / num_bins)
-        self._bins = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
+        self._bins = bin_directions(num_bins)
 
     @property
     def num_outputs(self) -> int:

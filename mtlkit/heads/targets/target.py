@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.losses.distances import bin_distance
+
 #: The ways in which a prediction is made from probabilities.
 DECISIONS = ("likeliest", "least_cost")
 
@@ -90,9 +92,8 @@ class Target(ABC):
 
     def resultant_length(self, outputs: Any) -> Any:
         """Returns the mean resultant length of the probabilities, of shape `(batch,)`."""
-        angle = np.arange(self.num_bins) * (2 * np.pi / self.num_bins)
-        circle = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
-        return vector_length(ops.matmul(self.probability(outputs), circle))
+        directions = bin_directions(self.num_bins)
+        return vector_length(ops.matmul(self.probability(outputs), directions))
 
     def position(self, outputs: Any) -> Any:
         """Returns the prediction: positions in bins, of shape `(batch,)`, float32.
@@ -103,7 +104,9 @@ class Target(ABC):
         if self.decision == "likeliest":
             said = self.said_position(outputs)
             return self._around(said) if self.circular else said
-        cost = ops.matmul(self.probability(outputs), self._distances())
+        bins = np.arange(self.num_bins, dtype="float32")
+        distance = bin_distance(bins[:, None], bins[None, :], self.num_bins, self.circular)
+        cost = ops.matmul(self.probability(outputs), distance)
         return ops.cast(ops.argmin(cost, axis=-1), "float32")
 
     def get_config(self) -> dict[str, Any]:
@@ -125,10 +128,20 @@ class Target(ABC):
         # Just below 0 a float32 number is rounded to the whole circle.
         return ops.where(position < self.num_bins, position, ops.zeros_like(position))
 
-    def _distances(self) -> np.ndarray:
-        bins = np.arange(self.num_bins, dtype="float32")
-        distance = np.abs(bins[:, None] - bins[None, :])
-        return np.minimum(distance, self.num_bins - distance) if self.circular else distance
+
+def bin_directions(num_bins: int) -> np.ndarray:
+    """The cosine and sine of each bin's angle, float32, of shape `(num_bins, 2)`.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.heads.targets.target import bin_directions
+
+        assert np.allclose(bin_directions(4)[1], [0, 1], atol=1e-7)
+        ```
+    """
+    angle = np.arange(num_bins) * (2 * np.pi / num_bins)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
 
 
 def vector_length(vectors: Any) -> Any:
