@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import keras
+
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.heads.designed_head import DesignedHead
 from mtlkit.layers.conditioning import CONDITIONINGS, SpatialDistillation
@@ -58,7 +60,7 @@ def in_order(tasks: Sequence[Task]) -> list[Task]:
 
 
 def gated(feature: Any, task: Task) -> Any:
-    """Puts the gradient gate of a task before its feature."""
+    """Puts the gradient gate of a task before its feature, or before each of a list."""
     return _gate(feature, task.gradient, f"{task.name}_gradient")
 
 
@@ -97,6 +99,11 @@ def conditioned(
     prediction = _gate(prediction, task.condition_gradient, gate)
     layer: Any = task.conditioning
     if isinstance(layer, SpatialDistillation):
+        if isinstance(features[other.name], list):
+            raise ValueError(
+                f"Expected the task {other.name!r} to read one feature map, since it is distilled "
+                f"from. Received: feature={other.feature!r}"
+            )
         seen = _gate(features[other.name], task.condition_gradient, f"{gate}_map")
         return layer([feature, seen, prediction])
     if isinstance(task.head, DesignedHead):
@@ -141,6 +148,6 @@ def _attach(task: Task) -> None:
 def _gate(x: Any, gradient: str | float, name: str) -> Any:
     if gradient == "flow":
         return x
-    if gradient == "stop":
-        return GradientStop(name=name)(x)
-    return GradientScale(scale=float(gradient), name=name)(x)
+    stops = gradient == "stop"
+    gate = GradientStop(name=name) if stops else GradientScale(scale=float(gradient), name=name)
+    return keras.tree.map_structure(gate, x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from numbers import Real
 from typing import Any
@@ -33,9 +34,10 @@ class Task:
         gradient: What the task's gradient does at the backbone: `"flow"`, `"stop"`, or a
             number that scales it (negative numbers reverse it). The head itself always
             gets the whole gradient.
-        feature: Name of the backbone's feature map that the head reads. `None`: the one
-            the head suits best (`head.default_feature`) if the backbone has it, else the
-            last one.
+        feature: Name of the backbone's feature map that the head reads, or several names for
+            a head that reads a list of maps, such as a `mtlkit.heads.HierarchicalHead` with
+            `loss="coarse_to_fine"`. `None`: the map that the head suits best
+            (`head.default_feature`) if the backbone has it, else the last one.
         condition_on: Name of another task, whose prediction the head sees: probabilities of
             its classes, or its values. Never labels.
         conditioning: How the head sees it: `"film"`, `"concat"`, `"gate"`, `"experts"` or
@@ -65,7 +67,7 @@ class Task:
     _: KW_ONLY
     weight: float = 1.0
     gradient: str | float = "flow"
-    feature: str | None = None
+    feature: str | Sequence[str] | None = None
     condition_on: str | None = None
     conditioning: str | keras.layers.Layer = "film"
     condition_gradient: str | float = "stop"
@@ -101,7 +103,24 @@ class Task:
                     f'Task {self.name!r}: expected {argument} to be "flow", "stop" or a number. '
                     f"Received: {argument}={value!r}"
                 )
+        self._check_feature()
         self._check_conditioning()
+
+    def _check_feature(self) -> None:
+        if self.feature is None or isinstance(self.feature, str):
+            return
+        names = tuple(self.feature)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"Task {self.name!r}: expected feature to be the name of a map, or several names. "
+                f"Received: feature={self.feature!r}"
+            )
+        if self.condition_on is not None:
+            raise ValueError(
+                f"Task {self.name!r}: expected one feature map, since the task is conditioned on "
+                f"{self.condition_on!r}. Received: feature={self.feature!r}"
+            )
+        object.__setattr__(self, "feature", names)
 
     def _check_conditioning(self) -> None:
         if self.condition_on == self.name:

@@ -58,7 +58,7 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
         data, `maps.inputs` has them as well.
     """
     _check_layer_names(maps, tasks)
-    names = {task.name: _feature_name(maps, task) for task in tasks}
+    names = {task.name: _feature_names(maps, task) for task in tasks}
     features = {task.name: gated(feature, task) for task, feature in _features(maps, tasks, names)}
     outputs: dict[str, Any] = {}
     for task in in_order(tasks):
@@ -71,25 +71,36 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
             outputs[task.name] = task.head(feature)
         except ValueError as error:
             raise ValueError(
-                f"Task {task.name!r}: expected a head that takes the feature map "
-                f"{names[task.name] or 'the last one'!r} of shape "
-                f"{tuple(features[task.name].shape)}. Received: "
+                f"Task {task.name!r}: expected a head that takes "
+                f"{_described(names[task.name], features[task.name])}. Received: "
                 f"{type(task.head).__name__}, which says: {error}"
             ) from error
     return {task.name: outputs[task.name] for task in tasks}
 
 
 def _features(
-    maps: FeatureMaps, tasks: Sequence[Task], names: dict[str, str | None]
+    maps: FeatureMaps, tasks: Sequence[Task], names: dict[str, tuple[str, ...]]
 ) -> Iterator[tuple[Task, Any]]:
-    named = [name for name in names.values() if name is not None]
+    """Yields each task with its map, or with a list of them where it names several."""
+    named = [name for own in names.values() for name in own]
     turned, upright = maps.get_orbit(named), maps.get(named)
     for task in tasks:
-        name = names[task.name]
-        if task.head.reads_orbit:
-            yield task, maps.last_orbit if name is None else turned[name]
-        else:
-            yield task, maps.last if name is None else upright[name]
+        by_name, last = (
+            (turned, maps.last_orbit) if task.head.reads_orbit else (upright, maps.last)
+        )
+        found = [by_name[name] for name in names[task.name]] or [last]
+        yield task, found[0] if _names_one(task) else found
+
+
+def _names_one(task: Task) -> bool:
+    return task.feature is None or isinstance(task.feature, str)
+
+
+def _described(names: tuple[str, ...], feature: Any) -> str:
+    """The feature maps of a task in words."""
+    if not isinstance(feature, list):
+        return f"the feature map {', '.join(names) or 'the last one'!r} of shape {feature.shape}"
+    return f"a list of the feature maps {names} of shapes {[one.shape for one in feature]}"
 
 
 def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
@@ -110,16 +121,19 @@ def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
             )
 
 
-def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
+def _feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
+    """Names of the maps that a task reads; none where it reads the last one."""
     if task.feature is not None:
-        if task.feature not in maps.names:
-            raise ValueError(
-                f"Task {task.name!r}: expected feature to be one of the backbone's maps, "
-                f"{maps.names}. Received: feature={task.feature!r}"
-            )
-        return task.feature
+        names = (task.feature,) if isinstance(task.feature, str) else tuple(task.feature)
+        for name in names:
+            if name not in maps.names:
+                raise ValueError(
+                    f"Task {task.name!r}: expected feature to be one of the backbone's maps, "
+                    f"{maps.names}. Received: feature={name!r}"
+                )
+        return names
     if task.name in maps.by_task:
-        return task.name
+        return (task.name,)
     served = getattr(maps.backbone, "task_names", None)
     if served is not None:  # a feature for each task: no other task's will do
         raise ValueError(
@@ -127,7 +141,7 @@ def _feature_name(maps: FeatureMaps, task: Task) -> str | None:
             f"{list(served)}, or feature=... to name a map. Received: name={task.name!r}"
         )
     default = task.head.default_feature
-    return default if default in maps.names else None
+    return (default,) if default in maps.names else ()
 
 
 def task_metrics(task: Task, output: Any) -> list[MaskedMetric]:

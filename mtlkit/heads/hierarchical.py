@@ -65,7 +65,7 @@ class HierarchicalHead(DesignedHead):
     - `"coarse_to_fine"`: a tree of softmaxes; the cross-entropies of all levels, with
       weights that `mtlkit.losses.hierarchical.LevelWeightSchedule` moves from coarse to
       fine. The head may then be called on a list of maps, one for each level, coarsest
-      first; in a `mtlkit.MultiTaskModel`, where a task has one map, on that.
+      first: in a `mtlkit.MultiTaskModel` by `Task(..., feature=("stage2", "stage3"))`.
     - `"frame"`: fixed directions of the classes, whose cosines follow their distances.
 
     They are described in `mtlkit.losses.hierarchical`. Without groups the first three are

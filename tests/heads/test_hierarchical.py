@@ -285,3 +285,45 @@ def test_overlapping_arcs():
     assert float(loss(np.arange(8), np.zeros((8, 8)))) == pytest.approx(
         np.log(8) + 0.5 * np.log(4) + 0.5 * np.log(8 / 3), rel=1e-5
     )
+
+
+def levels_task(**options):
+    head = HierarchicalHead(TWO_LEVELS, "coarse_to_fine", hidden_units=4)
+    return mtl.Task("fine", head, feature=["stage1", "stage2"], **options)
+
+
+@pytest.mark.parametrize("gradient", ["flow", 0.5, "stop"])
+def test_each_level_reads_its_own_map_in_a_multi_task_model(images, tmp_path, gradient):
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 6), normalize=False)
+    model = mtl.MultiTaskModel(backbone, [levels_task(gradient=gradient)])
+    maps = backbone(images[:5])
+    by_hand = model.tasks["fine"].head([maps["stage1"], maps["stage2"]])
+    outputs = model.predict(images[:5], verbose=0)["fine"]
+    np.testing.assert_allclose(outputs, ops.convert_to_numpy(by_hand), rtol=1e-5, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(restored.predict(images[:5], verbose=0)["fine"], outputs)
+    gates = [layer for layer in model.layers if layer.name == "fine_gradient"]
+    assert len(gates) == (gradient != "flow")
+
+
+def test_errors_of_several_maps():
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 6))
+    flat = HierarchicalHead(TWO_LEVELS, "conditional", hidden_units=4)
+    with pytest.raises(ValueError, match=r"Task 'fine'.*list of the feature maps.*'stage2'"):
+        mtl.MultiTaskModel(backbone, [mtl.Task("fine", flat, feature=("stage1", "stage2"))])
+    with pytest.raises(ValueError, match=r"Task 'fine'.*one of the backbone's maps.*'stage9'"):
+        mtl.MultiTaskModel(backbone, [mtl.Task("fine", flat, feature=("stage1", "stage9"))])
+    with pytest.raises(ValueError, match=r"Task 'fine'.*one feature map.*conditioned on 'other'"):
+        levels_task(condition_on="other")
+    for feature in ((), (1, 2)):
+        with pytest.raises(ValueError, match=r"Task 'fine'.*name of a map, or several"):
+            mtl.Task("fine", flat, feature=feature)
+    seen = mtl.Task(
+        "other",
+        mtl.heads.ClassificationHead(3),
+        condition_on="fine",
+        conditioning="distillation",
+    )
+    with pytest.raises(ValueError, match=r"Task 'other'.*'fine' to read one feature map"):
+        mtl.MultiTaskModel(backbone, [levels_task(), seen])
