@@ -14,6 +14,7 @@ Run it with `python examples/quickstart.py`; `--help` tells the options.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import numpy as np
 import mtlkit as mtl
 
 NUM_BINS = 32
+BATCH = 64
 
 
 def make_model(normalize: bool) -> mtl.MultiTaskModel:
@@ -61,13 +63,14 @@ FIRST, *_, LAST = STEPS
 
 
 def train(model: mtl.MultiTaskModel, data: mtl.datasets.MultiTaskData, epochs: int) -> None:
-    """Trains a model, with Keras's progress bars."""
-    model.compile("adam")
+    """Trains a model, with Keras's progress bars; the learning rate falls to 0 on the way."""
+    steps = epochs * math.ceil(len(data.x_train) / BATCH)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)))
     model.fit(
         data.x_train,
         data.y_train,
         validation_data=(data.x_val, data.y_val),
-        batch_size=64,
+        batch_size=BATCH,
         epochs=epochs,
         verbose=2 if epochs > 50 else 1,
     )

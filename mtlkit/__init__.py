@@ -12,7 +12,7 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.tasks import Task
 
 if TYPE_CHECKING:
-    from mtlkit import datasets, reports, testing
+    from mtlkit import datasets, reports, search, testing
 
 __version__ = "0.1.0"
 
@@ -27,17 +27,21 @@ __all__ = [
     "losses",
     "metrics",
     "reports",
+    "search",
     "space",
     "testing",
 ]
 
 
+# Rooms that saved models do not need are imported where they are used.
+_ROOMS = ("datasets", "reports", "search", "testing")
+
+
 def __getattr__(name: str) -> Any:
-    # Rooms that saved models do not need are imported where they are used.
-    if name in ("datasets", "reports", "testing"):
+    if name in _ROOMS:
         return import_module(f"mtlkit.{name}")
     raise AttributeError(f"module 'mtlkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), "datasets", "reports", "testing"]
+    return [*globals(), *_ROOMS]

@@ -1,23 +1,11 @@
-"""Declared search spaces: data only, known to no tuner.
-
-A space maps the names of a constructor's arguments to what they may be:
-
-```python
-from mtlkit.space import Choice, Float, When
-
-space = {
-    "pooling": Choice(["average", "attention"]),
-    "num_queries": When("pooling", "attention", Choice([1, 4, 8])),
-    "dropout": Float(0.0, 0.5),
-}
-```
-"""
+"""What an argument may be: the parts of a search space."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -52,6 +40,13 @@ class Choice:
         """Draws a value uniformly."""
         return self.values[int(rng.integers(len(self.values)))]
 
+    def grid(self, resolution: int) -> list[Any]:
+        """Lists the values; `resolution` is for `Float` alone."""
+        return list(self.values)
+
+    def __contains__(self, value: Any) -> bool:
+        return any(same(value, one) for one in self.values)
+
 
 @dataclass(frozen=True)
 class Int:
@@ -83,7 +78,15 @@ class Int:
 
     def sample(self, rng: np.random.Generator) -> int:
         """Draws a value uniformly."""
-        return int(rng.choice(np.arange(self.low, self.high + 1, self.step)))
+        return int(rng.choice(self.grid(0)))
+
+    def grid(self, resolution: int) -> list[int]:
+        """Lists the values; `resolution` is for `Float` alone."""
+        return list(range(self.low, self.high + 1, self.step))
+
+    def __contains__(self, value: Any) -> bool:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        return whole and self.low <= value <= self.high and (value - self.low) % self.step == 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,17 @@ class Float:
             return float(np.clip(value, self.low, self.high))  # exp(log(x)) is not quite x
         return float(rng.uniform(self.low, self.high))
 
+    def grid(self, resolution: int) -> list[float]:
+        """Lists `resolution` values from `low` to `high`, evenly on the scale of the space."""
+        if self.low == self.high:
+            return [float(self.low)]
+        spaced = np.geomspace if self.log else np.linspace
+        return [float(value) for value in spaced(self.low, self.high, resolution)]
+
+    def __contains__(self, value: Any) -> bool:
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        return number and self.low <= value <= self.high
+
 
 @dataclass(frozen=True)
 class Boolean:
@@ -140,6 +154,13 @@ class Boolean:
     def sample(self, rng: np.random.Generator) -> bool:
         """Draws a value uniformly."""
         return bool(rng.integers(2))
+
+    def grid(self, resolution: int) -> list[bool]:
+        """Lists the values; `resolution` is for `Float` alone."""
+        return [False, True]
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -162,6 +183,13 @@ class Fixed:
     def sample(self, rng: np.random.Generator) -> Any:
         """Returns the value."""
         return self.value
+
+    def grid(self, resolution: int) -> list[Any]:
+        """Lists the value; `resolution` is for `Float` alone."""
+        return [self.value]
+
+    def __contains__(self, value: Any) -> bool:
+        return same(value, self.value)
 
 
 @dataclass(frozen=True)
@@ -186,43 +214,19 @@ class When:
     space: Choice | Int | Float | Boolean | Fixed
 
     def __post_init__(self) -> None:
+        if not isinstance(self.space, VALUES):
+            raise ValueError(
+                "Expected space to be a Choice, Int, Float, Boolean or Fixed. "
+                f"Received: space={self.space!r}"
+            )
         values = self.values if isinstance(self.values, list | tuple) else (self.values,)
         object.__setattr__(self, "values", tuple(values))
 
 
-def sample(space: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """Draws a point of a space.
+#: The parts that are values, whatever other arguments are.
+VALUES = (Choice, Int, Float, Boolean, Fixed)
 
-    Args:
-        space: The space, by argument name.
-        rng: The source of randomness.
 
-    Returns:
-        The drawn arguments; those whose `When` does not hold are left out.
-
-    Raises:
-        ValueError: If a `When` names a parent that does not stand before it.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.space import Choice, Float, When, sample
-
-        space = {"a": Choice(["x", "y"]), "b": When("a", "x", Float(0, 1))}
-        point = sample(space, np.random.default_rng(0))
-        assert ("b" in point) == (point["a"] == "x")
-        ```
-    """
-    point: dict[str, Any] = {}
-    for name, part in space.items():
-        if isinstance(part, When):
-            if part.parent not in list(space)[: list(space).index(name)]:
-                raise ValueError(
-                    f"Expected {name!r} to depend on an argument before it. "
-                    f"Received: parent={part.parent!r}, space={list(space)}"
-                )
-            if part.parent not in point or point[part.parent] not in part.values:
-                continue
-            part = part.space
-        point[name] = part.sample(rng)
-    return point
+def same(value: Any, other: Any) -> bool:
+    """Whether two values are the same, where 1, 1.0 and True are three."""
+    return repr(value) == repr(other)

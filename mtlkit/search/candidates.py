@@ -1,0 +1,237 @@
+"""Candidates: the families of heads that a search compares."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtlkit.heads import (
+    ClassificationHead,
+    ContrastiveHead,
+    HierarchicalHead,
+    OrientationHead,
+    RegressionHead,
+)
+from mtlkit.heads.head import Head
+from mtlkit.hierarchy import Hierarchy
+from mtlkit.space import Fixed, When, override, settled
+from mtlkit.space.points import holds
+
+#: Arguments that say how many outputs a head has, in the order in which they are looked for.
+_SIZES = ("num_classes", "num_bins", "units")
+#: Arguments of a head that are no part of its design.
+_NOT_DESIGN = ("name", "trainable", "dtype")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A family of heads, and what of it is searched.
+
+    Args:
+        name: Name of the family, for the leaderboard.
+        head: The class of the heads, a subclass of `mtlkit.heads.Head`.
+        arguments: For each argument of its constructor a value, which fixes it, or a part of a
+            search space such as `mtlkit.space.Float(0.0, 0.5)`. Arguments left out have the
+            range that `head.search_space()` declares, or the constructor's default.
+
+    Raises:
+        ValueError: If the head is no subclass of `Head`, or its constructor has no such argument.
+
+    Example:
+        ```python
+        from mtlkit.heads import OrientationHead
+        from mtlkit.search import Candidate
+        from mtlkit.space import Float
+
+        polar = Candidate(
+            "polar", OrientationHead, {"num_bins": 32, "spatial": "polar", "dropout": Float(0.2, 0.5)}
+        )
+        head = polar.build({**polar.default_point(), "dropout": 0.25})
+        assert head.spatial == "polar"
+        ```
+    """
+
+    name: str
+    head: type[Head]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (inspect.isclass(self.head) and issubclass(self.head, Head)):
+            raise ValueError(
+                f"Candidate {self.name!r}: expected head to be a subclass of mtlkit.heads.Head. "
+                f"Received: head={self.head!r}"
+            )
+        known = inspect.signature(self.head).parameters
+        unknown = [name for name in self.arguments if name not in known]
+        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+        if unknown and not (open_ended and set(unknown) <= set(_NOT_DESIGN)):
+            raise ValueError(
+                f"Candidate {self.name!r}: expected arguments of {self.head.__name__}, "
+                f"{[name for name in known if name != 'kwargs']}. Received: {unknown}"
+            )
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """The search space: what the head declares, with the arguments given here."""
+        return settled(override(self.head.search_space(), self.arguments))
+
+    def searched(self) -> dict[str, Any]:
+        """The part of the space that is not the same for all heads."""
+        return {name: part for name, part in self.space.items() if not isinstance(part, Fixed)}
+
+    def default_point(self, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Returns the point of the space that is nearest to the constructor's defaults.
+
+        Args:
+            wanted: Values that some arguments shall have, each within its range.
+
+        Returns:
+            The arguments.
+        """
+        parameters = inspect.signature(self.head).parameters
+        defaults = {name: p.default for name, p in parameters.items()} | dict(wanted or {})
+        point: dict[str, Any] = {}
+        for name, part in self.space.items():
+            if holds(part, point):
+                value = part.space if isinstance(part, When) else part
+                point[name] = _nearest(value, defaults.get(name))
+        return point
+
+    def build(self, point: Mapping[str, Any]) -> Head:
+        """Builds the head of a point.
+
+        Args:
+            point: The arguments, as `mtlkit.space.sample(self.space, rng)` draws them. Those
+                that are the same for all heads may be left out.
+
+        Returns:
+            A new head.
+
+        Raises:
+            ValueError: If the head refuses the arguments.
+        """
+        fixed = {k: part.value for k, part in self.space.items() if isinstance(part, Fixed)}
+        return self.head(**{**fixed, **point})
+
+
+def _nearest(part: Any, default: Any) -> Any:
+    """The default where it is in the range, else the middle of the range."""
+    values = part.grid(3)
+    return default if default in part else values[len(values) // 2]
+
+
+def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candidate]:
+    """Returns the candidates of a search.
+
+    Args:
+        head: The head that the task has now, which tells the number of classes.
+        given: Candidates, classes of heads, heads (searched in no way), or names out of
+            `"classification"`, `"orientation"`, `"contrastive"`, `"hierarchical"` and
+            `"regression"`. `None`: all families that fit the task.
+
+    Returns:
+        The candidates, of different names.
+
+    Raises:
+        ValueError: If one is none of these, does not fit the task, or two have the same name.
+
+    Example:
+        ```python
+        from mtlkit.heads import OrientationHead
+        from mtlkit.search.candidates import candidates_for
+
+        found = candidates_for(OrientationHead(32, spatial="pool"), ["orientation", "contrastive"])
+        assert [candidate.name for candidate in found] == ["orientation", "contrastive"]
+        ```
+    """
+    families = _families(head)
+    found = [_candidate(one, head, families) for one in (given or families)]
+    names = [candidate.name for candidate in found]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"Expected candidates of different names. Received: {repeated} repeatedly")
+    return found
+
+
+def _families(head: Head) -> dict[str, Candidate]:
+    """The families of this library that can do what a head does."""
+    if isinstance(head, RegressionHead):
+        return {"regression": Candidate("regression", RegressionHead, {"units": head.units})}
+    if isinstance(head, OrientationHead) and (head.labels != "bins" or not head.circular):
+        kept = ("num_bins", "circular", "period", "labels")
+        fixed = {name: getattr(head, name) for name in kept}
+        return {"orientation": Candidate("orientation", OrientationHead, fixed)}
+    size = _size(head)
+    if size is None:
+        return {}
+    families = [
+        Candidate("classification", ClassificationHead, {"num_classes": size}),
+        Candidate("orientation", OrientationHead, {"num_bins": size, **_circle(head)}),
+        Candidate("contrastive", ContrastiveHead, {"num_classes": size}),
+    ]
+    hierarchy = _hierarchy(head, size)
+    if hierarchy is not None:
+        distances = "circular" if isinstance(head, OrientationHead) else "tree"
+        fixed = {"hierarchy": hierarchy, "distances": distances}
+        families.append(Candidate("hierarchical", HierarchicalHead, fixed))
+    return {family.name: family for family in families}
+
+
+def _candidate(one: Any, head: Head, families: Mapping[str, Candidate]) -> Candidate:
+    if isinstance(one, Candidate):
+        return one
+    if isinstance(one, str) and one in families:
+        return families[one]
+    if isinstance(one, Head):
+        config = {k: v for k, v in one.get_config().items() if k not in _NOT_DESIGN}
+        return Candidate(one.name, type(one), config)
+    if inspect.isclass(one) and issubclass(one, Head):
+        return Candidate(one.__name__, one, _size_argument(one, head))
+    raise ValueError(
+        "Expected each candidate to be a mtlkit.search.Candidate, a class of heads, a head, or one "
+        f"of the families that fit the task, {list(families)}. Received: {one!r}"
+    )
+
+
+def _size_argument(kind: type[Head], head: Head) -> dict[str, Any]:
+    """The number of classes, by the name that a constructor has for it."""
+    parameters = inspect.signature(kind).parameters
+    known = [name for name in _SIZES if name in parameters]
+    size = _size(head)
+    if size is not None and known:
+        return {known[0]: size}
+    needed = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    ]
+    if needed:
+        raise ValueError(
+            f"Expected mtlkit.search.Candidate(name, {kind.__name__}, {{...}}) with values for "
+            f"{needed}, which cannot be told from the task. Received: {kind.__name__}"
+        )
+    return {}
+
+
+def _size(head: Head) -> int | None:
+    if isinstance(head, HierarchicalHead):
+        return head.hierarchy.num_leaves
+    return next((getattr(head, name) for name in _SIZES if hasattr(head, name)), None)
+
+
+def _circle(head: Head) -> dict[str, Any]:
+    return {"period": head.period} if isinstance(head, OrientationHead) else {}
+
+
+def _hierarchy(head: Head, size: int) -> Hierarchy | None:
+    if isinstance(head, HierarchicalHead):
+        return head.hierarchy
+    if not isinstance(head, OrientationHead):
+        return None
+    arcs = [number for number in range(2, size // 2 + 1) if size % number == 0]
+    if not arcs:
+        return None
+    return Hierarchy.circular(size, min(arcs, key=lambda number: abs(number**2 - size)))

@@ -1,0 +1,329 @@
+"""What a search tries for one task: its head, where that reads, and how it is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.model import MultiTaskModel
+from mtlkit.search.candidates import Candidate, candidates_for
+from mtlkit.space import Choice, Fixed, Float, When, override, settled
+from mtlkit.space.points import holds
+from mtlkit.tasks import Task
+
+#: The feature that a head takes by itself.
+AUTO = "auto"
+#: The rate where a search begins.
+LEARNING_RATE = 2e-3
+#: Models of more layers than this are not tapped everywhere unless asked for.
+_FEW_MAPS = 8
+
+
+class HeadSpace:
+    """The joint space of heads and settings for one task of a model, and its points as models.
+
+    A point has `"family"`, the name of a candidate; `"{family}.{argument}"` for each argument
+    of its head; and `"feature"`, `"gradient"`, `"weight"`, `"condition_on"`, `"conditioning"`
+    (as in `mtlkit.Task`) and `"learning_rate"`. The other tasks stay as they are.
+
+    Args:
+        backbone: The backbone, as for `mtlkit.MultiTaskModel`. Every model gets a copy, with
+            the weights that it has now.
+        tasks: The tasks; their heads are copied, with new weights.
+        target: Name of the task whose head is searched.
+        candidates: As in `mtlkit.search.search_heads`.
+        settings: For `"feature"`, `"gradient"`, ... a value, which fixes it, or a part of a
+            space. What is left out has a default range.
+        input_shape: As for `mtlkit.MultiTaskModel`.
+        seed: Seed of the models' weights and of what is drawn in training.
+
+    Raises:
+        ValueError: If there is no such task, or a candidate or setting does not fit.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+        from mtlkit.search.head_space import HeadSpace
+
+        backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 8))
+        head = mtl.heads.OrientationHead(8, spatial="pool")
+        space = HeadSpace(backbone, [mtl.Task("orientation", head)], "orientation")
+        point = mtl.space.sample(space.space, np.random.default_rng(0))
+        model = space.build(point)
+        ```
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        tasks: Sequence[Task],
+        target: str,
+        candidates: Sequence[Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        seed: int = 0,
+    ) -> None:
+        by_name = {task.name: task for task in tasks}
+        if target not in by_name:
+            raise ValueError(f"Expected target to be one of {list(by_name)}. Received: {target!r}")
+        self.target = target
+        self.seed = seed
+        self.input_shape = input_shape
+        self.dtype_policy = keras.config.dtype_policy().name
+        self._tasks = [_copied(task) for task in tasks]
+        self._task = by_name[target]
+        self.candidates = {c.name: c for c in candidates_for(self._task.head, candidates)}
+        self._backbone = keras.saving.serialize_keras_object(backbone)
+        maps = FeatureMaps(backbone, input_shape)  # which builds it
+        self._backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
+        self.space = self._joint(maps, dict(settings or {}))
+
+    def initial_points(self) -> list[dict[str, Any]]:
+        """Returns the points to try first: each candidate's defaults, then its designs.
+
+        A design is a value of the argument that stands first in the candidate's space.
+
+        Returns:
+            Points of the space, all different.
+        """
+        families = [(name, candidate.default_point()) for name, candidate in self._families()]
+        for name, candidate in self._families():
+            first, *_ = [*candidate.space, None]
+            part = candidate.space.get(first)
+            if isinstance(part, Choice):
+                families += [(name, candidate.default_point({first: v})) for v in part.values]
+        points = [self._with_settings(name, arguments) for name, arguments in families]
+        return list({_key(point): point for point in points}.values())
+
+    def head_arguments(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments of the head of a point."""
+        prefix = f"{point['family']}."
+        return {k.removeprefix(prefix): v for k, v in point.items() if k.startswith(prefix)}
+
+    def task(self, point: Mapping[str, Any]) -> Task:
+        """Returns the task of a point, with a new head.
+
+        Args:
+            point: A point of the space.
+
+        Returns:
+            The task.
+
+        Raises:
+            ValueError: If the head refuses its arguments.
+        """
+        head = self.candidates[point["family"]].build(self.head_arguments(point))
+        return replace(
+            self._task,
+            head=head,
+            feature=None if point["feature"] == AUTO else point["feature"],
+            gradient=point["gradient"],
+            weight=point["weight"],
+            condition_on=point["condition_on"],
+            conditioning=point.get("conditioning", "film"),
+            loss=None,
+            metrics=None,
+        )
+
+    def tasks(self, point: Mapping[str, Any] | None) -> list[Task]:
+        """Returns all tasks, with new heads; without the target if there is no point."""
+        found = []
+        for config in self._tasks:
+            task = keras.saving.deserialize_keras_object(config)
+            if task.name != self.target:
+                found.append(task)
+            elif point is not None:
+                found.append(self.task(point))
+        return found
+
+    def backbone(self) -> Any:
+        """Returns a copy of the backbone, with the weights that the given one had."""
+        backbone = keras.saving.deserialize_keras_object(self._backbone)
+        FeatureMaps(backbone, self.input_shape)  # which builds it
+        backbone.set_weights(self._backbone_weights)
+        return backbone
+
+    def build(self, point: Mapping[str, Any] | None, run: int = 0) -> MultiTaskModel:
+        """Builds and compiles the model of a point.
+
+        The same point and run always give the same weights. The global seed is set on the way,
+        and the global dtype policy to the one that was in force when the space was made.
+
+        Args:
+            point: A point of the space; `None`: a model of the other tasks alone.
+            run: Number of the repetition: others have other weights.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: If such a model cannot be built.
+        """
+        keras.config.set_dtype_policy(self.dtype_policy)
+        keras.utils.set_random_seed(self.seed_of(point, run))
+        model = MultiTaskModel(self.backbone(), self.tasks(point), input_shape=self.input_shape)
+        model.compile(keras.optimizers.Adam(self.learning_rate(point)))
+        return model
+
+    def learning_rate(self, point: Mapping[str, Any] | None) -> float:
+        """Returns the learning rate of a point."""
+        return LEARNING_RATE if point is None else float(point["learning_rate"])
+
+    def seed_of(self, point: Mapping[str, Any] | None, run: int = 0) -> int:
+        """Returns the seed of a point's model, other for every point and run."""
+        text = f"{self.seed} {run} {_key(point or {})}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+    def config(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a point as plain data, from which its task is rebuilt without a tuner.
+
+        Args:
+            point: A point of the space.
+
+        Returns:
+            `"task"`, for `keras.saving.deserialize_keras_object`; `"learning_rate"`;
+            `"family"`; and `"point"`.
+        """
+        return {
+            "family": point["family"],
+            "task": keras.saving.serialize_keras_object(self.task(point)),
+            "learning_rate": self.learning_rate(point),
+            "point": {name: jsonable(value) for name, value in point.items()},
+        }
+
+    def parsed(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the point that was written as JSON.
+
+        Args:
+            written: The point, as in `config(point)["point"]`.
+
+        Returns:
+            The point of the space.
+
+        Raises:
+            ValueError: If it is none of the space.
+        """
+        point: dict[str, Any] = {}
+        for name, part in self.space.items():
+            if not holds(part, point):
+                continue
+            value = part.space if isinstance(part, When) else part
+            known = value.grid(2) if isinstance(value, Choice | Fixed) else [written.get(name)]
+            found = [one for one in known if jsonable(one) == written.get(name)]
+            if not found or found[0] not in value:
+                raise ValueError(
+                    f"Expected {name} to be in {value}. Received: {name}={written.get(name)!r}"
+                )
+            point[name] = found[0]
+        return point
+
+    # === Private ===
+
+    def _families(self) -> list[tuple[str, Candidate]]:
+        return list(self.candidates.items())
+
+    def _joint(self, maps: FeatureMaps, settings: dict[str, Any]) -> dict[str, Any]:
+        joint: dict[str, Any] = {"family": Choice(list(self.candidates))}
+        for name, candidate in self._families():
+            for argument, part in candidate.searched().items():
+                joint[f"{name}.{argument}"] = (
+                    When(f"{name}.{part.parent}", part.values, part.space)
+                    if isinstance(part, When)
+                    else When("family", name, part)
+                )
+        defaults = self._setting_ranges(maps)
+        unknown = [name for name in settings if name not in defaults]
+        if unknown:
+            raise ValueError(
+                f"Expected settings out of {list(defaults)}; arguments of heads belong to a "
+                f"mtlkit.search.Candidate. Received: {unknown}"
+            )
+        return settled({**joint, **override(defaults, settings)})
+
+    def _setting_ranges(self, maps: FeatureMaps) -> dict[str, Any]:
+        task = self._task
+        feature: Any = Fixed(task.feature)
+        if task.feature is None:
+            *others, _ = maps.names
+            tapped = others if len(others) <= _FEW_MAPS and task.name not in maps.by_task else []
+            feature = Choice([AUTO, *tapped])
+        condition: Any = Fixed(task.condition_on)
+        names = [config["config"]["name"] for config in self._tasks]
+        others = [name for name in names if name != task.name and not self._sees(name, task.name)]
+        if task.condition_on is None:
+            condition = Choice([None, *others])
+        elif task.feature is None:
+            condition = Choice([task.condition_on])
+        given = task.conditioning if isinstance(task.conditioning, str) else None
+        kinds: Any = Choice(["film", "gate"]) if task.condition_on is None else Fixed(given)
+        return {
+            "feature": feature,
+            "gradient": Choice(["flow", "stop"])
+            if task.gradient == "flow"
+            else Fixed(task.gradient),
+            "weight": Float(task.weight / 3, 3 * task.weight, log=True)
+            if task.weight > 0
+            else Fixed(task.weight),
+            "condition_on": condition,
+            "conditioning": When("condition_on", [one for one in others if one], kinds)
+            if others
+            else Fixed("film"),
+            "learning_rate": Float(5e-4, 4e-3, log=True),
+        }
+
+    def _sees(self, name: str | None, target: str) -> bool:
+        """Whether a task is conditioned, maybe through others, on the target."""
+        by_name = {config["config"]["name"]: config["config"] for config in self._tasks}
+        while name is not None:
+            name = by_name[name]["condition_on"]
+            if name == target:
+                return True
+        return False
+
+    def _with_settings(self, family: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A point with these arguments of a head, and the settings that the task has now."""
+        wanted = {
+            "family": family,
+            **{f"{family}.{name}": value for name, value in arguments.items()},
+            "feature": self._task.feature or AUTO,
+            "gradient": self._task.gradient,
+            "weight": self._task.weight,
+            "condition_on": self._task.condition_on,
+            "conditioning": self._task.conditioning,
+            "learning_rate": LEARNING_RATE,
+        }
+        point: dict[str, Any] = {}
+        for name, part in self.space.items():
+            if holds(part, point):
+                value = part.space if isinstance(part, When) else part
+                point[name] = wanted[name] if wanted.get(name) in value else value.grid(3)[0]
+        return point
+
+
+def jsonable(value: Any) -> Any:
+    """Returns a value of a point as JSON knows it, objects as their description."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [jsonable(one) for one in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
+
+
+def _key(point: Mapping[str, Any]) -> str:
+    """A text that is the same for the same point, in whatever order."""
+    return json.dumps({name: repr(value) for name, value in point.items()}, sort_keys=True)
+
+
+def _copied(task: Task) -> dict[str, Any]:
+    return keras.saving.serialize_keras_object(task)

@@ -1,0 +1,182 @@
+"""The one place where declared spaces and KerasTuner's hyperparameters meet.
+
+KerasTuner knows fewer values than spaces have (no tuples, no `None`, no mixture of types), and
+its conditions must be open whether they hold or not, or their first trial silently takes
+defaults. Both is settled here, so that nothing else needs to know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, settled
+from mtlkit.space.points import Space, holds
+
+
+def declare(hp: Any, space: Space, scope: str = "") -> None:
+    """Declares a space as hyperparameters.
+
+    Args:
+        hp: A `keras_tuner.HyperParameters`.
+        space: The space, by argument name.
+        scope: What the names of the hyperparameters begin with, before a `/`.
+
+    Raises:
+        ValueError: If a hyperparameter of such a name exists with another range.
+
+    Example:
+        ```python
+        import keras_tuner
+        from mtlkit.search.interpreter import declare
+        from mtlkit.space import Choice, Float, When
+
+        hp = keras_tuner.HyperParameters()
+        space = {"filters": Choice([(16,), (16, 32)]), "rate": When("filters", [(16,)], Float(0, 1))}
+        declare(hp, space, scope="head")
+        assert [part.name for part in hp.space] == ["head/filters", "head/rate"]
+        ```
+    """
+    plain = settled(space)
+    for name, part in plain.items():
+        value = part.space if isinstance(part, When) else part
+        if isinstance(value, Fixed):
+            continue
+        _check_new(hp, _scoped(scope, name), value)
+        with contextlib.ExitStack() as stack:
+            for parent, values in _conditions(plain, name):
+                encoded = [_encode(_value(plain[parent]), one) for one in values]
+                stack.enter_context(hp.conditional_scope(_scoped(scope, parent), encoded))
+            _declare_one(hp, _scoped(scope, name), value)
+
+
+def decode(values: Mapping[str, Any], space: Space, scope: str = "") -> dict[str, Any]:
+    """Turns the values of a trial into a point of the space.
+
+    Args:
+        values: The values by hyperparameter, as in `HyperParameters.values`. Others than those
+            of the space are ignored.
+        space: The space, by argument name.
+        scope: As in `declare`.
+
+    Returns:
+        The arguments, plain Python values; those whose condition does not hold are left out.
+
+    Raises:
+        ValueError: If the trial lacks the value of an argument, which a tuner's silent default
+            would otherwise replace.
+
+    Example:
+        ```python
+        from mtlkit.search.interpreter import decode
+        from mtlkit.space import Choice, Fixed
+
+        space = {"num_bins": Fixed(32), "filters": Choice([(16,), (16, 32)])}
+        values = {"head/filters": "(16, 32)"}
+        assert decode(values, space, "head") == {"num_bins": 32, "filters": (16, 32)}
+        ```
+    """
+    plain = settled(space)
+    point: dict[str, Any] = {}
+    for name, part in plain.items():
+        if not holds(part, point):
+            continue
+        value, key = _value(part), _scoped(scope, name)
+        if isinstance(value, Fixed):
+            point[name] = value.value
+        elif values.get(key) is None:
+            raise ValueError(f"Expected a value of {key!r}. Received: {dict(values)}")
+        else:
+            point[name] = _decode_one(value, values[key])
+    return point
+
+
+def encode(point: Mapping[str, Any], space: Space, scope: str = "") -> dict[str, Any]:
+    """Turns a point of the space into values of hyperparameters; the reverse of `decode`.
+
+    Args:
+        point: The arguments.
+        space: The space, by argument name.
+        scope: As in `declare`.
+
+    Returns:
+        The values by hyperparameter, without those that are fixed.
+
+    Example:
+        ```python
+        from mtlkit.search.interpreter import encode
+        from mtlkit.space import Choice
+
+        space = {"filters": Choice([(16,), (16, 32)])}
+        assert encode({"filters": (16,)}, space) == {"filters": "(16,)"}
+        ```
+    """
+    plain = settled(space)
+    return {
+        _scoped(scope, name): _encode(_value(part), point[name])
+        for name, part in plain.items()
+        if name in point and not isinstance(_value(part), Fixed)
+    }
+
+
+def _declare_one(hp: Any, name: str, part: Any) -> None:
+    if isinstance(part, Choice):
+        hp.Choice(name, [_encode(part, value) for value in part.values])
+    elif isinstance(part, Int):
+        hp.Int(name, part.low, part.high, step=part.step)
+    elif isinstance(part, Float):
+        hp.Float(name, part.low, part.high, sampling="log" if part.log else "linear")
+    else:
+        hp.Boolean(name)
+
+
+def _conditions(space: Mapping[str, Any], name: str) -> list[tuple[str, tuple[Any, ...]]]:
+    """The conditions of an argument, from the outermost one on."""
+    chain = []
+    part = space[name]
+    while isinstance(part, When):
+        chain.append((part.parent, tuple(part.values)))
+        part = space[part.parent]
+    return chain[::-1]
+
+
+def _encode(part: Any, value: Any) -> Any:
+    return repr(value) if isinstance(part, Choice) and not _is_native(part) else value
+
+
+def _decode_one(part: Any, value: Any) -> Any:
+    if isinstance(part, Choice):
+        encoded = [_encode(part, one) for one in part.values]
+        return part.values[encoded.index(value)]
+    kind = {Int: int, Float: float, Boolean: bool}[type(part)]
+    return kind(value)
+
+
+def _is_native(part: Choice) -> bool:
+    """Whether KerasTuner takes the values as they are: all of one of these types."""
+    return any(all(type(value) is kind for value in part.values) for kind in (str, int, float))
+
+
+def _check_new(hp: Any, name: str, part: Any) -> None:
+    """Refuses a name that stands for something else, of which KerasTuner says nothing."""
+    import keras_tuner
+
+    probe = keras_tuner.HyperParameters()
+    _declare_one(probe, name, part)
+    ours = {key: v for key, v in probe.space[0].get_config().items() if key != "conditions"}
+    for other in hp.space:
+        theirs = {key: v for key, v in other.get_config().items() if key != "conditions"}
+        if other.name == name and theirs != ours:
+            raise ValueError(
+                f"Expected {name!r} to be declared once, or always alike. "
+                f"Received: {theirs} and {ours}"
+            )
+
+
+def _value(part: Any) -> Any:
+    return part.space if isinstance(part, When) else part
+
+
+def _scoped(scope: str, name: str) -> str:
+    return f"{scope}/{name}" if scope else name

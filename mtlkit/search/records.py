@@ -1,0 +1,165 @@
+"""What a search remembers of its trials: one file a trial, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: What may become of a trial.
+STATUSES = ("finished", "hopeless", "failed", "rejected", "interrupted")
+
+
+@dataclass
+class TrialRecord:
+    """One trial: what was tried, how it went, and what it cost.
+
+    Attributes:
+        trial: Number of the trial, as text.
+        status: `"finished"`; `"hopeless"`, stopped early and far behind; `"failed"`;
+            `"rejected"`, before it began; or `"interrupted"`, to be tried again.
+        family: Name of the candidate.
+        point: The point of the search space.
+        score: The best value of the target's metric on validation data; `None` without one.
+        best_epoch: The epoch of the score, counted from 0.
+        epochs: The epochs trained.
+        curves: Each log by its name, a value an epoch.
+        others: The best validation scores of the other tasks.
+        sacrificed: The other tasks that came out worse than the guard allows.
+        parameters: The number of weights of the target's head.
+        step_ms: Milliseconds of a training step.
+        seconds: Wall clock time of the trial.
+        message: Why it failed, was rejected or stopped.
+        seed: Seed of the model.
+        worker: Who ran it.
+    """
+
+    trial: str
+    status: str
+    family: str = ""
+    point: dict[str, Any] = field(default_factory=dict)
+    score: float | None = None
+    best_epoch: int | None = None
+    epochs: int = 0
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    others: dict[str, float] = field(default_factory=dict)
+    sacrificed: list[str] = field(default_factory=list)
+    parameters: int | None = None
+    step_ms: float | None = None
+    seconds: float = 0.0
+    message: str = ""
+    seed: int | None = None
+    worker: str = ""
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the trial has a score that may win."""
+        return self.status in ("finished", "hopeless") and self.score is not None
+
+
+class Store:
+    """The folder of a search.
+
+    Every file is written beside its place and then moved there, so that whoever is killed
+    leaves the old file or the new one. A file that cannot be read is moved aside, with a
+    warning, and the search goes on without it.
+
+    Args:
+        directory: The folder; made if it is not there.
+
+    Example:
+        ```python
+        import tempfile
+
+        from mtlkit.search.records import Store, TrialRecord
+
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(folder)
+            store.save(TrialRecord("0", "finished", score=0.5))
+            assert store.records()["0"].score == 0.5
+        ```
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self.trials = self.directory / "trials"
+        self.trials.mkdir(parents=True, exist_ok=True)
+
+    def save(self, record: TrialRecord) -> None:
+        """Keeps the record of a trial, in place of an earlier one."""
+        write_json(self.trials / f"{record.trial}.json", asdict(record))
+
+    def records(self) -> dict[str, TrialRecord]:
+        """Returns the records by trial, in the order of their numbers."""
+        known = {one.name for one in fields(TrialRecord)}
+        found = {}
+        for path in sorted(self.trials.glob("*.json"), key=lambda path: path.stem.zfill(9)):
+            kept = read_json(path)
+            if kept is not None:
+                found[path.stem] = TrialRecord(**{k: v for k, v in kept.items() if k in known})
+        return found
+
+    def weights_path(self, trial: str) -> Path:
+        """The file of a trial's best weights."""
+        return self.trials / f"{trial}.npz"
+
+    def save_weights(self, trial: str, model: Any) -> None:
+        """Keeps the weights of a model as the best of a trial."""
+        unfinished = self.trials / f".{trial}.{os.getpid()}.npz"
+        np.savez(unfinished, *model.get_weights())
+        unfinished.replace(self.weights_path(trial))
+
+    def load_weights(self, trial: str, model: Any) -> None:
+        """Gives a model the best weights of a trial.
+
+        Raises:
+            FileNotFoundError: If there are none.
+            ValueError: If they do not fit the model.
+        """
+        with np.load(self.weights_path(trial), allow_pickle=False) as kept:
+            model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
+
+    def seconds_used(self) -> float:
+        """The time that all trials took."""
+        return sum(record.seconds for record in self.records().values())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; one that is not valid is moved aside, with a warning.
+
+    Returns:
+        The content, or `None` if there is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, Mapping):
+            return content
+    except FileNotFoundError:
+        return None
+    except (ValueError, UnicodeDecodeError):
+        pass
+    aside = path.with_name(f"{path.name}.corrupt")
+    os.replace(path, aside)
+    warnings.warn(f"Expected a JSON object in {path}; it is now {aside}", stacklevel=2)
+    return None

@@ -1,0 +1,218 @@
+"""Searching the head for a task, from one call to the evidence."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+from mtlkit.search.data import SearchData
+from mtlkit.search.head_space import HeadSpace
+from mtlkit.search.interpreter import declare, encode
+from mtlkit.search.oracles import make_oracle
+from mtlkit.search.records import Store, read_json, write_json
+from mtlkit.search.result import SearchResult
+from mtlkit.search.training import OutOfTime
+from mtlkit.search.tuner import HeadTuner, Settings
+from mtlkit.tasks import Task
+
+_DEFAULT_TRIALS = 30
+
+
+def search_heads(
+    backbone: Any,
+    tasks: Sequence[Task],
+    target: str,
+    data: Any,
+    *,
+    candidates: Sequence[Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    tuner: str = "hyperband",
+    max_trials: int | None = None,
+    time_budget: float | None = None,
+    epochs: int = 9,
+    batch_size: int = 64,
+    guard: float = 0.05,
+    max_parameters: int | None = None,
+    stop_hopeless: bool = True,
+    directory: str | Path = "head_search",
+    seed: int | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    tensorboard: str | Path | None = None,
+    verbose: int = 1,
+) -> SearchResult:
+    """Searches the head, and how it is wired, for one task of a model.
+
+    Every trial trains the whole model, with Adam and a learning rate that falls to zero along
+    a half cosine, and is judged by the task's own metric on the validation data. The first
+    trials are each family of heads with its defaults, then each of their designs; the tuner
+    goes on from there. What is known is kept in `directory`: called again with the same
+    arguments, the search goes on where it was, however it ended.
+
+    Args:
+        backbone: The backbone, as for `mtlkit.MultiTaskModel`. It is not changed: every trial
+            trains a copy, which begins with its weights.
+        tasks: All tasks. Heads other than the target's are copied, with new weights.
+        target: Name of the task whose head is searched.
+        data: A `mtlkit.datasets.MultiTaskData`, of which the test split is not used, or
+            `((x, y), (x_val, y_val))` with labels by task.
+        candidates: What to compare: `mtlkit.search.Candidate`s, classes of heads, heads with
+            nothing to search, or names of families, `"classification"`, `"orientation"`,
+            `"contrastive"`, `"hierarchical"`, `"regression"`. `None`: all that fit the task.
+        settings: For `"feature"`, `"gradient"`, `"weight"`, `"condition_on"`, `"conditioning"`
+            (as in `mtlkit.Task`) and `"learning_rate"` a value, which fixes it, or a part of
+            a space, such as `mtlkit.space.Choice(["stage2", "stage3"])`. What is left out has a
+            default range.
+        tuner: `"hyperband"`, `"random"`, `"bayesian"` or `"grid"`.
+        max_trials: Number of trials at most. `None`: 30, or no limit if there is a
+            `time_budget`.
+        time_budget: Seconds that the search may take in all, also over several calls. The
+            epoch that is under way when they are over is finished, and its trial is kept as
+            interrupted, to be tried again if the search goes on.
+        epochs: Epochs of a trial; with `"hyperband"` of the longest ones.
+        batch_size: Samples of a batch.
+        guard: The share of its score that another task may lose against a model that is
+            trained without the target. Trials that cost more are marked, and ranked last.
+        max_parameters: Number of weights that a head may have. Larger ones are rejected
+            before they become trials.
+        stop_hopeless: Whether to stop trials that are behind the median of the others.
+            `"hyperband"` does so in its own way.
+        directory: The folder of the search.
+        seed: Seed of the draws and of all weights. `None`: 0.
+        input_shape: As for `mtlkit.MultiTaskModel`.
+        tensorboard: A folder for TensorBoard, with its HParams. `None`: none.
+        verbose: 0 for silence, 1 for a line a trial.
+
+    Returns:
+        A `SearchResult`.
+
+    Raises:
+        ValueError: If an argument does not fit, or the folder holds another search.
+
+    Example:
+        ```python
+        import tempfile
+
+        import mtlkit as mtl
+
+        data = mtl.datasets.rotated_digits(num_bins=8, data_format="channels_last")
+        backbone = mtl.backbones.ConvBackbone(filters=(4, 8), data_format="channels_last")
+        tasks = [mtl.Task("orientation", mtl.heads.OrientationHead(8, spatial="pool"))]
+        with tempfile.TemporaryDirectory() as folder:
+            result = mtl.search.search_heads(
+                backbone, tasks, "orientation", data,
+                candidates=["classification"], max_trials=1, epochs=1, directory=folder, verbose=0,
+            )
+            print(result.leaderboard)
+        ```
+
+    Reference:
+        [Li et al., Hyperband, 2018](https://arxiv.org/abs/1603.06560);
+        [Golovin et al., Google Vizier, 2017](https://doi.org/10.1145/3097983.3098043) (the
+        median rule)
+    """
+    start = time.monotonic()
+    seed = 0 if seed is None else seed
+    arrays = SearchData.of(data, target)
+    space = HeadSpace(
+        backbone, tasks, target, candidates, settings, input_shape=input_shape, seed=seed
+    )
+    if max_trials is None and time_budget is None:
+        max_trials = _DEFAULT_TRIALS
+    how = _settings(
+        space,
+        epochs=epochs,
+        batch_size=batch_size,
+        guard=guard,
+        max_parameters=max_parameters,
+        stop_hopeless=stop_hopeless and tuner != "hyperband",
+    )
+    store = Store(directory)
+    _check_same(store, space, arrays, tuner, how)
+    used = store.seconds_used()
+    deadline = math.inf if time_budget is None else start + max(0.0, time_budget - used)
+    report: Callable[[str], None] = _print if verbose else _silent
+    oracle = _oracle(space, how, tuner, max_trials, seed)
+    head_tuner = HeadTuner(
+        oracle,
+        space,
+        arrays,
+        how,
+        store,
+        deadline=deadline,
+        report=report,
+        tensorboard=None if tensorboard is None else str(tensorboard),
+    )
+    oracle.rejects = head_tuner.rejects
+    try:
+        if how.others:
+            head_tuner.ensure_reference()
+        head_tuner.search(verbose=0)
+    except OutOfTime:
+        report("time is up")
+    return SearchResult(store, space, how)
+
+
+def _settings(space: HeadSpace, **options: Any) -> Settings:
+    """The settings of the search; the metrics are those of the model as it is given."""
+    model = space.build(space.initial_points()[0])
+    objective = model.objective(space.target)
+    others = {
+        name: (model.objective(name).name, model.objective(name).direction)
+        for name in model.tasks
+        if name != space.target
+    }
+    return Settings(objective.name, objective.direction, others, **options)
+
+
+def _oracle(
+    space: HeadSpace, settings: Settings, tuner: str, max_trials: int | None, seed: int
+) -> Any:
+    hyperparameters = keras_tuner.HyperParameters()
+    declare(hyperparameters, space.space, space.target)
+    oracle = make_oracle(
+        tuner, hyperparameters, max_trials=max_trials, epochs=settings.epochs, seed=seed
+    )
+    oracle.initial = [encode(p, space.space, space.target) for p in space.initial_points()]
+    return oracle
+
+
+def _check_same(
+    store: Store, space: HeadSpace, data: SearchData, tuner: str, settings: Settings
+) -> None:
+    """Refuses to go on with another search than the one that the folder holds."""
+    path = store.directory / "search.json"
+    own = {
+        "target": space.target,
+        "space": {name: repr(part) for name, part in space.space.items()},
+        "tuner": tuner,
+        "seed": space.seed,
+        "data": data.fingerprint(),
+        "epochs": settings.epochs,
+        "batch_size": settings.batch_size,
+        "guard": settings.guard,
+    }
+    kept = read_json(path)
+    if kept is None:
+        write_json(path, own)
+        return
+    other = [name for name, value in own.items() if kept.get(name) != value]
+    if other:
+        raise ValueError(
+            f"Expected a folder that is empty or holds this search. Received: {store.directory}, "
+            f"which holds one with another {', '.join(other)}; give a directory=... of its own"
+        )
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def _silent(line: str) -> None:
+    """Prints nothing."""
+
+

@@ -1,0 +1,345 @@
+"""The tuner: KerasTuner's loop, with trials that are trained, watched and recorded here."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+
+from mtlkit.search.data import SearchData
+from mtlkit.search.head_space import HeadSpace, jsonable
+from mtlkit.search.interpreter import decode
+from mtlkit.search.oracles import OBJECTIVE
+from mtlkit.search.records import Store, TrialRecord
+from mtlkit.search.training import (
+    OutOfTime,
+    Watch,
+    decayed,
+    guarded,
+    peers_of,
+    sacrificed,
+)
+
+#: The record of the model without the target, which the guard compares with.
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How trials are trained and judged.
+
+    Attributes:
+        metric: Name of the log that is the score.
+        direction: `"max"` or `"min"`.
+        others: For each other task the name of its log, and its direction.
+        epochs: Epochs of a trial, where the tuner does not say otherwise.
+        batch_size: Samples of a batch.
+        guard: The share of its score that another task may lose.
+        max_parameters: Weights that a head may have.
+        stop_hopeless: Whether to stop trials that are behind most others.
+    """
+
+    metric: str
+    direction: str
+    others: Mapping[str, tuple[str, str]]
+    epochs: int
+    batch_size: int = 64
+    guard: float = 0.05
+    max_parameters: int | None = None
+    stop_hopeless: bool = True
+
+
+class HeadTuner(keras_tuner.Tuner):
+    """Runs the trials that an oracle proposes.
+
+    Args:
+        oracle: One of `mtlkit.search.oracles`.
+        space: What is searched.
+        data: What is trained on.
+        settings: How.
+        store: Where records go.
+        deadline: When time is up, by `time.monotonic()`.
+        report: Called with a line of progress.
+        trainer: Makes the model of a point, and the data that it is trained on.
+        callbacks: Makes further callbacks for each trial, such as for TensorBoard.
+    """
+
+    def __init__(
+        self,
+        oracle: Any,
+        space: HeadSpace,
+        data: SearchData,
+        settings: Settings,
+        store: Store,
+        deadline: float = math.inf,
+        report: Callable[[str], None] = print,
+        trainer: Callable[[Any], tuple[keras.Model, SearchData]] | None = None,
+        tensorboard: str | None = None,
+    ) -> None:
+        self.space = space
+        self.data = data
+        self.settings = settings
+        self.store = store
+        self.deadline = deadline
+        self.report = report
+        self.tensorboard = tensorboard
+        self._trainer = trainer or (lambda point: (space.build(point), data))
+        parent = store.directory.parent
+        super().__init__(
+            oracle=oracle,
+            hypermodel=lambda hp: None,
+            directory=str(parent),
+            project_name=store.directory.name,
+        )
+
+    # === What KerasTuner calls ===
+
+    def _populate_initial_space(self) -> None:
+        """Nothing: the space is declared, models need not be built to find it."""
+
+    def _get_tuner_fname(self) -> str:
+        return self.oracle._get_oracle_fname()
+
+    def save(self) -> None:
+        """Nothing: all state is the oracle's."""
+
+    def reload(self) -> None:
+        self.oracle.reload()
+
+    def pre_create_trial(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+
+    def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
+        # Without KerasTuner's tracebacks on the screen: the record has the message.
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = "COMPLETED"
+        except keras_tuner.errors.FailedTrialError as error:
+            trial.status, trial.message = "FAILED", str(error)
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
+        values = trial.hyperparameters.values
+        point = decode(values, self.space.space, self.space.target)
+        record = self._new_record(trial.trial_id, point)
+        start = time.perf_counter()
+        try:
+            self._train(record, point, values, trial)
+        except (OutOfTime, KeyboardInterrupt):
+            record.status = "interrupted"
+            raise
+        except Exception as error:
+            record.message = record.message or f"{type(error).__name__}: {error}"
+            raise keras_tuner.errors.FailedTrialError(record.message) from error
+        finally:
+            record.seconds = time.perf_counter() - start
+            self._finish(record)
+        assert record.score is not None
+        score = guarded(record.score, self.settings.direction, record.sacrificed)
+        return {OBJECTIVE.name: score}
+
+    # === Training ===
+
+    def ensure_reference(self) -> TrialRecord:
+        """Trains the other tasks without the target, once, as what the guard compares with."""
+        known = self.store.records().get(REFERENCE)
+        if known is not None and known.status == "finished":
+            return known
+        record = TrialRecord(REFERENCE, "failed", family="without the target")
+        start = time.perf_counter()
+        try:
+            self._fit(record, None, self.settings.epochs, 0, None)
+            record.status = "finished"
+        except (OutOfTime, KeyboardInterrupt):
+            record.status = "interrupted"
+            raise
+        finally:
+            record.seconds = time.perf_counter() - start
+            self.store.save(record)
+        return record
+
+    def _train(self, record: TrialRecord, point: Any, values: Any, trial: Any) -> None:
+        if self._reject(record, point):
+            raise ValueError(record.message)
+        epochs = int(values.get("tuner/epochs", self.settings.epochs))
+        first = int(values.get("tuner/initial_epoch", 0))
+        self._fit(record, point, epochs, first, values.get("tuner/trial_id"), trial)
+        if epochs == self.settings.epochs:  # shorter ones say little about the other tasks
+            record.others, record.sacrificed = sacrificed(
+                record.curves,
+                self._reference_curves(),
+                self.settings.others,
+                self.settings.guard,
+                len(keras.tree.flatten(self.data.x_val)[0]),
+            )
+
+    def rejects(self, values: Mapping[str, Any]) -> bool:
+        """Whether a head cannot be tried, as an oracle asks before it becomes a trial.
+
+        Args:
+            values: The values by hyperparameter.
+
+        Returns:
+            True if it cannot be built or is too large, which then has a record.
+        """
+        point = decode(values, self.space.space, self.space.target)
+        record = self._new_record(f"rejected-{self.space.seed_of(point):08x}", point)
+        rejected = self._reject(record, point)
+        if rejected:
+            self._finish(record)
+        return rejected
+
+    def _new_record(self, trial: str, point: Mapping[str, Any]) -> TrialRecord:
+        return TrialRecord(
+            trial,
+            "failed",
+            family=point["family"],
+            point={name: jsonable(value) for name, value in point.items()},
+            seed=self.space.seed_of(point),
+            worker=str(self.tuner_id),
+        )
+
+    def _reject(self, record: TrialRecord, point: Mapping[str, Any]) -> bool:
+        """Notes the size of the head, and why it cannot be tried if it cannot."""
+        limit = self.settings.max_parameters
+        try:
+            record.parameters = head_size(self.space, point)
+        except Exception as error:
+            record.status, record.message = "rejected", str(error)
+            return True
+        if limit is not None and record.parameters > limit:
+            record.status = "rejected"
+            record.message = f"the head has {record.parameters:,} weights, more than {limit:,}"
+            return True
+        return False
+
+    def _fit(
+        self,
+        record: TrialRecord,
+        point: Any,
+        epochs: int,
+        first: int,
+        begins_from: str | None,
+        trial: Any = None,
+    ) -> None:
+        settings = self.settings
+        model, data = self._trainer(point)
+        steps = (epochs - first) * math.ceil(data.samples / settings.batch_size)
+        rate = decayed(self.space.learning_rate(point), steps)
+        model.compile(keras.optimizers.Adam(rate))
+        earlier: dict[str, list[float]] = {}
+        if begins_from is not None:
+            self.store.load_weights(begins_from, model)
+            earlier = self.store.records()[begins_from].curves
+        watch = self._watch(record, point, epochs, earlier)
+        callbacks: list[Any] = [watch]
+        if self.tensorboard is not None and trial is not None:
+            callbacks.append(keras.callbacks.TensorBoard(self.tensorboard))
+            self._configure_tensorboard_dir(callbacks, trial)
+        try:
+            model.fit(
+                data.x,
+                {name: data.y[name] for name in data.y if name in model.tasks},
+                validation_data=(
+                    data.x_val,
+                    {name: data.y_val[name] for name in data.y_val if name in model.tasks},
+                ),
+                batch_size=settings.batch_size,
+                epochs=epochs,
+                initial_epoch=first,
+                callbacks=callbacks,
+                verbose=0,
+            )
+        finally:
+            record.curves, record.epochs = watch.curves, watch.epochs
+            record.score, record.best_epoch = watch.best, watch.best_epoch
+            record.step_ms = watch.step_ms
+        record.status = "hopeless" if watch.hopeless else "finished"
+        record.message = watch.hopeless
+
+    def _watch(
+        self, record: TrialRecord, point: Any, epochs: int, earlier: dict[str, list[float]]
+    ) -> Watch:
+        settings = self.settings
+        if point is None:  # the reference is judged by its loss
+            return Watch("val_loss", "min", self.deadline)
+        peers = []
+        if settings.stop_hopeless:
+            known = [r for r in self.store.records().values() if r.trial != record.trial]
+            peers = peers_of(known, settings.metric, epochs)
+        watch = Watch(
+            settings.metric,
+            settings.direction,
+            self.deadline,
+            keep=lambda model: self.store.save_weights(record.trial, model),
+            peers=peers,
+            report=lambda watch: self._progress(record, watch),
+        )
+        watch.curves = {name: list(values) for name, values in earlier.items()}
+        return watch
+
+    def _reference_curves(self) -> Mapping[str, list[float]]:
+        known = self.store.records().get(REFERENCE)
+        return {} if known is None else known.curves
+
+    def _progress(self, record: TrialRecord, watch: Watch) -> None:
+        record.epochs = watch.epochs
+
+    def _finish(self, record: TrialRecord) -> None:
+        self.store.save(record)
+        self.report(self._line(record))
+
+    def _line(self, record: TrialRecord) -> str:
+        outcome = f"{record.score:.4f}" if record.score is not None else ""
+        if record.status not in ("finished",):
+            outcome = f"{outcome} {record.status}: {record.message}".strip()
+        ranked = [r for r in self.store.records().values() if r.ranked and r.trial != REFERENCE]
+        parts = [f"trial {record.trial}", described(record), outcome or record.status]
+        if ranked:
+            best = leaders(ranked, self.settings.direction)[0]
+            parts.append(f"best {best.score:.4f} (trial {best.trial})")
+        if math.isfinite(self.deadline):
+            left = max(0.0, self.deadline - time.monotonic())
+            parts.append(f"{left // 60:.0f} min {left % 60:02.0f} s left")
+        return " | ".join(parts)
+
+
+def head_size(space: HeadSpace, point: Any) -> int:
+    """The number of weights of the head of a point, found by building its model.
+
+    Raises:
+        ValueError: If it cannot be built.
+    """
+    model = space.build(point)
+    return int(model.tasks[space.target].head.count_params())
+
+
+def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:
+    """Sorts ranked trials, the best first: those that sacrifice no other task before the rest."""
+    sign = -1 if direction == "max" else 1
+    return sorted(records, key=lambda r: (bool(r.sacrificed), sign * (r.score or 0.0), r.trial))
+
+
+def described(record: TrialRecord) -> str:
+    """The family of a trial and its design, in words."""
+    prefix = f"{record.family}."
+    own = [value for name, value in record.point.items() if name.startswith(prefix)]
+    return " ".join([record.family, *map(str, own[:1])])
+
+
+def is_worker() -> bool:
+    """Whether KerasTuner's environment variables make this process a worker."""
+    name = os.environ.get("KERASTUNER_TUNER_ID", "chief")
+    return "KERASTUNER_ORACLE_IP" in os.environ and not name.startswith("chief")
+
+
+def is_chief() -> bool:
+    """Whether KerasTuner's environment variables make this process the chief."""
+    name = os.environ.get("KERASTUNER_TUNER_ID", "")
+    return "KERASTUNER_ORACLE_IP" in os.environ and name.startswith("chief")
