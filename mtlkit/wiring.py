@@ -58,7 +58,7 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
         data, `maps.inputs` has them as well.
     """
     _check_layer_names(maps, tasks)
-    names = {task.name: _feature_names(maps, task) for task in tasks}
+    names = {task.name: feature_names(maps, task) for task in tasks}
     features = {task.name: gated(feature, task) for task, feature in _features(maps, tasks, names)}
     outputs: dict[str, Any] = {}
     for task in in_order(tasks):
@@ -121,7 +121,7 @@ def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
             )
 
 
-def _feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
+def feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
     """Names of the maps that a task reads; none where it reads the last one."""
     if task.feature is not None:
         names = (task.feature,) if isinstance(task.feature, str) else tuple(task.feature)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import keras
 
 from mtlkit.heads import (
     ClassificationHead,
@@ -16,7 +18,7 @@ from mtlkit.heads import (
 )
 from mtlkit.heads.head import Head
 from mtlkit.hierarchy import Hierarchy
-from mtlkit.space import Fixed, When, override, settled
+from mtlkit.space import Choice, Fixed, When, override, settled
 from mtlkit.space.points import holds
 
 #: Arguments that say how many outputs a head has, in the order in which they are looked for.
@@ -147,6 +149,11 @@ def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candi
         ```
     """
     families = _families(head)
+    if not given and not families:
+        raise ValueError(
+            "Expected candidates, since the families of this library do not fit the task's head. "
+            f"Received: candidates={given!r}, head={head!r}"
+        )
     found = [_candidate(one, head, families) for one in (given or families)]
     names = [candidate.name for candidate in found]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -157,26 +164,47 @@ def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candi
 
 def _families(head: Head) -> dict[str, Candidate]:
     """The families of this library that can do what a head does."""
+    layout = {"data_format": head.data_format} if hasattr(head, "data_format") else {}
     if isinstance(head, RegressionHead):
-        return {"regression": Candidate("regression", RegressionHead, {"units": head.units})}
+        fixed = {"units": head.units, **layout}
+        return {"regression": Candidate("regression", RegressionHead, fixed)}
     if isinstance(head, OrientationHead) and (head.labels != "bins" or not head.circular):
         kept = ("num_bins", "circular", "period", "labels")
-        fixed = {name: getattr(head, name) for name in kept}
-        return {"orientation": Candidate("orientation", OrientationHead, fixed)}
+        return {"orientation": _orientation(**{k: getattr(head, k) for k in kept}, **layout)}
     size = _size(head)
     if size is None:
         return {}
     families = [
-        Candidate("classification", ClassificationHead, {"num_classes": size}),
-        Candidate("orientation", OrientationHead, {"num_bins": size, **_circle(head)}),
-        Candidate("contrastive", ContrastiveHead, {"num_classes": size}),
+        Candidate("classification", ClassificationHead, {"num_classes": size, **layout}),
+        _orientation(num_bins=size, **_circle(head), **layout),
+        Candidate("contrastive", ContrastiveHead, {"num_classes": size, **layout}),
     ]
-    hierarchy = _hierarchy(head, size)
-    if hierarchy is not None:
-        distances = "circular" if isinstance(head, OrientationHead) else "tree"
-        fixed = {"hierarchy": hierarchy, "distances": distances}
-        families.append(Candidate("hierarchical", HierarchicalHead, fixed))
+    tree = _tree(head, size)
+    if tree:
+        families.append(Candidate("hierarchical", HierarchicalHead, {**tree, **layout}))
     return {family.name: family for family in families}
+
+
+def _orientation(**fixed: Any) -> Candidate:
+    """The orientation heads, with the designs and targets that there are for such bins."""
+    space = OrientationHead.search_space()
+    ranges: dict[str, Choice] = {}
+    known = dict(fixed)
+    for argument in ("spatial", "target"):
+        values = space[argument].values
+        possible = [v for v in values if _takes(OrientationHead, {**known, argument: v})]
+        ranges[argument] = Choice(possible)
+        known[argument] = possible[0]
+    return Candidate("orientation", OrientationHead, {**fixed, **ranges})
+
+
+def _takes(kind: type[Head], arguments: Mapping[str, Any]) -> bool:
+    """Whether a constructor takes these arguments."""
+    try:
+        kind(**arguments)
+    except ValueError:
+        return False
+    return True
 
 
 def _candidate(one: Any, head: Head, families: Mapping[str, Candidate]) -> Candidate:
@@ -185,9 +213,12 @@ def _candidate(one: Any, head: Head, families: Mapping[str, Candidate]) -> Candi
     if isinstance(one, str) and one in families:
         return families[one]
     if isinstance(one, Head):
-        config = {k: v for k, v in one.get_config().items() if k not in _NOT_DESIGN}
+        config = {k: _object(v) for k, v in one.get_config().items() if k not in _NOT_DESIGN}
         return Candidate(one.name, type(one), config)
     if inspect.isclass(one) and issubclass(one, Head):
+        for family in families.values():
+            if family.head is one:
+                return replace(family, name=one.__name__)
         return Candidate(one.__name__, one, _size_argument(one, head))
     raise ValueError(
         "Expected each candidate to be a mtlkit.search.Candidate, a class of heads, a head, or one "
@@ -222,16 +253,22 @@ def _size(head: Head) -> int | None:
     return next((getattr(head, name) for name in _SIZES if hasattr(head, name)), None)
 
 
+def _object(value: Any) -> Any:
+    """The object that stands serialised in a config; other values as they are."""
+    serialised = isinstance(value, Mapping) and "class_name" in value
+    return keras.saving.deserialize_keras_object(value) if serialised else value
+
+
 def _circle(head: Head) -> dict[str, Any]:
     return {"period": head.period} if isinstance(head, OrientationHead) else {}
 
 
-def _hierarchy(head: Head, size: int) -> Hierarchy | None:
+def _tree(head: Head, size: int) -> dict[str, Any]:
+    """The hierarchy of a head's classes and their distances; of bins their arcs."""
     if isinstance(head, HierarchicalHead):
-        return head.hierarchy
-    if not isinstance(head, OrientationHead):
-        return None
+        return {"hierarchy": head.hierarchy, "distances": head.distances}
     arcs = [number for number in range(2, size // 2 + 1) if size % number == 0]
-    if not arcs:
-        return None
-    return Hierarchy.circular(size, min(arcs, key=lambda number: abs(number**2 - size)))
+    if not isinstance(head, OrientationHead) or not arcs:
+        return {}
+    branching = min(arcs, key=lambda number: abs(number**2 - size))
+    return {"hierarchy": Hierarchy.circular(size, branching), "distances": "circular"}

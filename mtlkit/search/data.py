@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from mtlkit.search.records import write_array
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,20 @@ class SearchData:
         """Number of training samples."""
         return len(keras.tree.flatten(self.x)[0])
 
+    @property
+    def val_samples(self) -> int:
+        """Number of validation samples."""
+        return len(keras.tree.flatten(self.x_val)[0])
+
+    def for_tasks(self, tasks: Mapping[str, Any]) -> SearchData:
+        """Returns the data with the labels of some tasks alone."""
+        y, y_val = ({n: v for n, v in y.items() if n in tasks} for y in (self.y, self.y_val))
+        return replace(self, y=y, y_val=y_val)
+
+    def with_images(self, x: Any, x_val: Any) -> SearchData:
+        """Returns the same labels with other inputs, such as features of the images."""
+        return replace(self, x=x, x_val=x_val)
+
     def fingerprint(self) -> str:
         """A short text that other data do not have."""
         found = hashlib.sha256()
@@ -73,3 +91,69 @@ class SearchData:
             found.update(f"{array.shape} {array.dtype}".encode())
             found.update(np.ascontiguousarray(array[:: max(1, len(array) // 200)]).tobytes())
         return found.hexdigest()[:16]
+
+    def save(self, folder: Path) -> None:
+        """Writes the arrays into a folder, from which other processes `load` them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in _named(self).items():
+            write_array(folder / f"{name}.npy", array)
+
+    @classmethod
+    def load(cls, folder: Path) -> SearchData:
+        """Reads what `save` wrote; images stay on disk until they are used."""
+        parts: dict[str, Any] = {"x": {}, "y": {}, "x_val": {}, "y_val": {}}
+        for path in sorted(folder.glob("*.npy")):
+            part, _, key = path.stem.partition("@")
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if key:
+                parts[part][key] = array
+            else:
+                parts[part] = array
+        return cls(**parts)
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches, in an order that depends on the seed and the epoch alone.
+
+    Keras shuffles differently on each backend, and with whatever was drawn before; here equal
+    seeds make equal trials.
+
+    Args:
+        data: The data.
+        batch_size: Samples of a batch; the last one of an epoch may have fewer.
+        seed: Seed of the order.
+    """
+
+    def __init__(self, data: SearchData, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self._data = data
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = -1
+        self._order = np.arange(data.samples)
+
+    def __len__(self) -> int:
+        return math.ceil(self._data.samples / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        # In order of place, which files like; the order within a batch does not matter.
+        rows = np.sort(rows)
+        return keras.tree.map_structure(lambda array: array[rows], (self._data.x, self._data.y))
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1  # Keras calls it before the first epoch, too
+        rng = np.random.default_rng([self._seed, self._epoch])
+        self._order = rng.permutation(self._data.samples)
+
+
+def _named(data: SearchData) -> dict[str, Any]:
+    """The arrays by the name of their file."""
+    named: dict[str, Any] = {}
+    for part in ("x", "y", "x_val", "y_val"):
+        value = getattr(data, part)
+        if isinstance(value, Mapping):
+            named.update({f"{part}@{key}": array for key, array in value.items()})
+        else:
+            named[part] = value
+    return named

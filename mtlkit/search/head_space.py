@@ -154,6 +154,13 @@ class HeadSpace:
         backbone.set_weights(self._backbone_weights)
         return backbone
 
+    def adapt(self, x: Any) -> None:
+        """Adapts the input normalisation of the backbone, if it has one that is not adapted."""
+        backbone = self.backbone()
+        if not getattr(backbone, "adapted", True):
+            backbone.adapt(x)
+            self._backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
+
     def build(self, point: Mapping[str, Any] | None, run: int = 0) -> MultiTaskModel:
         """Builds and compiles the model of a point.
 
@@ -172,7 +179,8 @@ class HeadSpace:
         """
         keras.config.set_dtype_policy(self.dtype_policy)
         keras.utils.set_random_seed(self.seed_of(point, run))
-        model = MultiTaskModel(self.backbone(), self.tasks(point), input_shape=self.input_shape)
+        tasks = self.tasks(point)  # first: with the same heads on cached features
+        model = MultiTaskModel(self.backbone(), tasks, input_shape=self.input_shape)
         model.compile(keras.optimizers.Adam(self.learning_rate(point)))
         return model
 

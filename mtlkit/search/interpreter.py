@@ -8,11 +8,16 @@ defaults. Both is settled here, so that nothing else needs to know.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, settled
 from mtlkit.space.points import Space, holds
+
+
+#: The types of values that KerasTuner knows as such.
+_KINDS: dict[type, type] = {Int: int, Float: float, Boolean: bool}
 
 
 def declare(hp: Any, space: Space, scope: str = "") -> None:
@@ -65,7 +70,7 @@ def decode(values: Mapping[str, Any], space: Space, scope: str = "") -> dict[str
 
     Raises:
         ValueError: If the trial lacks the value of an argument, which a tuner's silent default
-            would otherwise replace.
+            would otherwise replace; or if a value is out of range.
 
     Example:
         ```python
@@ -88,7 +93,7 @@ def decode(values: Mapping[str, Any], space: Space, scope: str = "") -> dict[str
         elif values.get(key) is None:
             raise ValueError(f"Expected a value of {key!r}. Received: {dict(values)}")
         else:
-            point[name] = _decode_one(value, values[key])
+            point[name] = _decode_one(value, values[key], key)
     return point
 
 
@@ -142,15 +147,22 @@ def _conditions(space: Mapping[str, Any], name: str) -> list[tuple[str, tuple[An
 
 
 def _encode(part: Any, value: Any) -> Any:
-    return repr(value) if isinstance(part, Choice) and not _is_native(part) else value
-
-
-def _decode_one(part: Any, value: Any) -> Any:
     if isinstance(part, Choice):
-        encoded = [_encode(part, one) for one in part.values]
-        return part.values[encoded.index(value)]
-    kind = {Int: int, Float: float, Boolean: bool}[type(part)]
-    return kind(value)
+        return value if _is_native(part) else repr(value)
+    return _KINDS[type(part)](value)
+
+
+def _decode_one(part: Any, value: Any, name: str) -> Any:
+    if isinstance(part, Choice):
+        found = [one for one in part.values if _encode(part, one) == value]
+    else:
+        found = [_KINDS[type(part)](value)]
+    if isinstance(part, Float):  # KerasTuner computes the bounds, with rounding errors
+        bound = min(max(found[0], float(part.low)), float(part.high))
+        found = [bound] if math.isclose(bound, found[0]) else found
+    if not found or found[0] not in part:
+        raise ValueError(f"Expected {name!r} to be in {part}. Received: {value!r}")
+    return found[0]
 
 
 def _is_native(part: Choice) -> bool:
@@ -164,14 +176,20 @@ def _check_new(hp: Any, name: str, part: Any) -> None:
 
     probe = keras_tuner.HyperParameters()
     _declare_one(probe, name, part)
-    ours = {key: v for key, v in probe.space[0].get_config().items() if key != "conditions"}
+    ours = _range(probe.space[0])
     for other in hp.space:
-        theirs = {key: v for key, v in other.get_config().items() if key != "conditions"}
-        if other.name == name and theirs != ours:
+        if other.name == name and _range(other) != ours:
             raise ValueError(
                 f"Expected {name!r} to be declared once, or always alike. "
-                f"Received: {theirs} and {ours}"
+                f"Received: {_range(other)} and {ours}"
             )
+
+
+def _range(hyperparameter: Any) -> dict[str, Any]:
+    """What a hyperparameter may be; its default may be another in another process."""
+    config = hyperparameter.get_config()
+    kept = {key: value for key, value in config.items() if key not in ("conditions", "default")}
+    return {"type": type(hyperparameter).__name__, **kept}
 
 
 def _value(part: Any) -> Any:

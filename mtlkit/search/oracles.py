@@ -90,6 +90,15 @@ class _Durable:
             self.requeue(trial.trial_id)
         self.ongoing_trials = {}
 
+    @keras_tuner.synchronized
+    def abandon(self, tuner_id: str) -> None:
+        """Gives up a worker, and has its trial tried again by another one."""
+        trial = self.ongoing_trials.pop(tuner_id, None)
+        self.tuner_ids.discard(tuner_id)
+        if trial is not None:
+            self.requeue(trial.trial_id)
+            self.save()
+
     def requeue(self, trial_id: str) -> None:
         """Has a trial tried again that nobody runs any more."""
         if trial_id not in self._retry_queue:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ import numpy as np
 
 #: What may become of a trial.
 STATUSES = ("finished", "hopeless", "failed", "rejected", "interrupted")
+#: How often the time of a search is written down, in seconds.
+_TICK = 1.0
 
 
 @dataclass
@@ -127,8 +132,33 @@ class Store:
             model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
 
     def seconds_used(self) -> float:
-        """The time that all trials took."""
-        return sum(record.seconds for record in self.records().values())
+        """The time that the search took so far, over all calls."""
+        kept = read_json(self._clock)
+        return 0.0 if kept is None else float(kept["seconds"])
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Counts the time within, so that whoever is killed loses a few seconds at most."""
+        before, start, over = self.seconds_used(), time.monotonic(), threading.Event()
+
+        def count() -> None:
+            while True:
+                ended = over.wait(_TICK)
+                write_json(self._clock, {"seconds": before + time.monotonic() - start})
+                if ended:
+                    return
+
+        thread = threading.Thread(target=count, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    @property
+    def _clock(self) -> Path:
+        return self.directory / "clock.json"
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -143,6 +173,13 @@ def write_json(path: Path, content: Any) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes an array whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.npy")
+    np.save(unfinished, array, allow_pickle=False)
+    unfinished.replace(path)
 
 
 def read_json(path: Path) -> Any:

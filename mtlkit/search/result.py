@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 from mtlkit.model import MultiTaskModel
+from mtlkit.search.data import SearchData
+from mtlkit.search.frozen import FrozenFeatures
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.records import Store, TrialRecord
 from mtlkit.search.tuner import REFERENCE, Settings, described, leaders
@@ -55,13 +57,22 @@ class SearchResult:
         direction: `"max"` or `"min"`.
     """
 
-    def __init__(self, store: Store, space: HeadSpace, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        space: HeadSpace,
+        settings: Settings,
+        data: SearchData | None = None,
+        frozen: FrozenFeatures | None = None,
+    ) -> None:
         self.directory = store.directory
         self.metric = settings.metric
         self.direction = settings.direction
         self._store = store
         self._space = space
         self._settings = settings
+        self._data = data
+        self._frozen = frozen
         self._records = store.records()
 
     @property
@@ -128,7 +139,14 @@ class SearchResult:
         Returns:
             The model, compiled.
         """
-        model = self._space.build(self._point(trial))
+        point = self._point(trial)
+        if self._frozen is not None:
+            trained, _ = self._frozen.model(point)
+            self._store.load_weights(trial, trained)
+            model = self._frozen.whole(point, trained)
+            model.compile()
+            return model
+        model = self._space.build(point)
         self._store.load_weights(trial, model)
         return model
 

@@ -8,16 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras_tuner
-
 from mtlkit.search.data import SearchData
 from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.interpreter import declare, encode
-from mtlkit.search.oracles import make_oracle
+from mtlkit.search.job import Job
 from mtlkit.search.records import Store, read_json, write_json
 from mtlkit.search.result import SearchResult
-from mtlkit.search.training import OutOfTime
-from mtlkit.search.tuner import HeadTuner, Settings
+from mtlkit.search.running import frozen_features, print_line, run_alone, run_chief, run_worker
+from mtlkit.search.tuner import Settings, is_chief, is_worker
+from mtlkit.search.workers import run_workers
 from mtlkit.tasks import Task
 
 _DEFAULT_TRIALS = 30
@@ -34,15 +32,18 @@ def search_heads(
     tuner: str = "hyperband",
     max_trials: int | None = None,
     time_budget: float | None = None,
+    workers: int = 1,
     epochs: int = 9,
     batch_size: int = 64,
     guard: float = 0.05,
     max_parameters: int | None = None,
     stop_hopeless: bool = True,
+    freeze_backbone: bool = False,
     directory: str | Path = "head_search",
     seed: int | None = None,
     input_shape: tuple[int, ...] | None = None,
     tensorboard: str | Path | None = None,
+    worker_timeout: float = 60.0,
     verbose: int = 1,
 ) -> SearchResult:
     """Searches the head, and how it is wired, for one task of a model.
@@ -73,6 +74,8 @@ def search_heads(
         time_budget: Seconds that the search may take in all, also over several calls. The
             epoch that is under way when they are over is finished, and its trial is kept as
             interrupted, to be tried again if the search goes on.
+        workers: Number of processes on this machine that run trials. They are started again if
+            they die, and end with this one.
         epochs: Epochs of a trial; with `"hyperband"` of the longest ones.
         batch_size: Samples of a batch.
         guard: The share of its score that another task may lose against a model that is
@@ -81,10 +84,14 @@ def search_heads(
             before they become trials.
         stop_hopeless: Whether to stop trials that are behind the median of the others.
             `"hyperband"` does so in its own way.
+        freeze_backbone: Whether the backbone stays as it is. Its features are then computed
+            once, kept in the folder, and read by all trials.
         directory: The folder of the search.
         seed: Seed of the draws and of all weights. `None`: 0.
         input_shape: As for `mtlkit.MultiTaskModel`.
         tensorboard: A folder for TensorBoard, with its HParams. `None`: none.
+        worker_timeout: Seconds after which a worker on another machine is given up that does not
+            show, in the shared folder, that it lives.
         verbose: 0 for silence, 1 for a line a trial.
 
     Returns:
@@ -115,14 +122,18 @@ def search_heads(
         [Golovin et al., Google Vizier, 2017](https://doi.org/10.1145/3097983.3098043) (the
         median rule)
     """
-    start = time.monotonic()
-    seed = 0 if seed is None else seed
     arrays = SearchData.of(data, target)
     space = HeadSpace(
-        backbone, tasks, target, candidates, settings, input_shape=input_shape, seed=seed
+        backbone,
+        tasks,
+        target,
+        candidates,
+        settings,
+        input_shape=input_shape,
+        seed=0 if seed is None else seed,
     )
-    if max_trials is None and time_budget is None:
-        max_trials = _DEFAULT_TRIALS
+    if freeze_backbone:
+        space.adapt(arrays.x)
     how = _settings(
         space,
         epochs=epochs,
@@ -132,29 +143,33 @@ def search_heads(
         stop_hopeless=stop_hopeless and tuner != "hyperband",
     )
     store = Store(directory)
-    _check_same(store, space, arrays, tuner, how)
-    used = store.seconds_used()
-    deadline = math.inf if time_budget is None else start + max(0.0, time_budget - used)
-    report: Callable[[str], None] = _print if verbose else _silent
-    oracle = _oracle(space, how, tuner, max_trials, seed)
-    head_tuner = HeadTuner(
-        oracle,
+    folder = store.directory.resolve()
+    if max_trials is None and time_budget is None:
+        max_trials = _DEFAULT_TRIALS
+    left = math.inf if time_budget is None else time_budget - store.seconds_used()
+    job = Job(
         space,
-        arrays,
         how,
-        store,
-        deadline=deadline,
-        report=report,
+        tuner,
+        max_trials,
+        freeze_backbone,
+        ends=time.time() + left,
         tensorboard=None if tensorboard is None else str(tensorboard),
+        worker_timeout=worker_timeout,
     )
-    oracle.rejects = head_tuner.rejects
-    try:
-        if how.others:
-            head_tuner.ensure_reference()
-        head_tuner.search(verbose=0)
-    except OutOfTime:
-        report("time is up")
-    return SearchResult(store, space, how)
+    report: Callable[[str], None] = print_line if verbose else _silent
+    if is_worker():
+        run_worker(job, arrays, folder, report)
+    else:
+        _check_same(store, job, arrays)
+        with store.timed():
+            if is_chief():
+                run_chief(job, arrays, folder, report)
+            elif workers > 1:
+                run_workers(job, arrays, folder, workers, report)
+            else:
+                run_alone(job, arrays, folder, report)
+    return SearchResult(store, space, how, arrays, frozen_features(job, arrays, folder))
 
 
 def _settings(space: HeadSpace, **options: Any) -> Settings:
@@ -169,32 +184,20 @@ def _settings(space: HeadSpace, **options: Any) -> Settings:
     return Settings(objective.name, objective.direction, others, **options)
 
 
-def _oracle(
-    space: HeadSpace, settings: Settings, tuner: str, max_trials: int | None, seed: int
-) -> Any:
-    hyperparameters = keras_tuner.HyperParameters()
-    declare(hyperparameters, space.space, space.target)
-    oracle = make_oracle(
-        tuner, hyperparameters, max_trials=max_trials, epochs=settings.epochs, seed=seed
-    )
-    oracle.initial = [encode(p, space.space, space.target) for p in space.initial_points()]
-    return oracle
-
-
-def _check_same(
-    store: Store, space: HeadSpace, data: SearchData, tuner: str, settings: Settings
-) -> None:
+def _check_same(store: Store, job: Job, data: SearchData) -> None:
     """Refuses to go on with another search than the one that the folder holds."""
     path = store.directory / "search.json"
+    space, settings = job.space, job.settings
     own = {
         "target": space.target,
         "space": {name: repr(part) for name, part in space.space.items()},
-        "tuner": tuner,
+        "tuner": job.tuner,
         "seed": space.seed,
         "data": data.fingerprint(),
         "epochs": settings.epochs,
         "batch_size": settings.batch_size,
         "guard": settings.guard,
+        "freeze_backbone": job.freeze_backbone,
     }
     kept = read_json(path)
     if kept is None:
@@ -206,10 +209,6 @@ def _check_same(
             f"Expected a folder that is empty or holds this search. Received: {store.directory}, "
             f"which holds one with another {', '.join(other)}; give a directory=... of its own"
         )
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)
 
 
 def _silent(line: str) -> None:

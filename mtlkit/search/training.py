@@ -91,7 +91,8 @@ class Watch(keras.callbacks.Callback):
             self._report(self)
         if time.monotonic() > self.deadline:
             raise OutOfTime
-        self._stop_if_hopeless()
+        if epoch + 1 < self.params["epochs"]:
+            self._stop_if_hopeless()
 
     def _time_steps(self) -> None:
         if len(self._batch_ends) > 2:  # the first step of all compiles

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from mtlkit.search.data import SearchData
+from mtlkit.search.data import Batches, SearchData
 from mtlkit.search.head_space import HeadSpace, jsonable
 from mtlkit.search.interpreter import decode
 from mtlkit.search.oracles import OBJECTIVE
@@ -28,6 +28,7 @@ from mtlkit.search.training import (
 
 #: The record of the model without the target, which the guard compares with.
 REFERENCE = "reference"
+_VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class HeadTuner(keras_tuner.Tuner):
                 self._reference_curves(),
                 self.settings.others,
                 self.settings.guard,
-                len(keras.tree.flatten(self.data.x_val)[0]),
+                self.data.val_samples,
             )
 
     def rejects(self, values: Mapping[str, Any]) -> bool:
@@ -243,14 +244,11 @@ class HeadTuner(keras_tuner.Tuner):
             callbacks.append(keras.callbacks.TensorBoard(self.tensorboard))
             self._configure_tensorboard_dir(callbacks, trial)
         try:
+            data = data.for_tasks(model.tasks)
             model.fit(
-                data.x,
-                {name: data.y[name] for name in data.y if name in model.tasks},
-                validation_data=(
-                    data.x_val,
-                    {name: data.y_val[name] for name in data.y_val if name in model.tasks},
-                ),
-                batch_size=settings.batch_size,
+                Batches(data, settings.batch_size, self.space.seed_of(point)),
+                validation_data=(data.x_val, data.y_val),
+                validation_batch_size=_VALIDATION_BATCH,
                 epochs=epochs,
                 initial_epoch=first,
                 callbacks=callbacks,

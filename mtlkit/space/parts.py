@@ -78,11 +78,12 @@ class Int:
 
     def sample(self, rng: np.random.Generator) -> int:
         """Draws a value uniformly."""
-        return int(rng.choice(self.grid(0)))
+        values = self.grid(0)
+        return values[int(rng.integers(len(values)))]
 
-    def grid(self, resolution: int) -> list[int]:
+    def grid(self, resolution: int) -> Sequence[int]:
         """Lists the values; `resolution` is for `Float` alone."""
-        return list(range(self.low, self.high + 1, self.step))
+        return range(self.low, self.high + 1, self.step)
 
     def __contains__(self, value: Any) -> bool:
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
@@ -132,7 +133,8 @@ class Float:
         if self.low == self.high:
             return [float(self.low)]
         spaced = np.geomspace if self.log else np.linspace
-        return [float(value) for value in spaced(self.low, self.high, resolution)]
+        values = np.clip(spaced(self.low, self.high, resolution), self.low, self.high)
+        return [float(value) for value in values]
 
     def __contains__(self, value: Any) -> bool:
         number = isinstance(value, Real) and not isinstance(value, bool)
@@ -198,7 +200,8 @@ class When:
 
     Args:
         parent: Name of the other argument, which stands earlier in the space.
-        values: A value of the parent, or a list of them.
+        values: A value of the parent, or a list of them. A tuple is taken for a list: put one
+            that is a value into a list, `[(16, 32)]`.
         space: What the argument may be there. Elsewhere it is left out.
 
     Example:

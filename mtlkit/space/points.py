@@ -83,8 +83,7 @@ def points(space: Space, resolution: int = 3) -> Iterator[dict[str, Any]]:
         assert list(points(space)) == listed
         ```
     """
-    if resolution < 2:
-        raise ValueError(f"Expected resolution >= 2. Received: resolution={resolution}")
+    _check_resolution(resolution)
     check_space(space)
     names = list(space)
 
@@ -107,14 +106,15 @@ def count(space: Space, resolution: int | None = None) -> float:
 
     Args:
         space: The space, by argument name.
-        resolution: How many values of each `Float` count. `None`: infinitely many, unless its
-            bounds are equal.
+        resolution: How many values of each `Float` count, as in `points`. `None`: infinitely
+            many, unless its bounds are equal.
 
     Returns:
         The number of points, an int; or `math.inf`.
 
     Raises:
-        ValueError: If a `When` names a parent that does not stand before it.
+        ValueError: If a `When` names a parent that does not stand before it, or
+            `resolution < 2`.
 
     Example:
         ```python
@@ -127,6 +127,8 @@ def count(space: Space, resolution: int | None = None) -> float:
         assert count(space, resolution=3) == 6
         ```
     """
+    if resolution is not None:
+        _check_resolution(resolution)
     check_space(space)
     parents = {part.parent for part in space.values() if isinstance(part, When)}
     # Points that agree in all parents have the same number of continuations: they are counted
@@ -138,7 +140,7 @@ def count(space: Space, resolution: int | None = None) -> float:
             if not holds(part, point):
                 grown.append((point, number))
             elif name in parents:
-                values = _value(part).grid(resolution or 2)
+                values = _value(part).grid(2)
                 grown.extend(({**point, name: value}, number) for value in values)
             else:
                 grown.append((point, number * _size(_value(part), resolution)))
@@ -199,6 +201,11 @@ def check_space(space: Space) -> None:
 
 def _value(part: Any) -> Any:
     return part.space if isinstance(part, When) else part
+
+
+def _check_resolution(resolution: int) -> None:
+    if resolution < 2:
+        raise ValueError(f"Expected resolution >= 2. Received: resolution={resolution}")
 
 
 def _size(part: Any, resolution: int | None) -> float:

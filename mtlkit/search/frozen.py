@@ -1,0 +1,120 @@
+"""Searching heads on a frozen backbone: its features are computed once, for all trials."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.model import MultiTaskModel
+from mtlkit.search.data import SearchData
+from mtlkit.search.head_space import HeadSpace
+from mtlkit.search.records import write_array
+from mtlkit.tasks import Task
+from mtlkit.wiring import feature_names
+
+#: The name, among features, of what the backbone gives where no map is named.
+_LAST = "last_map"
+
+
+class FrozenFeatures:
+    """Models of heads alone, on features that lie on disk.
+
+    Each map is computed when a trial first needs it, kept in the folder, and read by all
+    trials and processes from there. Heads that read the turned image (`reads_orbit`) have no
+    features to keep: their models run the backbone, frozen.
+
+    Args:
+        space: The space of heads.
+        data: The images and labels.
+        folder: Where features are kept.
+        batch_size: Images of a batch, when features are computed.
+    """
+
+    def __init__(
+        self, space: HeadSpace, data: SearchData, folder: Path, batch_size: int = 256
+    ) -> None:
+        self._space = space
+        self._data = data
+        self._folder = folder
+        self._batch_size = batch_size
+        self._backbone = space.backbone()
+        self._maps = FeatureMaps(self._backbone, space.input_shape)
+
+    def model(self, point: Any) -> tuple[MultiTaskModel, SearchData]:
+        """Returns the model of a point, and the data that it is trained on.
+
+        Args:
+            point: A point of the space; `None`: a model of the other tasks alone.
+
+        Returns:
+            A model of which the heads have the same weights to begin with as those of
+            `HeadSpace.build(point)`, and features in place of images.
+        """
+        keras.config.set_dtype_policy(self._space.dtype_policy)
+        keras.utils.set_random_seed(self._space.seed_of(point))
+        tasks = self._space.tasks(point)
+        if any(task.head.reads_orbit for task in tasks):
+            model = self._space.build(point)
+            model.freeze_backbone()
+            return model, self._data
+        names = {task.name: self._names(task) for task in tasks}
+        used = list(dict.fromkeys(name for own in names.values() for name in own))
+        tapped = [replace(task, feature=_plain(names[task.name])) for task in tasks]
+        x, x_val = ({_key(n): self._feature(n, split) for n in used} for split in ("x", "x_val"))
+        return MultiTaskModel(_passing(x), tapped), self._data.with_images(x, x_val)
+
+    def whole(self, point: Any, trained: MultiTaskModel) -> MultiTaskModel:
+        """Returns a model of images whose heads have the weights of a trained one.
+
+        Args:
+            point: The point of the space.
+            trained: The trained model of `model(point)`.
+
+        Returns:
+            The model, with the frozen backbone.
+        """
+        model = self._space.build(point)
+        for name, task in trained.tasks.items():
+            own = model.tasks[name]
+            own.head.set_weights(task.head.get_weights())
+            if isinstance(own.conditioning, keras.layers.Layer):
+                own.conditioning.set_weights(task.conditioning.get_weights())
+        model.freeze_backbone()
+        return model
+
+    def _names(self, task: Task) -> tuple[str, ...]:
+        return feature_names(self._maps, task) or (_LAST,)
+
+    def _feature(self, name: str, split: str) -> np.ndarray:
+        path = self._folder / f"{split}@{_key(name)}.npy"
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            tensor = self._maps.last if name == _LAST else self._maps.get([name])[name]
+            model = keras.Model(self._maps.inputs, tensor)
+            images = getattr(self._data, split)
+            write_array(path, model.predict(images, batch_size=self._batch_size, verbose=0))
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _passing(features: dict[str, np.ndarray]) -> keras.Model:
+    """A backbone whose maps are its inputs."""
+    inputs = {
+        key: keras.Input(array.shape[1:], name=key, dtype=array.dtype.name)
+        for key, array in features.items()
+    }
+    maps = {key: keras.layers.Identity(name=f"{key}_map")(x) for key, x in inputs.items()}
+    return keras.Model(inputs, maps, name="cached_features")
+
+
+def _key(name: str) -> str:
+    return f"cached_{name}".replace("/", "_")
+
+
+def _plain(names: tuple[str, ...]) -> Any:
+    keys = tuple(_key(name) for name in names)
+    return keys[0] if len(keys) == 1 else keys
