@@ -27,7 +27,8 @@ class GradientHistogram(keras.layers.Layer):
 
     Args:
         num_bins: Number of directions.
-        cells: Number of cells along each side, which the map's size must be a multiple of.
+        cells: Number of cells along each side. Where the map's size is no multiple of it, some
+            cells are a pixel larger than others.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -39,7 +40,8 @@ class GradientHistogram(keras.layers.Layer):
         `(batch, cells, cells, num_bins)`, whatever the data format.
 
     Raises:
-        ValueError: If `num_bins < 2` or `cells < 1`, or the map cannot be divided into the cells.
+        ValueError: If `num_bins < 2` or `cells < 1`, or the height or width of the map is not
+            known.
 
     Example:
         ```python
@@ -75,9 +77,9 @@ class GradientHistogram(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         first = self.data_format == "channels_first"
         height, width = input_shape[2:] if first else input_shape[1:3]
-        if height is None or width is None or height % self.cells or width % self.cells:
+        if height is None or width is None:
             raise ValueError(
-                f"Expected a map whose height and width are multiples of cells={self.cells}. "
+                "Expected a map of known height and width, to divide it into cells. "
                 f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
             )
 
@@ -85,7 +87,6 @@ class GradientHistogram(keras.layers.Layer):
         x = ops.cast(inputs, "float32")  # angles and sums need the digits
         if self.data_format == "channels_first":
             x = ops.transpose(x, (0, 2, 3, 1))
-        _, height, width, _ = x.shape
         right, up = _differences(x, axis=2), -_differences(x, axis=1)
         flat = ops.square(right) + ops.square(up) <= _LEAST_SQUARE
         right = ops.where(flat, ops.ones_like(right), right)
@@ -95,15 +96,9 @@ class GradientHistogram(keras.layers.Layer):
         away = ops.mod(position[..., None] - bins, self.num_bins)
         away = ops.minimum(away, self.num_bins - away)
         votes = ops.sum(norm[..., None] * ops.relu(1 - away), axis=3)
-        size = (
-            -1,
-            self.cells,
-            height // self.cells,
-            self.cells,
-            width // self.cells,
-            self.num_bins,
-        )
-        return ops.cast(ops.sum(ops.reshape(votes, size), axis=(2, 4)), self.compute_dtype)
+        for axis in (1, 2):
+            votes = _sums(votes, self.cells, axis)
+        return ops.cast(votes, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape[0], self.cells, self.cells, self.num_bins
@@ -115,6 +110,13 @@ class GradientHistogram(keras.layers.Layer):
             "cells": self.cells,
             "data_format": self.data_format,
         }
+
+
+def _sums(x: Any, parts: int, axis: int) -> Any:
+    """Sums over consecutive parts of an axis, as equal as can be."""
+    size = x.shape[axis]
+    cuts = [math.ceil(part * size / parts) for part in range(1, parts)]
+    return ops.stack([ops.sum(part, axis=axis) for part in ops.split(x, cuts, axis)], axis=axis)
 
 
 def _differences(x: Any, axis: int) -> Any:

@@ -120,6 +120,24 @@ class Hyperband(_Durable, keras_tuner.oracles.HyperbandOracle):
 class GridSearch(_Durable, keras_tuner.oracles.GridSearchOracle):
     """Every point, one after the other."""
 
+    def get_state(self) -> dict[str, Any]:
+        # KerasTuner 1.4.8 forgets where it is.
+        order, trial = [], self._first()
+        while trial is not None:
+            order.append(trial)
+            trial = self._ordered_ids.next(trial)
+        return {**super().get_state(), "order": order, "populate_next": self._populate_next}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        super().set_state(state)
+        for trial in state["order"]:
+            self._ordered_ids.insert(trial)
+        self._populate_next = list(state["populate_next"])
+
+    def _first(self) -> str | None:
+        """The trial with the default values, which begins the order."""
+        return self.start_order[0] if self.start_order else None
+
 
 def make_oracle(
     tuner: str, hyperparameters: Any, *, max_trials: int | None, epochs: int, seed: int

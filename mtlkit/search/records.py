@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import numpy as np
 STATUSES = ("finished", "hopeless", "failed", "rejected", "interrupted")
 #: How often the time of a search is written down, in seconds.
 _TICK = 1.0
+#: Added to the number of a record that gave way to another one.
+_FAR = 100_000
 
 
 @dataclass
@@ -34,7 +36,8 @@ class TrialRecord:
         point: The point of the search space.
         score: The best value of the target's metric on validation data; `None` without one.
         best_epoch: The epoch of the score, counted from 0.
-        epochs: The epochs trained.
+        epochs: The epochs trained, those of an earlier trial that it went on from among them.
+        budget: The epochs that it was given.
         curves: Each log by its name, a value an epoch.
         others: The best validation scores of the other tasks.
         sacrificed: The other tasks that came out worse than the guard allows.
@@ -53,6 +56,7 @@ class TrialRecord:
     score: float | None = None
     best_epoch: int | None = None
     epochs: int = 0
+    budget: int | None = None
     curves: dict[str, list[float]] = field(default_factory=dict)
     others: dict[str, float] = field(default_factory=dict)
     sacrificed: list[str] = field(default_factory=list)
@@ -62,6 +66,11 @@ class TrialRecord:
     message: str = ""
     seed: int | None = None
     worker: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether the trial has run to its end, whatever that was."""
+        return self.status in ("finished", "hopeless", "failed")
 
     @property
     def ranked(self) -> bool:
@@ -100,6 +109,28 @@ class Store:
     def save(self, record: TrialRecord) -> None:
         """Keeps the record of a trial, in place of an earlier one."""
         write_json(self.trials / f"{record.trial}.json", asdict(record))
+
+    def settled(self, record: TrialRecord) -> TrialRecord | None:
+        """Returns the record of the same trial if it is over already, else `None`.
+
+        That is so if whoever ran it was killed before the tuner knew, or the tuner's file was
+        lost. A record of another trial that has the number is kept under a new one.
+
+        Args:
+            record: The record of a trial that is about to begin.
+        """
+        records = self.records()
+        for known in records.values():
+            same = (known.point, known.budget) == (record.point, record.budget)
+            if same and known.over:
+                return replace(known, trial=record.trial)
+        other = records.get(record.trial)
+        if other is not None and other.over:
+            number = max(int(name) for name in records if name.isdigit()) + _FAR
+            self.save(replace(other, trial=str(number)))
+            if self.weights_path(other.trial).exists():
+                self.weights_path(other.trial).replace(self.weights_path(str(number)))
+        return None
 
     def records(self) -> dict[str, TrialRecord]:
         """Returns the records by trial, in the order of their numbers."""

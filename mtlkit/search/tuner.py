@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import os
 import time
@@ -92,12 +94,13 @@ class HeadTuner(keras_tuner.Tuner):
         self.tensorboard = tensorboard
         self._trainer = trainer or (lambda point: (space.build(point), data))
         parent = store.directory.parent
-        super().__init__(
-            oracle=oracle,
-            hypermodel=lambda hp: None,
-            directory=str(parent),
-            project_name=store.directory.name,
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # which says that it reloads a file
+            super().__init__(
+                oracle=oracle,
+                hypermodel=lambda hp: None,
+                directory=str(parent),
+                project_name=store.directory.name,
+            )
 
     # === What KerasTuner calls ===
 
@@ -120,7 +123,8 @@ class HeadTuner(keras_tuner.Tuner):
     def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
         # Without KerasTuner's tracebacks on the screen: the record has the message.
         try:
-            self._run_and_update_trial(trial, *args, **kwargs)
+            score = self.run_trial(trial, *args, **kwargs)
+            self.oracle.update_trial(trial.trial_id, score)
             trial.status = "COMPLETED"
         except keras_tuner.errors.FailedTrialError as error:
             trial.status, trial.message = "FAILED", str(error)
@@ -129,6 +133,11 @@ class HeadTuner(keras_tuner.Tuner):
         values = trial.hyperparameters.values
         point = decode(values, self.space.space, self.space.target)
         record = self._new_record(trial.trial_id, point)
+        record.budget = int(values.get("tuner/epochs", self.settings.epochs))
+        known = self.store.settled(record)
+        if known is not None:
+            self.store.save(known)
+            return self._told(known)
         start = time.perf_counter()
         try:
             self._train(record, point, values, trial)
@@ -141,9 +150,13 @@ class HeadTuner(keras_tuner.Tuner):
         finally:
             record.seconds = time.perf_counter() - start
             self._finish(record)
-        assert record.score is not None
-        score = guarded(record.score, self.settings.direction, record.sacrificed)
-        return {OBJECTIVE.name: score}
+        return self._told(record)
+
+    def _told(self, record: TrialRecord) -> dict[str, float]:
+        """What the oracle is told of a trial."""
+        if record.score is None or not record.ranked:
+            raise keras_tuner.errors.FailedTrialError(record.message)
+        return {OBJECTIVE.name: guarded(record.score, self.settings.direction, record.sacrificed)}
 
     # === Training ===
 
@@ -168,7 +181,7 @@ class HeadTuner(keras_tuner.Tuner):
     def _train(self, record: TrialRecord, point: Any, values: Any, trial: Any) -> None:
         if self._reject(record, point):
             raise ValueError(record.message)
-        epochs = int(values.get("tuner/epochs", self.settings.epochs))
+        epochs = record.budget or self.settings.epochs
         first = int(values.get("tuner/initial_epoch", 0))
         self._fit(record, point, epochs, first, values.get("tuner/trial_id"), trial)
         if epochs == self.settings.epochs:  # shorter ones say little about the other tasks

@@ -149,7 +149,13 @@ def test_bad_arguments(kwargs, message):
         GradientHistogram(**kwargs)
 
 
-@pytest.mark.parametrize("shape", [(8, 6, 1), (6, 8, 1), (None, 8, 1), (8, None, 1)])
-def test_map_must_fit_the_cells(shape):
-    with pytest.raises(ValueError, match=r"multiples of cells=4\. Received: input_shape=\(None"):
+@pytest.mark.parametrize("size", [(7, 7), (8, 6), (5, 9), (3, 2), (1, 1)])
+def test_maps_of_any_size(size):
+    x = images(shape=(2, *size, 2))
+    np.testing.assert_allclose(histogram(x, 8, 4), reference(x, 8, 4), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(None, 8, 1), (8, None, 1)])
+def test_size_must_be_known(shape):
+    with pytest.raises(ValueError, match=r"known height and width.* Received: input_shape=\(None"):
         GradientHistogram(cells=4, **LAST)(keras.Input(shape))

@@ -38,7 +38,7 @@ class HistogramDesign(Design):
         `(batch, units)`, float32.
 
     Raises:
-        ValueError: If an argument is out of range, or the map cannot be divided into the cells.
+        ValueError: If an argument is out of range, or the size of the map is not known.
 
     Example:
         ```python

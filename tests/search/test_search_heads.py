@@ -1,0 +1,255 @@
+"""search_heads as users call it: real trials, failures, the guard, time and frozen backbones."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+import small_searches as small
+from keras import ops
+
+import mtlkit as mtl
+from mtlkit.heads import ClassificationHead
+from mtlkit.search.frozen import FrozenFeatures
+from mtlkit.search.records import Store
+from mtlkit.search.tuner import REFERENCE
+
+CLASSES = {"num_classes": small.NUM_BINS}
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class RaisingHead(ClassificationHead):
+    """Cannot be trained."""
+
+    def call(self, inputs, training=False):
+        if training:
+            raise RuntimeError("this head always raises")
+        return super().call(inputs)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class NaNHead(ClassificationHead):
+    """Has no finite loss."""
+
+    def call(self, inputs):
+        return super().call(inputs) * float("nan")
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class UnbuildableHead(ClassificationHead):
+    """Cannot be built."""
+
+    def build(self, input_shape):
+        raise ValueError("this head cannot be built")
+
+
+class TestFailures:
+    @pytest.fixture(scope="class")
+    def result(self, tmp_path_factory):
+        bad = [
+            mtl.search.Candidate(kind.__name__, kind, {**CLASSES, "pooling": "average"})
+            for kind in (RaisingHead, NaNHead, UnbuildableHead)
+        ]
+        large = mtl.search.Candidate(
+            "large", ClassificationHead, {**CLASSES, "hidden_units": 5000, "pooling": "average"}
+        )
+        return small.search(
+            tmp_path_factory.mktemp("failures"),
+            candidates=[*bad, large, *small.CANDIDATES],
+            tuner="random",
+            max_trials=4,
+            epochs=2,
+            max_parameters=2000,
+        )
+
+    def test_the_search_ends_and_finds_the_best_of_the_rest(self, result):
+        assert result.best_trial.family in ("classes", "bins")
+        finished = [r for r in result.trials if r.ranked]
+        assert len(finished) == 2
+        assert result.best_trial.score == max(r.score for r in finished)
+
+    def test_each_failure_is_reported(self, result):
+        told = {r.family: (r.status, r.message) for r in result.trials if not r.ranked}
+        assert told["RaisingHead"][0] == "failed" and "always raises" in told["RaisingHead"][1]
+        assert told["NaNHead"][0] == "failed" and "NotANumber" in told["NaNHead"][1]
+        assert told["UnbuildableHead"][0] == "rejected"
+        assert "cannot be built" in told["UnbuildableHead"][1]
+        assert told["large"] == ("rejected", told["large"][1])
+        assert "more than 2,000" in told["large"][1]
+
+    def test_the_best_model_has_the_best_weights(self, result):
+        _, (x_val, y_val) = small.data()
+        scores = result.best_model().evaluate(x_val, y_val, return_dict=True, verbose=0)
+        assert scores["orientation_accuracy"] == pytest.approx(result.best_trial.score, abs=1e-6)
+
+    def test_the_reference_lacks_the_target(self, result):
+        assert "val_identity_accuracy" in result.reference.curves
+        assert not [name for name in result.reference.curves if "orientation" in name]
+
+
+def test_all_fail(tmp_path):
+    candidates = [mtl.search.Candidate("nan", NaNHead, {**CLASSES, "pooling": "average"})]
+    result = small.search(tmp_path, candidates=candidates, tuner="random", max_trials=4, epochs=1)
+    assert {r.status for r in result.trials} == {"failed"} and len(result.trials) == 4
+    with pytest.raises(ValueError, match=r"Expected a trial with a score.*NotANumber"):
+        _ = result.best_trial
+
+
+def test_time_is_up(tmp_path, monkeypatch, capsys):
+    """The epoch that is under way is finished; its trial is tried again later."""
+    small.search(tmp_path, tuner="random", max_trials=1, epochs=2)
+    epoch_end = mtl.search.training.Watch._time_steps
+    monkeypatch.setattr(
+        mtl.search.training.Watch,
+        "_time_steps",
+        lambda self: (time.sleep(0.2), epoch_end(self), setattr(self, "deadline", 0.0)),
+    )
+    cut = small.search(
+        tmp_path, tuner="random", max_trials=2, epochs=2, time_budget=1e4, verbose=1
+    )
+    assert [r.status for r in cut.trials] == ["finished", "interrupted"]
+    assert cut.trials[1].epochs == 1
+    assert "time is up" in capsys.readouterr().out
+    monkeypatch.undo()
+    spent = small.search(tmp_path, tuner="random", max_trials=2, epochs=2, time_budget=0.1)
+    assert [r.status for r in spent.trials] == ["finished", "interrupted"]
+    whole = small.search(tmp_path, tuner="random", max_trials=2, epochs=2)
+    assert [r.status for r in whole.trials] == ["finished", "finished"]
+    assert Store(tmp_path).seconds_used() > 0.2
+
+
+class TestFrozen:
+    @pytest.fixture(scope="class")
+    def searched(self, tmp_path_factory):
+        backbone = small.backbone()
+        result = mtl.search.search_heads(
+            backbone,
+            small.tasks(),
+            "orientation",
+            small.data(),
+            candidates=[*small.CANDIDATES, mtl.heads.OrientationHead(8, spatial="orbit", name="o")],
+            settings=small.SETTINGS,
+            tuner="random",
+            max_trials=3,
+            epochs=2,
+            freeze_backbone=True,
+            directory=tmp_path_factory.mktemp("frozen"),
+            verbose=0,
+        )
+        return backbone, result
+
+    def test_features_are_kept(self, searched):
+        _, result = searched
+        kept = {path.name for path in (result.directory / "features").iterdir()}
+        assert kept == {"x@cached_stage2.npy", "x_val@cached_stage2.npy"}
+
+    def test_every_trial_is_finished(self, searched):
+        _, result = searched
+        assert {(r.family, r.status) for r in result.trials} == {
+            ("classes", "finished"),
+            ("bins", "finished"),
+            ("o", "finished"),
+        }
+
+    def test_scores_are_those_of_a_model_with_the_backbone(self, searched):
+        """The same trial, trained on images with the backbone frozen."""
+        _, result = searched
+        for record in result.trials:
+            point = result._space.parsed(record.point)
+            model = result._space.build(point)
+            model.freeze_backbone()
+            images, _ = small.data()[0][0], None
+            frozen = FrozenFeatures(result._space, result._data, result.directory / "features")
+            trained, data = frozen.model(point)
+            for name in model.tasks:  # equal to begin with
+                for one, other in zip(
+                    model.tasks[name].head.get_weights(),
+                    trained.tasks[name].head.get_weights(),
+                    strict=True,
+                ):
+                    np.testing.assert_array_equal(one, other)
+            whole, cached = (
+                m.predict(x, verbose=0)["orientation"]
+                for m, x in ((model, images), (trained, data.x))
+            )
+            np.testing.assert_allclose(whole, cached, rtol=1e-4, atol=1e-5)
+
+    def test_best_model_reads_images_and_keeps_the_backbone(self, searched):
+        backbone, result = searched
+        _, (x_val, y_val) = small.data()
+        model = result.best_model()
+        scores = model.evaluate(x_val, y_val, return_dict=True, verbose=0)
+        assert scores["orientation_accuracy"] == pytest.approx(result.best_trial.score, abs=1e-6)
+        for one, other in zip(model.backbone.weights, backbone.weights, strict=True):
+            np.testing.assert_array_equal(
+                ops.convert_to_numpy(one), ops.convert_to_numpy(other)
+            )
+
+
+def test_equal_searches_have_equal_scores(tmp_path):
+    options = {"tuner": "random", "max_trials": 2, "epochs": 2, "seed": 3}
+    first, second = (small.search(tmp_path / str(n), **options) for n in range(2))
+    assert small.outcome(first) == small.outcome(second)
+    assert first.reference.curves == second.reference.curves
+
+
+def test_the_guard_ranks_below(tmp_path, monkeypatch):
+    """A trial that costs another task more than the tolerance is marked, and last."""
+    small.without_training(monkeypatch)
+    invented = mtl.search.tuner.HeadTuner._fit
+
+    def fit(self, record, point, *rest):
+        invented(self, record, point, *rest)
+        worse = point is not None and record.family == "bins"
+        record.curves["val_identity_accuracy"] = [0.1 if worse else 0.9]
+
+    monkeypatch.setattr(mtl.search.tuner.HeadTuner, "_fit", fit)
+    result = small.search(tmp_path, tuner="random", max_trials=8)
+    rows = result.leaderboard
+    marked = [row["status"] == "sacrifices identity" for row in rows]
+    assert marked == [row["point"]["family"] == "bins" for row in rows]
+    assert any(marked) and marked == sorted(marked)
+    assert result.best_trial.family == "classes"
+    assert REFERENCE not in [row["trial"] for row in rows]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"tuner": "genetic"}, r"tuner to be one of.*'genetic'"),
+            ({"candidates": ["regression"]}, r"families that fit the task.*'regression'"),
+            ({"candidates": small.CANDIDATES * 2}, r"different names.*'bins', 'classes'"),
+            ({"settings": {"speed": 1}}, r"settings out of.*'speed'"),
+            ({"settings": {"feature": "stage9"}, "max_trials": 1}, r"stage9"),
+        ],
+        ids=range(5),
+    )
+    def test_arguments(self, changes, message, tmp_path):
+        with pytest.raises(ValueError, match=message):
+            small.search(tmp_path, **changes)
+
+    def test_target(self, tmp_path):
+        with pytest.raises(ValueError, match=r"target to be one of.*'turn'"):
+            mtl.search.search_heads(
+                small.backbone(), small.tasks(), "turn", small.data(), directory=tmp_path
+            )
+
+    @pytest.mark.parametrize("data", [None, (1, 2), 3], ids=range(3))
+    def test_data(self, data, tmp_path):
+        with pytest.raises(ValueError, match="MultiTaskData, or arrays as"):
+            mtl.search.search_heads(
+                small.backbone(), small.tasks(), "orientation", data, directory=tmp_path
+            )
+
+    def test_labels(self, tmp_path):
+        (x, y), (x_val, y_val) = small.data()
+        y.pop("orientation")
+        with pytest.raises(ValueError, match=r"Task 'orientation': expected training labels"):
+            mtl.search.search_heads(
+                small.backbone(),
+                small.tasks(),
+                "orientation",
+                ((x, y), (x_val, y_val)),
+                directory=tmp_path,
+            )
