@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import keras
 import numpy as np
 
 import mtlkit as mtl
@@ -99,8 +100,19 @@ def without_training(monkeypatch):
     monkeypatch.setattr("mtlkit.search.tuner.head_size", lambda space, point: 10)
 
 
-def search(directory, **options):
+def eagerly(monkeypatch):
+    """Trains without compiling, which takes longer than these few steps."""
+    compile_ = mtl.MultiTaskModel.compile
+
+    def compile_eagerly(self, optimizer="adam", **kwargs):
+        compile_(self, optimizer, **{"run_eagerly": True, **kwargs})
+
+    monkeypatch.setattr(mtl.MultiTaskModel, "compile", compile_eagerly)
+
+
+def search(directory, backbone_seed=0, **options):
     """A small search."""
+    keras.utils.set_random_seed(backbone_seed)
     arguments = {
         "candidates": CANDIDATES,
         "settings": SETTINGS,

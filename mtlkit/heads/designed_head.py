@@ -29,8 +29,8 @@ class DesignedHead(Head):
     def call(self, inputs: Any) -> Any:
         return self.design(inputs)
 
-    def compute_output_spec(self, inputs: Any) -> Any:
-        return self.design.compute_output_spec(inputs)
+    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
+        return self.design.compute_output_spec(inputs)  # whatever a subclass's call takes
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return self.design.compute_output_shape(input_shape)

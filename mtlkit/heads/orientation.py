@@ -209,7 +209,7 @@ class OrientationHead(DesignedHead):
     def call(self, inputs: Any) -> Any:
         return self.coder.outputs(self.design(inputs))
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         batch = keras.tree.flatten(inputs)[0].shape[0]
         return keras.KerasTensor((batch, self.coder.num_outputs), "float32")
 

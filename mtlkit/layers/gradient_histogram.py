@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -115,8 +116,13 @@ class GradientHistogram(keras.layers.Layer):
 def _sums(x: Any, parts: int, axis: int) -> Any:
     """Sums over consecutive parts of an axis, as equal as can be."""
     size = x.shape[axis]
-    cuts = [math.ceil(part * size / parts) for part in range(1, parts)]
-    return ops.stack([ops.sum(part, axis=axis) for part in ops.split(x, cuts, axis)], axis=axis)
+    if size % parts == 0:
+        shape = (-1, *x.shape[1:axis], parts, size // parts, *x.shape[axis + 1 :])
+        return ops.sum(ops.reshape(x, shape), axis=axis + 1)
+    bounds = [math.ceil(part * size / parts) for part in range(parts + 1)]
+    before = (slice(None),) * axis
+    sums = [ops.sum(x[(*before, slice(*ends))], axis=axis) for ends in pairwise(bounds)]
+    return ops.stack(sums, axis=axis)
 
 
 def _differences(x: Any, axis: int) -> Any:

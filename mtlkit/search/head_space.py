@@ -13,14 +13,18 @@ import numpy as np
 from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.conditioning import with_new_layer
 from mtlkit.model import MultiTaskModel
 from mtlkit.search.candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
+from mtlkit.space.parts import same
 from mtlkit.space.points import holds
 from mtlkit.tasks import Task
 
 #: The feature that a head takes by itself.
 AUTO = "auto"
+#: The conditioning that the task has now, where that is a layer.
+GIVEN = "given"
 #: The rate where a search begins.
 LEARNING_RATE = 2e-3
 #: Models of more layers than this are not tapped everywhere unless asked for.
@@ -124,28 +128,40 @@ class HeadSpace:
             ValueError: If the head refuses its arguments.
         """
         head = self.candidates[point["family"]].build(self.head_arguments(point))
-        return replace(
+        conditioning = point.get("conditioning", "film")
+        task = replace(
             self._task,
             head=head,
             feature=None if point["feature"] == AUTO else point["feature"],
             gradient=point["gradient"],
             weight=point["weight"],
             condition_on=point["condition_on"],
-            conditioning=point.get("conditioning", "film"),
+            conditioning=self._task.conditioning if conditioning == GIVEN else conditioning,
             loss=None,
             metrics=None,
         )
+        return with_new_layer(task)
 
     def tasks(self, point: Mapping[str, Any] | None) -> list[Task]:
-        """Returns all tasks, with new heads; without the target if there is no point."""
+        """Returns all tasks, with new heads; without the target if there is no point.
+
+        Without the target, tasks that are conditioned on it are so no more.
+        """
         found = []
         for config in self._tasks:
             task = keras.saving.deserialize_keras_object(config)
-            if task.name != self.target:
+            if task.name == self.target:
+                found += [] if point is None else [self.task(point)]
+            elif point is None and task.condition_on == self.target:
+                found.append(replace(task, condition_on=None))
+            else:
                 found.append(task)
-            elif point is not None:
-                found.append(self.task(point))
         return found
+
+    def given_model(self) -> MultiTaskModel:
+        """Returns a model of the tasks as they were given, with new weights."""
+        tasks = [keras.saving.deserialize_keras_object(config) for config in self._tasks]
+        return MultiTaskModel(self.backbone(), tasks, input_shape=self.input_shape)
 
     def backbone(self) -> Any:
         """Returns a copy of the backbone, with the weights that the given one had."""
@@ -153,6 +169,15 @@ class HeadSpace:
         FeatureMaps(backbone, self.input_shape)  # which builds it
         backbone.set_weights(self._backbone_weights)
         return backbone
+
+    @property
+    def backbone_weights(self) -> list[np.ndarray]:
+        """The weights with which every copy of the backbone begins."""
+        return self._backbone_weights
+
+    @backbone_weights.setter
+    def backbone_weights(self, weights: list[np.ndarray]) -> None:
+        self._backbone_weights = weights
 
     def adapt(self, x: Any) -> None:
         """Adapts the input normalisation of the backbone, if it has one that is not adapted."""
@@ -228,7 +253,7 @@ class HeadSpace:
                 continue
             value = part.space if isinstance(part, When) else part
             known = value.grid(2) if isinstance(value, Choice | Fixed) else [written.get(name)]
-            found = [one for one in known if jsonable(one) == written.get(name)]
+            found = [one for one in known if name in written and same(jsonable(one), written[name])]
             if not found or found[0] not in value:
                 raise ValueError(
                     f"Expected {name} to be in {value}. Received: {name}={written.get(name)!r}"
@@ -257,7 +282,11 @@ class HeadSpace:
                 f"Expected settings out of {list(defaults)}; arguments of heads belong to a "
                 f"mtlkit.search.Candidate. Received: {unknown}"
             )
-        return settled({**joint, **override(defaults, settings)})
+        chosen = override(defaults, settings)
+        others = [name for name in self._names() if name != self.target]
+        _check_known("feature", chosen["feature"], [AUTO, None, *maps.names])
+        _check_known("condition_on", chosen["condition_on"], [None, *others])
+        return settled({**joint, **chosen})
 
     def _setting_ranges(self, maps: FeatureMaps) -> dict[str, Any]:
         task = self._task
@@ -266,15 +295,10 @@ class HeadSpace:
             *others, _ = maps.names
             tapped = others if len(others) <= _FEW_MAPS and task.name not in maps.by_task else []
             feature = Choice([AUTO, *tapped])
-        condition: Any = Fixed(task.condition_on)
-        names = [config["config"]["name"] for config in self._tasks]
-        others = [name for name in names if name != task.name and not self._sees(name, task.name)]
-        if task.condition_on is None:
-            condition = Choice([None, *others])
-        elif task.feature is None:
-            condition = Choice([task.condition_on])
-        given = task.conditioning if isinstance(task.conditioning, str) else None
-        kinds: Any = Choice(["film", "gate"]) if task.condition_on is None else Fixed(given)
+        others = [name for name in self._names() if name != task.name and not self._sees(name, task.name)]
+        # A task that reads several maps cannot be conditioned.
+        free = task.condition_on is None and (task.feature is None or isinstance(task.feature, str))
+        given = task.conditioning if isinstance(task.conditioning, str) else GIVEN
         return {
             "feature": feature,
             "gradient": Choice(["flow", "stop"])
@@ -283,12 +307,15 @@ class HeadSpace:
             "weight": Float(task.weight / 3, 3 * task.weight, log=True)
             if task.weight > 0
             else Fixed(task.weight),
-            "condition_on": condition,
-            "conditioning": When("condition_on", [one for one in others if one], kinds)
-            if others
-            else Fixed("film"),
+            "condition_on": Choice([None, *others]) if free else Fixed(task.condition_on),
+            "conditioning": When(
+                "condition_on", others, Choice(["film", "gate"]) if free else Fixed(given)
+            ),
             "learning_rate": Float(5e-4, 4e-3, log=True),
         }
+
+    def _names(self) -> list[str]:
+        return [config["config"]["name"] for config in self._tasks]
 
     def _sees(self, name: str | None, target: str) -> bool:
         """Whether a task is conditioned, maybe through others, on the target."""
@@ -317,6 +344,17 @@ class HeadSpace:
                 value = part.space if isinstance(part, When) else part
                 point[name] = wanted[name] if wanted.get(name) in value else value.grid(3)[0]
         return point
+
+
+def _check_known(setting: str, part: Any, known: list[Any]) -> None:
+    """Raises a ValueError if a setting may have a value that the model does not know."""
+    part = part.space if isinstance(part, When) else part
+    for value in part.grid(2):
+        unknown = [v for v in (value if isinstance(value, tuple) else [value]) if v not in known]
+        if unknown:
+            raise ValueError(
+                f"Expected {setting} out of {known}. Received: {setting}={unknown[0]!r}"
+            )
 
 
 def jsonable(value: Any) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, settled
+from mtlkit.space.parts import same
 from mtlkit.space.points import Space, holds
 
 
@@ -178,7 +179,7 @@ def _check_new(hp: Any, name: str, part: Any) -> None:
     _declare_one(probe, name, part)
     ours = _range(probe.space[0])
     for other in hp.space:
-        if other.name == name and _range(other) != ours:
+        if other.name == name and not same(_range(other), ours):
             raise ValueError(
                 f"Expected {name!r} to be declared once, or always alike. "
                 f"Received: {_range(other)} and {ours}"

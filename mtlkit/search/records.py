@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -148,9 +148,7 @@ class Store:
 
     def save_weights(self, trial: str, model: Any) -> None:
         """Keeps the weights of a model as the best of a trial."""
-        unfinished = self.trials / f".{trial}.{os.getpid()}.npz"
-        np.savez(unfinished, *model.get_weights())
-        unfinished.replace(self.weights_path(trial))
+        write_arrays(self.weights_path(trial), model.get_weights())
 
     def load_weights(self, trial: str, model: Any) -> None:
         """Gives a model the best weights of a trial.
@@ -159,8 +157,7 @@ class Store:
             FileNotFoundError: If there are none.
             ValueError: If they do not fit the model.
         """
-        with np.load(self.weights_path(trial), allow_pickle=False) as kept:
-            model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
+        model.set_weights(read_arrays(self.weights_path(trial)))
 
     def seconds_used(self) -> float:
         """The time that the search took so far, over all calls."""
@@ -211,6 +208,19 @@ def write_array(path: Path, array: np.ndarray) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.npy")
     np.save(unfinished, array, allow_pickle=False)
     unfinished.replace(path)
+
+
+def write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
+    """Writes several arrays whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.npz")
+    np.savez(unfinished, *arrays)
+    unfinished.replace(path)
+
+
+def read_arrays(path: Path) -> list[np.ndarray]:
+    """Reads what `write_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as kept:
+        return [kept[f"arr_{number}"] for number in range(len(kept.files))]
 
 
 def read_json(path: Path) -> Any:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mtlkit.search.data import SearchData
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.job import Job
-from mtlkit.search.records import Store, read_json, write_json
+from mtlkit.search.records import Store, read_arrays, read_json, write_arrays, write_json
 from mtlkit.search.result import SearchResult
 from mtlkit.search.running import frozen_features, print_line, run_alone, run_chief, run_worker
 from mtlkit.search.tuner import Settings, is_chief, is_worker
@@ -56,7 +58,8 @@ def search_heads(
 
     Args:
         backbone: The backbone, as for `mtlkit.MultiTaskModel`. It is not changed: every trial
-            trains a copy, which begins with its weights.
+            trains a copy, which begins with its weights (when a search goes on, with those
+            that it began with).
         tasks: All tasks. Heads other than the target's are copied, with new weights.
         target: Name of the task whose head is searched.
         data: A `mtlkit.datasets.MultiTaskData`, of which the test split is not used, or
@@ -122,7 +125,6 @@ def search_heads(
         [Golovin et al., Google Vizier, 2017](https://doi.org/10.1145/3097983.3098043) (the
         median rule)
     """
-    arrays = SearchData.of(data, target)
     space = HeadSpace(
         backbone,
         tasks,
@@ -132,6 +134,10 @@ def search_heads(
         input_shape=input_shape,
         seed=0 if seed is None else seed,
     )
+    arrays = SearchData.of(data, target)
+    report: Callable[[str], None] = print_line if verbose else _silent
+    store = Store(directory)
+    _begin_with_the_same_backbone(store, space, report)
     if freeze_backbone:
         space.adapt(arrays.x)
     how = _settings(
@@ -142,7 +148,6 @@ def search_heads(
         max_parameters=max_parameters,
         stop_hopeless=stop_hopeless and tuner != "hyperband",
     )
-    store = Store(directory)
     folder = store.directory.resolve()
     if max_trials is None and time_budget is None:
         max_trials = _DEFAULT_TRIALS
@@ -157,7 +162,6 @@ def search_heads(
         tensorboard=None if tensorboard is None else str(tensorboard),
         worker_timeout=worker_timeout,
     )
-    report: Callable[[str], None] = print_line if verbose else _silent
     if is_worker():
         run_worker(job, arrays, folder, report)
     else:
@@ -174,7 +178,7 @@ def search_heads(
 
 def _settings(space: HeadSpace, **options: Any) -> Settings:
     """The settings of the search; the metrics are those of the model as it is given."""
-    model = space.build(space.initial_points()[0])
+    model = space.given_model()
     objective = model.objective(space.target)
     others = {
         name: (model.objective(name).name, model.objective(name).direction)
@@ -182,6 +186,26 @@ def _settings(space: HeadSpace, **options: Any) -> Settings:
         if name != space.target
     }
     return Settings(objective.name, objective.direction, others, **options)
+
+
+def _begin_with_the_same_backbone(
+    store: Store, space: HeadSpace, report: Callable[[str], None]
+) -> None:
+    """Keeps the weights of the backbone with the search, for when it goes on."""
+    path = store.directory / "backbone.npz"
+    given = space.backbone_weights
+    if not path.exists():
+        write_arrays(path, given)
+        return
+    kept = read_arrays(path)
+    if [one.shape for one in kept] != [one.shape for one in given]:
+        raise ValueError(
+            f"Expected a folder that is empty or holds this search. Received: {store.directory}, "
+            "which holds one with another backbone; give a directory=... of its own"
+        )
+    if not all(map(np.array_equal, kept, given)):
+        report("going on with the backbone with the weights that this search began with")
+    space.backbone_weights = kept
 
 
 def _check_same(store: Store, job: Job, data: SearchData) -> None:

@@ -118,7 +118,7 @@ def run_workers(
     directory: Path,
     workers: int,
     report: Callable[[str], None],
-    restarts: int = RESTARTS,
+    restarts: int | None = None,
 ) -> None:
     """Runs the trials of a search in several processes of this machine.
 
@@ -131,7 +131,7 @@ def run_workers(
         directory: Its folder.
         workers: Number of workers.
         report: Called with lines of progress.
-        restarts: How often a worker is started again.
+        restarts: How often a worker is started again; `None`: `RESTARTS` times.
 
     Raises:
         WorkersFailed: If all workers died too often; with the last lines of one.
@@ -152,7 +152,7 @@ def run_workers(
         try:
             for worker in team:
                 worker.start()
-            _supervise(team, oracle, restarts, report)
+            _supervise(team, oracle, RESTARTS if restarts is None else restarts, report)
         finally:
             for worker in team:
                 worker.kill()

@@ -166,9 +166,12 @@ def check_point(space: Space, point: Mapping[str, Any]) -> None:
         ```
     """
     check_space(space)
-    expected = [name for name, part in space.items() if holds(part, point)]
+    expected: dict[str, Any] = {}
+    for name, part in space.items():
+        if holds(part, expected):
+            expected[name] = point.get(name)
     if set(expected) != set(point):
-        raise ValueError(f"Expected the arguments {expected}. Received: {list(point)}")
+        raise ValueError(f"Expected the arguments {list(expected)}. Received: {list(point)}")
     for name in expected:
         if point[name] not in _value(space[name]):
             raise ValueError(

@@ -14,6 +14,13 @@ from mtlkit.search.frozen import FrozenFeatures
 from mtlkit.search.records import Store
 from mtlkit.search.tuner import REFERENCE
 
+@pytest.fixture(scope="module", autouse=True)
+def eager():
+    with pytest.MonkeyPatch.context() as patched:
+        small.eagerly(patched)
+        yield
+
+
 CLASSES = {"num_classes": small.NUM_BINS}
 
 
@@ -45,7 +52,8 @@ class UnbuildableHead(ClassificationHead):
 
 class TestFailures:
     @pytest.fixture(scope="class")
-    def result(self, tmp_path_factory):
+    @classmethod
+    def result(cls, tmp_path_factory):
         bad = [
             mtl.search.Candidate(kind.__name__, kind, {**CLASSES, "pooling": "average"})
             for kind in (RaisingHead, NaNHead, UnbuildableHead)
@@ -120,7 +128,8 @@ def test_time_is_up(tmp_path, monkeypatch, capsys):
 
 class TestFrozen:
     @pytest.fixture(scope="class")
-    def searched(self, tmp_path_factory):
+    @classmethod
+    def searched(cls, tmp_path_factory):
         backbone = small.backbone()
         result = mtl.search.search_heads(
             backbone,
@@ -141,7 +150,8 @@ class TestFrozen:
     def test_features_are_kept(self, searched):
         _, result = searched
         kept = {path.name for path in (result.directory / "features").iterdir()}
-        assert kept == {"x@cached_stage2.npy", "x_val@cached_stage2.npy"}
+        names = ("cached_stage2", "cached_last_map")  # which identity reads
+        assert kept == {f"{split}@{name}.npy" for split in ("x", "x_val") for name in names}
 
     def test_every_trial_is_finished(self, searched):
         _, result = searched
@@ -191,6 +201,17 @@ def test_equal_searches_have_equal_scores(tmp_path):
     first, second = (small.search(tmp_path / str(n), **options) for n in range(2))
     assert small.outcome(first) == small.outcome(second)
     assert first.reference.curves == second.reference.curves
+
+
+def test_a_search_goes_on_with_the_backbone_that_it_began_with(tmp_path, capsys):
+    """A script that is run again draws other weights: the outcome must not depend on that."""
+    options = {"tuner": "random", "epochs": 1}
+    expected = small.search(tmp_path / "whole", max_trials=2, **options)
+    small.search(tmp_path / "parts", max_trials=1, **options)
+    assert "began with" not in capsys.readouterr().out
+    resumed = small.search(tmp_path / "parts", max_trials=2, backbone_seed=9, verbose=1, **options)
+    assert small.outcome(resumed) == small.outcome(expected)
+    assert "backbone with the weights that this search began with" in capsys.readouterr().out
 
 
 def test_the_guard_ranks_below(tmp_path, monkeypatch):

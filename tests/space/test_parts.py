@@ -1,4 +1,4 @@
-"""Declared search spaces: validation and sampling."""
+"""Declared search spaces: their parts, and sampling."""
 
 import dataclasses
 
@@ -34,6 +34,15 @@ class TestChoice:
     def test_equal_numbers_of_other_types_are_different(self):
         assert Choice([1, True, 1.0]).values == (1, True, 1.0)
 
+    def test_grid(self):
+        values = [(16, 32), "a", None, 3]
+        assert Choice(values).grid(2) == values
+
+    def test_in(self):
+        choice = Choice([1, True, None, (1, 2), "a"])
+        assert all(value in choice for value in (1, True, None, (1, 2), "a"))
+        assert not any(value in choice for value in (1.0, False, [1, 2], (1,), "None", "b"))
+
     @pytest.mark.parametrize("values", [[], [1, 2, 1], ["a", "a"], [(1, 2), (1, 2)], [None, None]])
     def test_errors(self, values):
         with pytest.raises(ValueError, match=r"Expected different values, at least one\. Received"):
@@ -50,6 +59,23 @@ class TestInt:
         assert set(draws(Int(2, 5))) == {2, 3, 4, 5}
         assert set(draws(Int(0, 10, step=5))) == {0, 5, 10}
         assert set(draws(Int(3, 3))) == {3}
+
+    @given(low=st.integers(-50, 50), span=st.integers(0, 50), step=st.integers(1, 60))
+    def test_grid_and_in(self, low, span, step):
+        part = Int(low, low + span, step)
+        expected = [n for n in range(low, low + span + 1) if (n - low) % step == 0]
+        assert list(part.grid(2)) == expected
+        assert [n for n in range(low - 70, low + span + 70) if n in part] == expected
+
+    def test_in_by_type(self):
+        part = Int(0, 3)
+        assert 1 in part and np.int64(1) in part
+        assert not any(value in part for value in (1.0, True, "1", None, (1,)))
+
+    def test_large_ranges_are_not_listed(self):
+        part = Int(0, 10**15)
+        assert len(part.grid(2)) == 10**15 + 1
+        assert draws(part, count=1)[0] in part
 
     @pytest.mark.parametrize("arguments", [(3, 2), (0, 4, 0), (0, 4, -1)])
     def test_errors(self, arguments):
@@ -76,6 +102,43 @@ class TestFloat:
     def test_a_point_is_hit(self, value, log):
         assert draws(Float(value, value, log), count=1) == [value]
 
+    @pytest.mark.parametrize(
+        ("part", "expected"),
+        [
+            (Float(0, 3), [0, 1, 2, 3]),
+            (Float(-1.0, 0.5), [-1, -0.5, 0, 0.5]),
+            (Float(1e-4, 1e-1, log=True), [1e-4, 1e-3, 1e-2, 1e-1]),
+            (Float(2, 2), [2]),
+            (Float(2, 2, log=True), [2]),
+        ],
+    )
+    def test_grid(self, part, expected):
+        found = part.grid(4)
+        assert found == pytest.approx(expected)
+        assert all(type(value) is float for value in found)
+
+    @given(
+        bounds=st.tuples(st.floats(1e-300, 1e300), st.floats(1e-300, 1e300)).map(sorted),
+        log=st.booleans(),
+        resolution=st.integers(2, 5),
+    )
+    def test_grid_is_in_range_with_both_bounds(self, bounds, log, resolution):
+        part = Float(*bounds, log)
+        found = part.grid(resolution)
+        assert [found[0], found[-1]] == bounds and found == sorted(found)
+        assert all(value in part for value in found)
+
+    @given(value=st.floats(0.1, 10), log=st.booleans())
+    def test_grid_of_two_neighbouring_numbers(self, value, log):
+        part = Float(value, float(np.nextafter(value, np.inf)), log)
+        assert all(one in part for one in part.grid(5))
+
+    def test_in(self):
+        part = Float(0, 0.5)
+        assert all(value in part for value in (0, 0.0, 0.5, np.float32(0.25), np.float64(0.25)))
+        outside = (-1e-9, 0.6, 1, np.nan, np.inf, False, "0.1", None)
+        assert not any(value in part for value in outside)
+
     def test_bounds_may_be_whole_numbers(self):
         assert all(type(value) is float for value in draws(Float(1, 1, log=True), count=3))
 
@@ -99,17 +162,23 @@ class TestFloat:
 def test_boolean():
     found = draws(Boolean())
     assert set(found) == {True, False} and all(type(value) is bool for value in found)
+    assert Boolean().grid(2) == [False, True]
+    assert True in Boolean() and False in Boolean()
+    assert not any(value in Boolean() for value in (0, 1, "True", None))
 
 
 def test_fixed():
     value = object()
-    assert draws(Fixed(value), count=1) == [value]
+    assert draws(Fixed(value), count=1) == Fixed(value).grid(2) == [value]
+    assert value in Fixed(value) and object() not in Fixed(value)
+    assert 1 in Fixed(1) and 1.0 not in Fixed(1) and [1] not in Fixed((1,))
     assert sample({"a": Fixed((1, 2))}, np.random.default_rng(0)) == {"a": (1, 2)}
 
 
 def test_spaces_are_data():
     assert Float(1, 2) == Float(1, 2) != Float(1, 2, log=True)
     assert When("a", "x", Int(0, 1)) == When("a", ["x"], Int(0, 1))
+    assert When("a", [(1, 2)], Int(0, 1)).values == ((1, 2),)
     assert repr(Choice([1, 2])) == "Choice(values=(1, 2))"
     with pytest.raises(dataclasses.FrozenInstanceError):
         Int(0, 1).low = 5
@@ -170,3 +239,9 @@ class TestSample:
         message = rf"'b' to depend on an argument before it\. Received: parent='{parent}'"
         with pytest.raises(ValueError, match=message):
             sample(space, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("space", [When("a", 1, Int(0, 1)), [1, 2], 3], ids=["when", "list", "int"])
+def test_conditions_are_on_values(space):
+    with pytest.raises(ValueError, match="Expected space to be a Choice, .* Received: space="):
+        When("a", 1, space)
