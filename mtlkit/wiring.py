@@ -85,9 +85,7 @@ def _features(
     named = [name for own in names.values() for name in own]
     turned, upright = maps.get_orbit(named), maps.get(named)
     for task in tasks:
-        by_name, last = (
-            (turned, maps.last_orbit) if task.head.reads_orbit else (upright, maps.last)
-        )
+        by_name, last = (turned, maps.last_orbit) if task.head.reads_orbit else (upright, maps.last)
         found = [by_name[name] for name in names[task.name]] or [last]
         yield task, found[0] if _names_one(task) else found
 

@@ -22,3 +22,14 @@ def test_quickstart(monkeypatch, tmp_path, capsys):
         assert text in printed
     assert (tmp_path / "confusion.png").stat().st_size > 10_000
     assert (tmp_path / "model.keras").is_file()
+
+
+def test_search_orientation_head(monkeypatch, tmp_path, capsys):
+    small = functools.partial(mtl.datasets.rotated_digits, copies=1)
+    monkeypatch.setattr(mtl.datasets, "rotated_digits", small)
+    options = ["--trials", "2", "--epochs", "1", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["search_orientation_head.py", *options])
+    runpy.run_path(str(EXAMPLES / "search_orientation_head.py"), run_name="__main__")
+    assert "The winner on" in capsys.readouterr().out
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "leaderboard.csv").is_file() and (tmp_path / "best.keras").is_file()

@@ -47,9 +47,8 @@ class Candidate:
         from mtlkit.search import Candidate
         from mtlkit.space import Float
 
-        polar = Candidate(
-            "polar", OrientationHead, {"num_bins": 32, "spatial": "polar", "dropout": Float(0.2, 0.5)}
-        )
+        arguments = {"num_bins": 32, "spatial": "polar", "dropout": Float(0.2, 0.5)}
+        polar = Candidate("polar", OrientationHead, arguments)
         head = polar.build({**polar.default_point(), "dropout": 0.25})
         assert head.spatial == "polar"
         ```

@@ -45,21 +45,22 @@ class FrozenFeatures:
         self._backbone = space.backbone()
         self._maps = FeatureMaps(self._backbone, space.input_shape)
 
-    def model(self, point: Any) -> tuple[MultiTaskModel, SearchData]:
+    def model(self, point: Any, run: int = 0) -> tuple[MultiTaskModel, SearchData]:
         """Returns the model of a point, and the data that it is trained on.
 
         Args:
             point: A point of the space; `None`: a model of the other tasks alone.
+            run: Number of the repetition: others have other weights.
 
         Returns:
             A model of which the heads have the same weights to begin with as those of
-            `HeadSpace.build(point)`, and features in place of images.
+            `HeadSpace.build(point, run)`, and features in place of images.
         """
         keras.config.set_dtype_policy(self._space.dtype_policy)
-        keras.utils.set_random_seed(self._space.seed_of(point))
+        keras.utils.set_random_seed(self._space.seed_of(point, run))
         tasks = self._space.tasks(point)
         if any(task.head.reads_orbit for task in tasks):
-            model = self._space.build(point)
+            model = self._space.build(point, run)
             model.freeze_backbone()
             return model, self._data
         names = {task.name: self._names(task) for task in tasks}
@@ -82,8 +83,10 @@ class FrozenFeatures:
         for name, task in trained.tasks.items():
             own = model.tasks[name]
             own.head.set_weights(task.head.get_weights())
-            if isinstance(own.conditioning, keras.layers.Layer):
-                own.conditioning.set_weights(task.conditioning.get_weights())
+            for layer, kept in zip(
+                _layers(own.conditioning), _layers(task.conditioning), strict=True
+            ):
+                layer.set_weights(kept.get_weights())
         model.freeze_backbone()
         return model
 
@@ -99,6 +102,10 @@ class FrozenFeatures:
             images = getattr(self._data, split)
             write_array(path, model.predict(images, batch_size=self._batch_size, verbose=0))
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _layers(conditioning: Any) -> list[keras.layers.Layer]:
+    return [] if isinstance(conditioning, str) else [conditioning]
 
 
 def _passing(features: dict[str, np.ndarray]) -> keras.Model:

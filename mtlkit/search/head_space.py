@@ -295,7 +295,9 @@ class HeadSpace:
             *others, _ = maps.names
             tapped = others if len(others) <= _FEW_MAPS and task.name not in maps.by_task else []
             feature = Choice([AUTO, *tapped])
-        others = [name for name in self._names() if name != task.name and not self._sees(name, task.name)]
+        others = [
+            name for name in self._names() if name != task.name and not self._sees(name, task.name)
+        ]
         # A task that reads several maps cannot be conditioned.
         free = task.condition_on is None and (task.feature is None or isinstance(task.feature, str))
         given = task.conditioning if isinstance(task.conditioning, str) else GIVEN

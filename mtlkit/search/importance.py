@@ -39,8 +39,12 @@ class Importance:
 
     def __str__(self) -> str:
         cells = [
-            [row["argument"], f"{row['share']:.2f}", f"[{row['low']:.2f}, {row['high']:.2f}]"]
-            + [str(row["trials"])]
+            [
+                row["argument"],
+                f"{row['share']:.2f}",
+                f"[{row['low']:.2f}, {row['high']:.2f}]",
+                str(row["trials"]),
+            ]
             for row in self.rows
         ]
         table = text_table(["argument", "share of variance", "95 % interval", "trials"], cells)
@@ -55,6 +59,7 @@ def importance(
     scores: Sequence[float],
     refits: int = 50,
     seed: int = 0,
+    groups: Sequence[Any] | None = None,
 ) -> Importance:
     """Estimates which arguments the scores depend on, with intervals.
 
@@ -76,6 +81,8 @@ def importance(
         scores: For each trial its score.
         refits: Number of resamples.
         seed: Seed of resamples and trees.
+        groups: For each trial what it has in common with those that may not be taken for
+            independent of it. `None`: its point.
 
     Returns:
         The importance of each argument.
@@ -101,15 +108,17 @@ def importance(
         2014](https://proceedings.mlr.press/v32/hutter14.html)
     """
     y = np.asarray(scores, "float64")
-    _, groups = np.unique([json.dumps(p, sort_keys=True) for p in points], return_inverse=True)
-    if len(set(groups)) < MIN_POINTS or not y.var():
+    own = [json.dumps(one, sort_keys=True) for one in (points if groups is None else groups)]
+    _, numbers = np.unique(own, return_inverse=True)
+    count = len(set(own))
+    if count < MIN_POINTS or not y.var():
         raise ValueError(
             f"Expected at least {MIN_POINTS} different points with a score, and scores that "
-            f"differ. Received: {len(set(groups))} points, {len(set(scores))} different scores"
+            f"differ. Received: {count} points, {len(set(scores))} different scores"
         )
     arguments = _varied(points)
     rng = np.random.default_rng(seed)
-    fits = [_refit(arguments, y, groups, rng) for _ in range(refits)]
+    fits = [_refit(arguments, y, numbers, rng) for _ in range(refits)]
     drops = np.array([drop for drop, _ in fits]) / (2 * y.var())
     low, high = np.percentile(drops, [2.5, 97.5], axis=0)
     rows = [
@@ -124,7 +133,7 @@ def importance(
     ]
     rows.sort(key=lambda row: (-row["share"], row["argument"]))
     explained = 1 - float(np.mean([error for _, error in fits]) / y.var())
-    return Importance(rows, len(y), len(set(groups)), explained)
+    return Importance(rows, len(y), count, explained)
 
 
 class _Argument:

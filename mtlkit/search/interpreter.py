@@ -16,7 +16,6 @@ from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, settled
 from mtlkit.space.parts import same
 from mtlkit.space.points import Space, holds
 
-
 #: The types of values that KerasTuner knows as such.
 _KINDS: dict[type, type] = {Int: int, Float: float, Boolean: bool}
 
@@ -39,7 +38,10 @@ def declare(hp: Any, space: Space, scope: str = "") -> None:
         from mtlkit.space import Choice, Float, When
 
         hp = keras_tuner.HyperParameters()
-        space = {"filters": Choice([(16,), (16, 32)]), "rate": When("filters", [(16,)], Float(0, 1))}
+        space = {
+            "filters": Choice([(16,), (16, 32)]),
+            "rate": When("filters", [(16,)], Float(0, 1)),
+        }
         declare(hp, space, scope="head")
         assert [part.name for part in hp.space] == ["head/filters", "head/rate"]
         ```

@@ -6,9 +6,6 @@ killed between or within these writes leaves trials that are lost, run twice or 
 
 from __future__ import annotations
 
-import hashlib
-import random
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +25,7 @@ _NEVER = 9999
 _TRIES = 200
 
 
-class _Durable:
+class _Durable(keras_tuner.Oracle):
     """What is common to the oracles.
 
     Attributes:
@@ -43,14 +40,14 @@ class _Durable:
         if hasattr(self, "_random_state"):
             # The state of this generator is not saved: it must depend on what is.
             self._random_state = np.random.RandomState([self.seed, len(self.trials)])
-        return super().populate_space(trial_id)  # type: ignore[misc]
+        return super().populate_space(trial_id)
 
     def _random_values(self) -> dict[str, Any] | None:
         for values in self.initial:
             if self._is_new(values) and not self._rejected(values):
                 return dict(values)
         for _ in range(_TRIES):
-            values = super()._random_values()  # type: ignore[misc]
+            values = super()._random_values()
             if values is None or not self._rejected(values):
                 return values
         return None
@@ -86,9 +83,9 @@ class _Durable:
         for trial_id, state in kept["trials"].items():
             self.trials[trial_id] = keras_tuner.engine.trial.Trial.from_state(state)
         self.set_state(kept["oracle"])
-        for trial in self.ongoing_trials.values():
-            self.requeue(trial.trial_id)
-        self.ongoing_trials = {}
+        for trial_id in kept["oracle"]["ongoing_trials"].values():
+            self.requeue(trial_id)
+        self.ongoing_trials: dict[str, Any] = {}
 
     @keras_tuner.synchronized
     def abandon(self, tuner_id: str) -> None:
@@ -174,7 +171,7 @@ def make_oracle(
     }
     if tuner == "hyperband":
         # Without end: trials or time are what is limited.
-        oracle = Hyperband(max_epochs=epochs, hyperband_iterations=None, **options)
+        oracle: Any = Hyperband(max_epochs=epochs, hyperband_iterations=None, **options)
         oracle.max_trials = max_trials
     else:
         oracle = kinds[tuner](max_trials=max_trials or _NEVER, **options)

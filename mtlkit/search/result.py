@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from mtlkit.model import MultiTaskModel
+from mtlkit.search.baseline import Baseline, baseline_of
 from mtlkit.search.data import SearchData
 from mtlkit.search.frozen import FrozenFeatures
 from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.records import Store, TrialRecord
-from mtlkit.search.tuner import REFERENCE, Settings, described, leaders
-
-
-class Leaderboard(list[dict[str, Any]]):
-    """The trials as rows, the best one first, and those without a score last."""
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Writes the rows as a CSV file.
-
-        Args:
-            path: The file.
-        """
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self[0]) if self else ["trial"])
-            writer.writeheader()
-            writer.writerows(
-                {k: json.dumps(v) if isinstance(v, dict | list) else v for k, v in row.items()}
-                for row in self
-            )
-
-    def __str__(self) -> str:
-        shown = ("rank", "trial", "head", "score", "parameters", "step_ms", "epochs", "status")
-        rows = [[_cell(row[name]) for name in shown] for row in self]
-        widths = [max(map(len, column)) for column in zip(shown, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in [list(shown), *rows]
-        ]
-        return "\n".join(lines)
+from mtlkit.search.importance import Importance, importance
+from mtlkit.search.leaderboard import Leaderboard, row_of
+from mtlkit.search.pareto import COSTS, pareto_front
+from mtlkit.search.records import Store, TrialRecord, read_json
+from mtlkit.search.repetitions import Repeater, Repetitions, known_repetitions
+from mtlkit.search.training import best_of
+from mtlkit.search.tuner import REFERENCE, Settings, leaders
 
 
 class SearchResult:
@@ -53,8 +27,29 @@ class SearchResult:
 
     Attributes:
         directory: The folder of the search.
+        target: Name of the task whose head was searched.
         metric: Name of the log that is the score, on validation data.
         direction: `"max"` or `"min"`.
+
+    Example:
+        ```python
+        import tempfile
+
+        import mtlkit as mtl
+
+        data = mtl.datasets.rotated_digits(num_bins=8, data_format="channels_last")
+        backbone = mtl.backbones.ConvBackbone(filters=(4, 8), data_format="channels_last")
+        tasks = [mtl.Task("orientation", mtl.heads.OrientationHead(8, spatial="pool"))]
+        with tempfile.TemporaryDirectory() as folder:
+            result = mtl.search.search_heads(
+                backbone, tasks, "orientation", data,
+                candidates=["classification"], max_trials=1, epochs=1, directory=folder, verbose=0,
+            )
+            print(result.pareto())
+            task = result.best_config["task"]  # plain data
+            model = result.best_model()
+            result.save_html(f"{folder}/search.html")
+        ```
     """
 
     def __init__(
@@ -66,6 +61,7 @@ class SearchResult:
         frozen: FrozenFeatures | None = None,
     ) -> None:
         self.directory = store.directory
+        self.target = space.target
         self.metric = settings.metric
         self.direction = settings.direction
         self._store = store
@@ -86,12 +82,41 @@ class SearchResult:
         return self._records.get(REFERENCE)
 
     @property
+    def reference_scores(self) -> dict[str, float]:
+        """The best score of each other task in the model without the target."""
+        return self._best_of_others({} if self.reference is None else self.reference.curves)
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What scores without any skill, where that is known of the metric."""
+        labels = None if self._data is None else self._data.y_val.get(self.target)
+        return None if labels is None else baseline_of(self.metric, labels)
+
+    @property
+    def seconds(self) -> float:
+        """The time that the search took, over all calls."""
+        return self._store.seconds_used() or sum(one.seconds for one in self._records.values())
+
+    @property
+    def setup(self) -> dict[str, Any]:
+        """How the search was made: its tuner, seed, epochs, versions, ..."""
+        kept = self.directory / "search.json"
+        return {
+            "target": self.target,
+            "epochs": self._settings.epochs,
+            "batch_size": self._settings.batch_size,
+            "guard": self._settings.guard,
+            "seed": self._space.seed,
+            **(read_json(kept) or {}),
+        }
+
+    @property
     def leaderboard(self) -> Leaderboard:
         """All trials, one row each, the best first."""
         ranked = self._ranked()
         rest = [record for record in self.trials if not record.ranked]
-        rows = [self._row(record, rank) for rank, record in enumerate(ranked, 1)]
-        return Leaderboard([*rows, *(self._row(record, None) for record in rest)])
+        rows = [row_of(record, rank) for rank, record in enumerate(ranked, 1)]
+        return Leaderboard([*rows, *(row_of(record, None) for record in rest)])
 
     @property
     def best_trial(self) -> TrialRecord:
@@ -162,7 +187,167 @@ class SearchResult:
         """
         return self._space.build(self._point(trial or self.best_trial.trial), run)
 
+    def pareto(self, costs: Sequence[str] = ("parameters", "step_ms")) -> Leaderboard:
+        """Returns the trials that no other trial beats in everything.
+
+        One trial beats another if its score and costs are as good, and one of them is better.
+        Trials that sacrifice another task are left out.
+
+        Args:
+            costs: What to weigh against the score, out of `"parameters"` (weights of the
+                head), `"step_ms"` (of training) and `"seconds"` (of the trial). Where one is
+                not known, it counts as more than all others.
+
+        Returns:
+            Rows of the leaderboard, the best score first.
+
+        Raises:
+            ValueError: If a cost is not one of these.
+        """
+        unknown = [cost for cost in costs if cost not in COSTS]
+        if unknown:
+            raise ValueError(f"Expected costs out of {list(COSTS)}. Received: {unknown}")
+        rows = [row for row in self.leaderboard if row["rank"] and not row["sacrificed"]]
+        front = pareto_front(
+            [row["score"] for row in rows],
+            [[row[cost] for cost in costs] for row in rows],
+            self.direction,
+        )
+        return Leaderboard(row for row, kept in zip(rows, front, strict=True) if kept)
+
+    def curves(self, log: str | None = None) -> dict[str, list[float]]:
+        """Returns learning curves: a value an epoch.
+
+        Args:
+            log: Name of a log, such as `"loss"`. `None`: that of the score.
+
+        Returns:
+            The curves by trial, of the trials that have one.
+
+        Raises:
+            ValueError: If no trial has such a log.
+        """
+        log = log or self.metric
+        found = {record.trial: list(record.curves.get(log, ())) for record in self.trials}
+        known = sorted({name for record in self.trials for name in record.curves})
+        if known and log not in known:
+            raise ValueError(f"Expected log to be one of {known}. Received: log={log!r}")
+        return {trial: curve for trial, curve in found.items() if curve}
+
+    def importance(self, refits: int = 50, seed: int = 0) -> Importance:
+        """Estimates which arguments the scores of the trials depend on.
+
+        That rests on the trials that have a score. Those that were stopped as hopeless count
+        with the score that they had by then. Where the tuner gave trials different numbers of
+        epochs, `"epochs"` is one of the arguments.
+
+        Args:
+            refits: Number of resamples of the trials, from which the intervals come.
+            seed: Seed of the estimate.
+
+        Returns:
+            The share of each argument in the variance of the scores, with its interval; see
+            `mtlkit.search.importance.Importance`.
+
+        Raises:
+            ValueError: If fewer than 20 different points have a score, or all scores are the
+                same.
+        """
+        records = self._ranked()
+        budgets = [record.budget or self._settings.epochs for record in records]
+        points: list[Mapping[str, Any]] = [record.point for record in records]
+        if len(set(budgets)) > 1:
+            points = [{**p, "epochs": b} for p, b in zip(points, budgets, strict=True)]
+        scores = [record.score for record in records if record.score is not None]
+        return importance(points, scores, refits, seed, [record.point for record in records])
+
+    def repeat(
+        self,
+        runs: int = 3,
+        epochs: int | None = None,
+        trial: str | None = None,
+        data: Any = None,
+        report: Callable[[str], None] | None = None,
+    ) -> Repetitions:
+        """Trains a trial anew with other seeds, for a mean of its score and its interval.
+
+        The score of the best trial is the best of many, and partly luck; those of its
+        repetitions are not. They are kept in the folder of the search: a repetition that has
+        finished is not trained again.
+
+        Args:
+            runs: Number of repetitions.
+            epochs: Epochs of each, over which the learning rate falls to zero. `None`: those
+                of the search's longest trials.
+            trial: Number of the trial. `None`: the best one.
+            data: Other data, as for `mtlkit.search.search_heads`: with the test split in place
+                of the validation data, the score is one that nothing was chosen by. `None`:
+                those of the search.
+            report: Called with a line for each repetition that is trained. `None`: silence.
+
+        Returns:
+            The repetitions, with their mean and interval.
+
+        Raises:
+            ValueError: If there is no such trial, or `runs` or `epochs` is less than 1.
+        """
+        epochs = self._settings.epochs if epochs is None else epochs
+        if runs < 1 or epochs < 1:
+            raise ValueError(
+                f"Expected at least one run and epoch. Received: runs={runs}, epochs={epochs}"
+            )
+        trial = self.best_trial.trial if trial is None else trial
+        point = self._point(trial)
+        arrays = self._data if data is None else SearchData.of(data, self.target)
+        if arrays is None:
+            raise ValueError("Expected data to train on. Received: data=None")
+
+        def trainer(point: Any, run: int) -> tuple[MultiTaskModel, SearchData]:
+            if self._frozen is not None and data is None:
+                return self._frozen.model(point, run)
+            model = self._space.build(point, run)
+            if self._frozen is not None:
+                model.freeze_backbone()
+            return model, arrays
+
+        repeater = Repeater(
+            self.directory,
+            self._space,
+            self._settings,
+            trainer,
+            arrays.fingerprint(),
+            report or (lambda line: None),
+        )
+        records = [repeater.run(point, run, epochs) for run in range(1, runs + 1)]
+        return Repetitions(trial, self.metric, epochs, repeater.data, records)
+
+    @property
+    def repetitions(self) -> list[Repetitions]:
+        """What `repeat` has found so far, in this and in earlier calls."""
+        found = []
+        for point, epochs, data, records in known_repetitions(self.directory):
+            trials = [r.trial for r in [*self._ranked(), *self.trials] if r.point == point]
+            found += [Repetitions(one, self.metric, epochs, data, records) for one in trials[:1]]
+        return found
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes what was found as one page that needs no network.
+
+        Args:
+            path: The file.
+        """
+        from mtlkit.reports.search_page import save_search_page
+
+        save_search_page(self, path)
+
     # === Private ===
+
+    def _best_of_others(self, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
+        best = {
+            task: best_of(curves.get(log, ()), direction)
+            for task, (log, direction) in self._settings.others.items()
+        }
+        return {task: score for task, score in best.items() if score is not None}
 
     def _ranked(self) -> list[TrialRecord]:
         return leaders([record for record in self.trials if record.ranked], self.direction)
@@ -175,41 +360,7 @@ class SearchResult:
             )
         return self._space.parsed(self._records[trial].point)
 
-    def _row(self, record: TrialRecord, rank: int | None) -> dict[str, Any]:
-        return {
-            "rank": rank,
-            "trial": record.trial,
-            "head": described(record),
-            "score": record.score if record.ranked else None,
-            "parameters": record.parameters,
-            "step_ms": record.step_ms,
-            "epochs": record.epochs,
-            "seconds": record.seconds,
-            "status": "sacrifices " + ", ".join(record.sacrificed)
-            if record.sacrificed
-            else record.status,
-            "message": record.message,
-            "others": record.others,
-            "point": record.point,
-        }
-
-
-def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean over seeds, and the half width of its 95 % t-interval (NaN for one value)."""
-    from scipy import stats
-
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, float("nan")
-    return mean, float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-
 
 def task_of(config: dict[str, Any]) -> Any:
     """Returns the `mtlkit.Task` of a `SearchResult.best_config`, with a new head."""
     return keras.saving.deserialize_keras_object(config["task"])
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -62,9 +62,7 @@ def frozen_features(job: Job, data: SearchData, directory: Path) -> FrozenFeatur
     return FrozenFeatures(job.space, data, directory / "features")
 
 
-def run_alone(
-    job: Job, data: SearchData, directory: Path, report: Callable[[str], None]
-) -> None:
+def run_alone(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:
     """Runs all trials in this process."""
     tuner = make_tuner(job, data, directory, report)
     try:
@@ -124,9 +122,7 @@ def chief_of(
     return tuner
 
 
-def run_chief(
-    job: Job, data: SearchData, directory: Path, report: Callable[[str], None]
-) -> None:
+def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:
     """Serves the trials to workers that were started elsewhere, until there are none left.
 
     A worker that has not shown for long that it lives is given up, and its trial is given to

@@ -237,5 +237,3 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
 
 def _silent(line: str) -> None:
     """Prints nothing."""
-
-

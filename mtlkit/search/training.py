@@ -10,7 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit.search.data import Batches, SearchData
 from mtlkit.search.records import TrialRecord
+
+_VALIDATION_BATCH = 256
 
 
 class OutOfTime(BaseException):
@@ -65,6 +68,12 @@ class Watch(keras.callbacks.Callback):
         """Number of epochs that have ended."""
         return len(self.curves.get(self.metric, []))
 
+    def note(self, record: TrialRecord) -> None:
+        """Writes what was seen into the record of the trial."""
+        record.curves, record.epochs = self.curves, self.epochs
+        record.score, record.best_epoch = self.best, self.best_epoch
+        record.step_ms = self.step_ms
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._batch_ends.append(time.perf_counter())
 
@@ -110,6 +119,45 @@ class Watch(keras.callbacks.Callback):
                 f"{len(peers)} other trials is {median:.4g}"
             )
             self.model.stop_training = True
+
+
+def train(
+    model: Any,
+    data: SearchData,
+    watch: Watch,
+    *,
+    learning_rate: float,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    first: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains a model as all trials are: with Adam and a rate that falls to zero.
+
+    Args:
+        model: The model; it is compiled here.
+        data: The data, of which tasks that the model does not have are left out.
+        watch: Follows the training.
+        learning_rate: The rate at the beginning.
+        batch_size: Samples of a batch.
+        epochs: The epoch to stop at.
+        seed: Seed of the order of the samples.
+        first: The epoch to begin with.
+        callbacks: Further callbacks.
+    """
+    data = data.for_tasks(model.tasks)
+    steps = (epochs - first) * math.ceil(data.samples / batch_size)
+    model.compile(keras.optimizers.Adam(decayed(learning_rate, steps)))
+    model.fit(
+        Batches(data, batch_size, seed),
+        validation_data=(data.x_val, data.y_val),
+        validation_batch_size=_VALIDATION_BATCH,
+        epochs=epochs,
+        initial_epoch=first,
+        callbacks=[watch, *callbacks],
+        verbose=0,
+    )
 
 
 def better(value: float, than: float, direction: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from mtlkit.search.data import Batches, SearchData
+from mtlkit.search.data import SearchData
 from mtlkit.search.head_space import HeadSpace, jsonable
 from mtlkit.search.interpreter import decode
 from mtlkit.search.oracles import OBJECTIVE
@@ -22,15 +22,14 @@ from mtlkit.search.records import Store, TrialRecord
 from mtlkit.search.training import (
     OutOfTime,
     Watch,
-    decayed,
     guarded,
     peers_of,
     sacrificed,
+    train,
 )
 
 #: The record of the model without the target, which the guard compares with.
 REFERENCE = "reference"
-_VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -242,35 +241,30 @@ class HeadTuner(keras_tuner.Tuner):
         begins_from: str | None,
         trial: Any = None,
     ) -> None:
-        settings = self.settings
         model, data = self._trainer(point)
-        steps = (epochs - first) * math.ceil(data.samples / settings.batch_size)
-        rate = decayed(self.space.learning_rate(point), steps)
-        model.compile(keras.optimizers.Adam(rate))
         earlier: dict[str, list[float]] = {}
         if begins_from is not None:
             self.store.load_weights(begins_from, model)
             earlier = self.store.records()[begins_from].curves
         watch = self._watch(record, point, epochs, earlier)
-        callbacks: list[Any] = [watch]
+        callbacks: list[Any] = []
         if self.tensorboard is not None and trial is not None:
             callbacks.append(keras.callbacks.TensorBoard(self.tensorboard))
             self._configure_tensorboard_dir(callbacks, trial)
         try:
-            data = data.for_tasks(model.tasks)
-            model.fit(
-                Batches(data, settings.batch_size, self.space.seed_of(point)),
-                validation_data=(data.x_val, data.y_val),
-                validation_batch_size=_VALIDATION_BATCH,
+            train(
+                model,
+                data,
+                watch,
+                learning_rate=self.space.learning_rate(point),
+                batch_size=self.settings.batch_size,
                 epochs=epochs,
-                initial_epoch=first,
+                seed=self.space.seed_of(point),
+                first=first,
                 callbacks=callbacks,
-                verbose=0,
             )
         finally:
-            record.curves, record.epochs = watch.curves, watch.epochs
-            record.score, record.best_epoch = watch.best, watch.best_epoch
-            record.step_ms = watch.step_ms
+            watch.note(record)
         record.status = "hopeless" if watch.hopeless else "finished"
         record.message = watch.hopeless
 

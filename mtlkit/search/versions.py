@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
+from importlib import import_module, metadata
 
 import keras
+import numpy as np
 
 import mtlkit
 
@@ -24,19 +25,12 @@ def versions() -> dict[str, str]:
         ```
     """
     backend = keras.backend.backend()
-    names = ["keras", backend, "keras-tuner", "numpy", "scikit-learn"]
-    found = {name: _version(name) for name in names}
     return {
         "mtlkit": mtlkit.__version__,
-        **found,
-        "Keras backend": backend,
+        "keras": keras.__version__,
+        f"{backend} (backend)": import_module(backend).__version__,
+        "keras-tuner": metadata.version("keras-tuner"),
+        "numpy": np.__version__,
         "Python": platform.python_version(),
         "system": platform.platform(),
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # such as TensorFlow under another name
-        return "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -189,7 +190,5 @@ def _supervise(
 
 
 def _signal_group(pid: int, kind: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, kind)
-    except ProcessLookupError:
-        pass

@@ -75,7 +75,7 @@ def settled(space: Space) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, part in space.items():
         condition = part if isinstance(part, When) else None
-        value = _settled_value(part.space if condition else part)
+        value = _settled_value(part.space if isinstance(part, When) else part)
         if condition is None:
             plain[name] = value
             continue

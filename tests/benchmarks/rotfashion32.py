@@ -76,9 +76,7 @@ def intensity_of(spec: Run) -> mtl.Task:
         head = mtl.heads.RegressionHead(pooling="max", hidden_units=64)
         return mtl.Task("intensity", head, feature="input", gradient="stop")
     alone = spec.tasks == ("intensity",)
-    return mtl.Task(
-        "intensity", mtl.heads.RegressionHead(), gradient="flow" if alone else "stop"
-    )
+    return mtl.Task("intensity", mtl.heads.RegressionHead(), gradient="flow" if alone else "stop")
 
 
 def run(spec: Run, epochs: int, seed: int) -> dict[str, float]:

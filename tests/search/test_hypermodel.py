@@ -27,9 +27,7 @@ def hypermodel():
 def test_tuners_of_keras_tuner(kind, hypermodel, tmp_path):
     objective = hypermodel.space.given_model().objective("orientation")
     options = {"max_epochs": 3, "factor": 3} if kind == "Hyperband" else {"max_trials": 3}
-    tuner = getattr(keras_tuner, kind)(
-        hypermodel, objective, directory=tmp_path, seed=1, **options
-    )
+    tuner = getattr(keras_tuner, kind)(hypermodel, objective, directory=tmp_path, seed=1, **options)
     (x, y), validation = small.data()
     tuner.search(x, y, validation_data=validation, epochs=2, verbose=0)
     trials = [t for t in tuner.oracle.trials.values() if t.status == "COMPLETED"]

@@ -4,8 +4,8 @@ import os
 import warnings
 from dataclasses import replace
 
-import small_searches as fakes
 import pytest
+import small_searches as fakes
 
 from mtlkit.search import records
 from mtlkit.search.records import Store, TrialRecord, read_json, write_json

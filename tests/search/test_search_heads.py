@@ -14,6 +14,7 @@ from mtlkit.search.frozen import FrozenFeatures
 from mtlkit.search.records import Store
 from mtlkit.search.tuner import REFERENCE
 
+
 @pytest.fixture(scope="module", autouse=True)
 def eager():
     with pytest.MonkeyPatch.context() as patched:
@@ -112,9 +113,7 @@ def test_time_is_up(tmp_path, monkeypatch, capsys):
         "_time_steps",
         lambda self: (time.sleep(0.2), epoch_end(self), setattr(self, "deadline", 0.0)),
     )
-    cut = small.search(
-        tmp_path, tuner="random", max_trials=2, epochs=2, time_budget=1e4, verbose=1
-    )
+    cut = small.search(tmp_path, tuner="random", max_trials=2, epochs=2, time_budget=1e4, verbose=1)
     assert [r.status for r in cut.trials] == ["finished", "interrupted"]
     assert cut.trials[1].epochs == 1
     assert "time is up" in capsys.readouterr().out
@@ -191,9 +190,7 @@ class TestFrozen:
         scores = model.evaluate(x_val, y_val, return_dict=True, verbose=0)
         assert scores["orientation_accuracy"] == pytest.approx(result.best_trial.score, abs=1e-6)
         for one, other in zip(model.backbone.weights, backbone.weights, strict=True):
-            np.testing.assert_array_equal(
-                ops.convert_to_numpy(one), ops.convert_to_numpy(other)
-            )
+            np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(other))
 
 
 def test_equal_searches_have_equal_scores(tmp_path):
