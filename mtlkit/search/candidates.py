@@ -64,13 +64,14 @@ class Candidate:
                 f"Candidate {self.name!r}: expected head to be a subclass of mtlkit.heads.Head. "
                 f"Received: head={self.head!r}"
             )
-        known = inspect.signature(self.head).parameters
-        unknown = [name for name in self.arguments if name not in known]
-        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
-        if unknown and not (open_ended and set(unknown) <= set(_NOT_DESIGN)):
+        parameters = inspect.signature(self.head).parameters.values()
+        known = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        of_layers = _NOT_DESIGN if any(p.kind is p.VAR_KEYWORD for p in parameters) else ()
+        unknown = [name for name in self.arguments if name not in (*known, *of_layers)]
+        if unknown:
             raise ValueError(
-                f"Candidate {self.name!r}: expected arguments of {self.head.__name__}, "
-                f"{[name for name in known if name != 'kwargs']}. Received: {unknown}"
+                f"Candidate {self.name!r}: expected arguments of {self.head.__name__}, {known}. "
+                f"Received: {unknown}"
             )
 
     @property

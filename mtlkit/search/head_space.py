@@ -128,6 +128,7 @@ class HeadSpace:
             ValueError: If the head refuses its arguments.
         """
         head = self.candidates[point["family"]].build(self.head_arguments(point))
+        head.name = self.target  # not a number of Keras's, other in each process
         conditioning = point.get("conditioning", "film")
         task = replace(
             self._task,

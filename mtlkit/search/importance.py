@@ -37,6 +37,17 @@ class Importance:
     points: int
     explained: float
 
+    @property
+    def sentence(self) -> str:
+        """What the shares rest on, in words."""
+        rests = f"{self.trials} scores of {self.points} points"
+        if self.explained <= 0:
+            return f"The trials do not tell what mattered: trees cannot predict their {rests}."
+        return (
+            f"Trees predict {100 * self.explained:.0f} % of the variance of scores that they have "
+            f"not seen, out of {rests}."
+        )
+
     def __str__(self) -> str:
         cells = [
             [
@@ -48,10 +59,7 @@ class Importance:
             for row in self.rows
         ]
         table = text_table(["argument", "share of variance", "95 % interval", "trials"], cells)
-        return (
-            f"{table}\n{self.trials} trials of {self.points} points; trees predict "
-            f"{100 * self.explained:.0f} % of the variance of scores that they have not seen"
-        )
+        return f"{table}\n{self.sentence}"
 
 
 def importance(
@@ -69,7 +77,11 @@ def importance(
     each other, this is the total effect of a functional analysis of variance, main effect and
     interactions together. So shares may add up to more than 1, where arguments interact, or to
     less, by what is left to chance. That is done for many resamples of the points, each with
-    trees of its own; the interval spans 95 % of them, and is rather too wide than too narrow.
+    trees of its own, and the interval spans 95 % of them.
+
+    From few trials trees learn little: they miss weak effects, and shares come out too low. An
+    interval above zero is evidence that an argument matters; one that includes zero is none
+    that it does not.
 
     An argument that exists only under a condition is shuffled among the trials that have it.
     Elsewhere trees see values drawn from the other trials, which tell nothing: that it is not
@@ -121,7 +133,7 @@ def importance(
     fits = [_refit(arguments, y, numbers, rng) for _ in range(refits)]
     drops = np.array([drop for drop, _ in fits]) / (2 * y.var())
     low, high = np.percentile(drops, [2.5, 97.5], axis=0)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "argument": argument.name,
             "share": float(drops[:, number].mean()),

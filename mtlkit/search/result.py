@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from mtlkit.search.leaderboard import Leaderboard, row_of
 from mtlkit.search.pareto import COSTS, pareto_front
 from mtlkit.search.records import Store, TrialRecord, read_json
 from mtlkit.search.repetitions import Repeater, Repetitions, known_repetitions
+from mtlkit.search.running import print_line
 from mtlkit.search.training import best_of
 from mtlkit.search.tuner import REFERENCE, Settings, leaders
 
@@ -267,7 +268,7 @@ class SearchResult:
         epochs: int | None = None,
         trial: str | None = None,
         data: Any = None,
-        report: Callable[[str], None] | None = None,
+        verbose: int = 1,
     ) -> Repetitions:
         """Trains a trial anew with other seeds, for a mean of its score and its interval.
 
@@ -283,7 +284,7 @@ class SearchResult:
             data: Other data, as for `mtlkit.search.search_heads`: with the test split in place
                 of the validation data, the score is one that nothing was chosen by. `None`:
                 those of the search.
-            report: Called with a line for each repetition that is trained. `None`: silence.
+            verbose: 0 for silence, 1 for a line a repetition that is trained.
 
         Returns:
             The repetitions, with their mean and interval.
@@ -316,7 +317,7 @@ class SearchResult:
             self._settings,
             trainer,
             arrays.fingerprint(),
-            report or (lambda line: None),
+            print_line if verbose else _silent,
         )
         records = [repeater.run(point, run, epochs) for run in range(1, runs + 1)]
         return Repetitions(trial, self.metric, epochs, repeater.data, records)
@@ -364,3 +365,7 @@ class SearchResult:
 def task_of(config: dict[str, Any]) -> Any:
     """Returns the `mtlkit.Task` of a `SearchResult.best_config`, with a new head."""
     return keras.saving.deserialize_keras_object(config["task"])
+
+
+def _silent(line: str) -> None:
+    """Prints nothing."""

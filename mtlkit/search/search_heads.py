@@ -17,6 +17,7 @@ from mtlkit.search.records import Store, read_arrays, read_json, write_arrays, w
 from mtlkit.search.result import SearchResult
 from mtlkit.search.running import frozen_features, print_line, run_alone, run_chief, run_worker
 from mtlkit.search.tuner import Settings, is_chief, is_worker
+from mtlkit.search.versions import versions
 from mtlkit.search.workers import run_workers
 from mtlkit.tasks import Task
 
@@ -81,8 +82,9 @@ def search_heads(
             they die, and end with this one.
         epochs: Epochs of a trial; with `"hyperband"` of the longest ones.
         batch_size: Samples of a batch.
-        guard: The share of its score that another task may lose against a model that is
-            trained without the target. Trials that cost more are marked, and ranked last.
+        guard: The share of its skill (what it scores beyond chance or the best constant) that
+            another task may lose against a model that is trained without the target. Trials
+            that cost more are marked, and ranked last.
         max_parameters: Number of weights that a head may have. Larger ones are rejected
             before they become trials.
         stop_hopeless: Whether to stop trials that are behind the median of the others.
@@ -225,7 +227,7 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
     }
     kept = read_json(path)
     if kept is None:
-        write_json(path, own)
+        write_json(path, {**own, "versions": versions()})
         return
     other = [name for name, value in own.items() if kept.get(name) != value]
     if other:

@@ -10,10 +10,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit.search.baseline import Baseline
 from mtlkit.search.data import Batches, SearchData
 from mtlkit.search.records import TrialRecord
 
 _VALIDATION_BATCH = 256
+
+
+#: How many other trials it takes to call one hopeless.
+_PEERS = 5
 
 
 class OutOfTime(BaseException):
@@ -109,7 +114,7 @@ class Watch(keras.callbacks.Callback):
 
     def _stop_if_hopeless(self) -> None:
         peers = [curve for curve in self._peers if len(curve) >= self.epochs]
-        if self.epochs < self._patience or len(peers) < 3 or self.best is None:
+        if self.epochs < self._patience or len(peers) < _PEERS or self.best is None:
             return
         choose = max if self.direction == "max" else min
         median = float(np.median([choose(curve[: self.epochs]) for curve in peers]))
@@ -183,7 +188,7 @@ def sacrificed(
     reference: Mapping[str, Sequence[float]],
     metrics: Mapping[str, tuple[str, str]],
     tolerance: float,
-    samples: int,
+    baselines: Mapping[str, Baseline | None],
 ) -> tuple[dict[str, float], list[str]]:
     """Compares the other tasks with a model that was trained without the target.
 
@@ -191,9 +196,11 @@ def sacrificed(
         curves: Logs of the trial by epoch.
         reference: Logs of the model without the target.
         metrics: For each other task the name of its log, and `"max"` or `"min"`.
-        tolerance: The share of the reference's score that a task may lose.
-        samples: Number of validation samples. Accuracies may lose two standard errors of the
-            difference more, which chance alone explains.
+        tolerance: The share of its skill, what the reference scores beyond the baseline, that a
+            task may lose.
+        baselines: What the tasks score without any skill; where there is none, 0. Scores that
+            are shares of samples may lose two standard errors of the difference more, which
+            chance alone explains.
 
     Returns:
         The best scores by task, and the tasks that lost more. Both best scores are over as
@@ -209,9 +216,10 @@ def sacrificed(
         other = best_of(list(reference.get(name, ()))[: len(curves[name])], direction)
         if other is None:
             continue
-        allowed = tolerance * abs(other)
-        if name.endswith("accuracy"):
-            allowed += 2 * math.sqrt(2 * other * (1 - other) / samples)
+        baseline = baselines.get(task)
+        allowed = tolerance * abs(other - (0.0 if baseline is None else baseline.score))
+        if baseline is not None and baseline.shares:
+            allowed += 2 * math.sqrt(2 * other * (1 - other) / baseline.samples)
         if (other - own if direction == "max" else own - other) > allowed:
             lost.append(task)
     return scores, lost

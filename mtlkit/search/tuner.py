@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from mtlkit.search.baseline import baseline_of
 from mtlkit.search.data import SearchData
 from mtlkit.search.head_space import HeadSpace, jsonable
 from mtlkit.search.interpreter import decode
@@ -42,7 +43,7 @@ class Settings:
         others: For each other task the name of its log, and its direction.
         epochs: Epochs of a trial, where the tuner does not say otherwise.
         batch_size: Samples of a batch.
-        guard: The share of its score that another task may lose.
+        guard: The share of its skill that another task may lose.
         max_parameters: Weights that a head may have.
         stop_hopeless: Whether to stop trials that are behind most others.
     """
@@ -91,6 +92,11 @@ class HeadTuner(keras_tuner.Tuner):
         self.deadline = deadline
         self.report = report
         self.tensorboard = tensorboard
+        self._baselines = {
+            task: baseline_of(metric, data.y_val[task])
+            for task, (metric, _) in settings.others.items()
+            if task in data.y_val
+        }
         self._trainer = trainer or (lambda point: (space.build(point), data))
         parent = store.directory.parent
         with contextlib.redirect_stdout(io.StringIO()):  # which says that it reloads a file
@@ -189,7 +195,7 @@ class HeadTuner(keras_tuner.Tuner):
                 self._reference_curves(),
                 self.settings.others,
                 self.settings.guard,
-                self.data.val_samples,
+                self._baselines,
             )
 
     def rejects(self, values: Mapping[str, Any]) -> bool:
@@ -284,6 +290,7 @@ class HeadTuner(keras_tuner.Tuner):
             self.deadline,
             keep=lambda model: self.store.save_weights(record.trial, model),
             peers=peers,
+            patience=max(2, settings.epochs // 2),
             report=lambda watch: self._progress(record, watch),
         )
         watch.curves = {name: list(values) for name, values in earlier.items()}

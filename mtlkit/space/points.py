@@ -180,7 +180,22 @@ def check_point(space: Space, point: Mapping[str, Any]) -> None:
 
 
 def check_space(space: Space) -> None:
-    """Raises a ValueError unless all parts are parts, and parents stand before children."""
+    """Checks that all parts are parts, and that parents stand before their children.
+
+    Args:
+        space: The space, by argument name.
+
+    Raises:
+        ValueError: If something else stands for a part, or a `When` names a parent that does
+            not stand before it, or is a `Float`.
+
+    Example:
+        ```python
+        from mtlkit.space import Boolean, Int, When, check_space
+
+        check_space({"a": Boolean(), "b": When("a", True, Int(1, 3))})
+        ```
+    """
     before: set[str] = set()
     for name, part in space.items():
         if not isinstance(part, Choice | Int | Float | Boolean | Fixed | When):
