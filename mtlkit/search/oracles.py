@@ -42,6 +42,15 @@ class _Durable(keras_tuner.Oracle):
             self._random_state = np.random.RandomState([self.seed, len(self.trials)])
         return super().populate_space(trial_id)
 
+    @keras_tuner.synchronized
+    def create_trial(self, tuner_id: str) -> Any:
+        trial = super().create_trial(tuner_id)
+        if trial.status == "STOPPED" and self.ongoing_trials:
+            # Whoever runs the last trials may die: somebody must be there to take them.
+            self.tuner_ids.add(tuner_id)
+            trial.status = "IDLE"
+        return trial
+
     def _random_values(self) -> dict[str, Any] | None:
         for values in self.initial:
             if self._is_new(values) and not self._rejected(values):

@@ -124,6 +124,8 @@ class HeadTuner(keras_tuner.Tuner):
     def pre_create_trial(self) -> None:
         if time.monotonic() > self.deadline:
             raise OutOfTime
+        if is_worker():
+            time.sleep(_PAUSE)
 
     def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
         # Without KerasTuner's tracebacks on the screen: the record has the message.

@@ -5,7 +5,7 @@ import json
 import keras_tuner
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_spaces import brute_force, floats, key, separate, spaces, value_of
 
@@ -47,12 +47,13 @@ def kept(hp):
 
 
 class TestRandomSearch:
-    @settings(max_examples=100)
+    @settings(max_examples=150)
     @given(any_spaces, scopes, seeds)
     def test_what_is_drawn_is_a_point(self, space, scope, seed):
         for values in drawn(declared(space, scope), 5, seed):
             check_point(space, decode(values, space, scope))
 
+    @settings(max_examples=150)
     @given(spaces(most=4), seeds)
     def test_every_point_is_drawn(self, space, seed):
         """Conditional arguments over their whole range, too, from the first trial on."""
@@ -104,7 +105,7 @@ class TestRandomSearch:
 
 
 class TestDecode:
-    @settings(max_examples=100)
+    @settings(max_examples=150)
     @given(any_spaces, scopes)
     def test_undoes_encode(self, space, scope):
         for point in points(space, 3):
@@ -112,13 +113,14 @@ class TestDecode:
             assert found == point and list(map(repr, found)) == list(map(repr, point))
             assert {k: type(v) for k, v in found.items()} == {k: type(v) for k, v in point.items()}
 
+    @settings(max_examples=150)
     @given(any_spaces, seeds)
     def test_other_values_do_not_matter(self, space, seed):
         for values in drawn(declared(space, "head"), 3, seed):
             more = {"tuner/epochs": 3, "tuner/bracket": 1, "other/v": 7, "v": "stray", **values}
             assert decode(more, space, "head") == decode(values, space, "head")
 
-    @settings(max_examples=50)
+    @settings(max_examples=150)
     @given(any_spaces, seeds)
     def test_travelled_values_give_the_same_point(self, space, seed):
         hp = declared(space, "head")
@@ -135,6 +137,8 @@ class TestDecode:
         log=st.booleans(),
         share=st.sampled_from([0.0, 1.0]),
     )
+    @example(bounds=[2.39, 6.72], log=False, share=1.0)
+    @example(bounds=[2.26, 5.56], log=True, share=1.0)
     def test_rounding_errors_stay_in_range(self, bounds, log, share):
         space = {"a": Float(*bounds, log)}
         for hyperparameter in declared(space).space:  # none, if there is one value
@@ -211,6 +215,7 @@ def test_points_of_numpy_numbers_are_encoded_as_plain_ones():
 
 
 class TestDeclare:
+    @settings(max_examples=150)
     @given(any_spaces, scopes)
     def test_twice_is_once(self, space, scope):
         hp = declared(space, scope)
@@ -219,6 +224,7 @@ class TestDeclare:
             declare(again, space, scope)
             assert len(again.space) == before
 
+    @settings(max_examples=150)
     @given(any_spaces)
     def test_scopes_are_apart(self, space):
         hp = declared(space, "one")
@@ -231,6 +237,7 @@ class TestDeclare:
             for condition in part.conditions
         )
 
+    @settings(max_examples=150)
     @given(any_spaces)
     def test_what_is_settled_is_no_hyperparameter(self, space):
         """Every hyperparameter is active in some trials, and takes several values."""
