@@ -31,6 +31,8 @@ from mtlkit.search.training import (
 
 #: The record of the model without the target, which the guard compares with.
 REFERENCE = "reference"
+#: How long a worker waits before it asks for a trial, in seconds: there may be none yet.
+_PAUSE = 0.2
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def hypermodel():
     )
 
 
-@pytest.mark.parametrize("kind", ["RandomSearch", "BayesianOptimization", "Hyperband"])
+@pytest.mark.parametrize("kind", ["RandomSearch", "Hyperband"])
 def test_tuners_of_keras_tuner(kind, hypermodel, tmp_path):
     objective = hypermodel.space.given_model().objective("orientation")
     options = {"max_epochs": 3, "factor": 3} if kind == "Hyperband" else {"max_trials": 3}

@@ -74,7 +74,7 @@ def finished(directory):
 
 
 def test_a_killed_worker_is_replaced_and_a_killed_search_leaves_nobody(tmp_path):
-    options = {"directory": str(tmp_path), "tuner": "random", "max_trials": 5, "workers": 2}
+    options = {"directory": str(tmp_path), "tuner": "random", "max_trials": 4, "workers": 2}
     search = start({**options, "epochs": 2, "verbose": 1})
     first = wait_for(lambda: len(found := children_of(search)) == 2 and found)
     wait_for(lambda: len(finished(tmp_path)) >= 2)  # the reference, and one trial
@@ -87,11 +87,11 @@ def test_a_killed_worker_is_replaced_and_a_killed_search_leaves_nobody(tmp_path)
 
     before = {record.trial: record for record in finished(tmp_path)}
     done = outcome(start({**options, "epochs": 2}))
-    assert sorted(done) == ["0", "1", "2", "3", "4"]
+    assert sorted(done) == ["0", "1", "2", "3"]
     assert {status for status, *_ in done.values()} == {"finished"}
     assert {point["family"] for _, point, *_ in done.values()} >= {"mine", "classes", "bins"}
     points = [json.dumps(point, sort_keys=True) for _, point, *_ in done.values()]
-    assert len(set(points)) == 5
+    assert len(set(points)) == 4
     after = Store(tmp_path).records()
     assert all(after[trial] == record for trial, record in before.items())
 
