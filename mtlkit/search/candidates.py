@@ -18,8 +18,8 @@ from mtlkit.heads import (
 )
 from mtlkit.heads.head import Head
 from mtlkit.hierarchy import Hierarchy
-from mtlkit.space import Choice, Fixed, When, override, settled
-from mtlkit.space.points import holds
+from mtlkit.space import Choice, Fixed, override, settled
+from mtlkit.space.points import holds, value_of
 
 #: Arguments that say how many outputs a head has, in the order in which they are looked for.
 _SIZES = ("num_classes", "num_bins", "units")
@@ -97,7 +97,7 @@ class Candidate:
         point: dict[str, Any] = {}
         for name, part in self.space.items():
             if holds(part, point):
-                value = part.space if isinstance(part, When) else part
+                value = value_of(part)
                 point[name] = _nearest(value, defaults.get(name))
         return point
 

@@ -18,7 +18,7 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.search.candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
 from mtlkit.space.parts import same
-from mtlkit.space.points import holds
+from mtlkit.space.points import holds, value_of
 from mtlkit.tasks import Task
 
 #: The feature that a head takes by itself.
@@ -48,6 +48,11 @@ class HeadSpace:
             space. What is left out has a default range.
         input_shape: As for `mtlkit.MultiTaskModel`.
         seed: Seed of the models' weights and of what is drawn in training.
+
+    Attributes:
+        space: The joint space, by argument name.
+        candidates: The candidates by name.
+        backbone_weights: The weights with which every copy of the backbone begins.
 
     Raises:
         ValueError: If there is no such task, or a candidate or setting does not fit.
@@ -85,12 +90,12 @@ class HeadSpace:
         self.seed = seed
         self.input_shape = input_shape
         self.dtype_policy = keras.config.dtype_policy().name
-        self._tasks = [_copied(task) for task in tasks]
+        self._tasks = [keras.saving.serialize_keras_object(task) for task in tasks]
         self._task = by_name[target]
         self.candidates = {c.name: c for c in candidates_for(self._task.head, candidates)}
         self._backbone = keras.saving.serialize_keras_object(backbone)
         maps = FeatureMaps(backbone, input_shape)  # which builds it
-        self._backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
+        self.backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
         self.space = self._joint(maps, dict(settings or {}))
 
     def initial_points(self) -> list[dict[str, Any]]:
@@ -168,24 +173,15 @@ class HeadSpace:
         """Returns a copy of the backbone, with the weights that the given one had."""
         backbone = keras.saving.deserialize_keras_object(self._backbone)
         FeatureMaps(backbone, self.input_shape)  # which builds it
-        backbone.set_weights(self._backbone_weights)
+        backbone.set_weights(self.backbone_weights)
         return backbone
-
-    @property
-    def backbone_weights(self) -> list[np.ndarray]:
-        """The weights with which every copy of the backbone begins."""
-        return self._backbone_weights
-
-    @backbone_weights.setter
-    def backbone_weights(self, weights: list[np.ndarray]) -> None:
-        self._backbone_weights = weights
 
     def adapt(self, x: Any) -> None:
         """Adapts the input normalisation of the backbone, if it has one that is not adapted."""
         backbone = self.backbone()
         if not getattr(backbone, "adapted", True):
             backbone.adapt(x)
-            self._backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
+            self.backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
 
     def build(self, point: Mapping[str, Any] | None, run: int = 0) -> MultiTaskModel:
         """Builds and compiles the model of a point.
@@ -233,14 +229,14 @@ class HeadSpace:
             "family": point["family"],
             "task": keras.saving.serialize_keras_object(self.task(point)),
             "learning_rate": self.learning_rate(point),
-            "point": {name: jsonable(value) for name, value in point.items()},
+            "point": written(point),
         }
 
-    def parsed(self, written: Mapping[str, Any]) -> dict[str, Any]:
+    def parsed(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the point that was written as JSON.
 
         Args:
-            written: The point, as in `config(point)["point"]`.
+            kept: The point, as in `config(point)["point"]`.
 
         Returns:
             The point of the space.
@@ -252,12 +248,12 @@ class HeadSpace:
         for name, part in self.space.items():
             if not holds(part, point):
                 continue
-            value = part.space if isinstance(part, When) else part
-            known = value.grid(2) if isinstance(value, Choice | Fixed) else [written.get(name)]
-            found = [one for one in known if name in written and same(jsonable(one), written[name])]
+            value = value_of(part)
+            known = value.grid(2) if isinstance(value, Choice | Fixed) else [kept.get(name)]
+            found = [one for one in known if name in kept and same(jsonable(one), kept[name])]
             if not found or found[0] not in value:
                 raise ValueError(
-                    f"Expected {name} to be in {value}. Received: {name}={written.get(name)!r}"
+                    f"Expected {name} to be in {value}. Received: {name}={kept.get(name)!r}"
                 )
             point[name] = found[0]
         return point
@@ -344,14 +340,14 @@ class HeadSpace:
         point: dict[str, Any] = {}
         for name, part in self.space.items():
             if holds(part, point):
-                value = part.space if isinstance(part, When) else part
+                value = value_of(part)
                 point[name] = wanted[name] if wanted.get(name) in value else value.grid(3)[0]
         return point
 
 
 def _check_known(setting: str, part: Any, known: list[Any]) -> None:
     """Raises a ValueError if a setting may have a value that the model does not know."""
-    part = part.space if isinstance(part, When) else part
+    part = value_of(part)
     for value in part.grid(2):
         unknown = [v for v in (value if isinstance(value, tuple) else [value]) if v not in known]
         if unknown:
@@ -369,10 +365,11 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
 
 
+def written(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a point as JSON knows it; `HeadSpace.parsed` reads it."""
+    return {name: jsonable(value) for name, value in point.items()}
+
+
 def _key(point: Mapping[str, Any]) -> str:
     """A text that is the same for the same point, in whatever order."""
     return json.dumps({name: repr(value) for name, value in point.items()}, sort_keys=True)
-
-
-def _copied(task: Task) -> dict[str, Any]:
-    return keras.saving.serialize_keras_object(task)

@@ -14,7 +14,7 @@ from typing import Any
 
 from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, settled
 from mtlkit.space.parts import same
-from mtlkit.space.points import Space, holds
+from mtlkit.space.points import Space, holds, value_of
 
 #: The types of values that KerasTuner knows as such.
 _KINDS: dict[type, type] = {Int: int, Float: float, Boolean: bool}
@@ -48,13 +48,13 @@ def declare(hp: Any, space: Space, scope: str = "") -> None:
     """
     plain = settled(space)
     for name, part in plain.items():
-        value = part.space if isinstance(part, When) else part
+        value = value_of(part)
         if isinstance(value, Fixed):
             continue
         _check_new(hp, _scoped(scope, name), value)
         with contextlib.ExitStack() as stack:
             for parent, values in _conditions(plain, name):
-                encoded = [_encode(_value(plain[parent]), one) for one in values]
+                encoded = [_encode(value_of(plain[parent]), one) for one in values]
                 stack.enter_context(hp.conditional_scope(_scoped(scope, parent), encoded))
             _declare_one(hp, _scoped(scope, name), value)
 
@@ -90,7 +90,7 @@ def decode(values: Mapping[str, Any], space: Space, scope: str = "") -> dict[str
     for name, part in plain.items():
         if not holds(part, point):
             continue
-        value, key = _value(part), _scoped(scope, name)
+        value, key = value_of(part), _scoped(scope, name)
         if isinstance(value, Fixed):
             point[name] = value.value
         elif values.get(key) is None:
@@ -122,9 +122,9 @@ def encode(point: Mapping[str, Any], space: Space, scope: str = "") -> dict[str,
     """
     plain = settled(space)
     return {
-        _scoped(scope, name): _encode(_value(part), point[name])
+        _scoped(scope, name): _encode(value_of(part), point[name])
         for name, part in plain.items()
-        if name in point and not isinstance(_value(part), Fixed)
+        if name in point and not isinstance(value_of(part), Fixed)
     }
 
 
@@ -193,10 +193,6 @@ def _range(hyperparameter: Any) -> dict[str, Any]:
     config = hyperparameter.get_config()
     kept = {key: value for key, value in config.items() if key not in ("conditions", "default")}
     return {"type": type(hyperparameter).__name__, **kept}
-
-
-def _value(part: Any) -> Any:
-    return part.space if isinstance(part, When) else part
 
 
 def _scoped(scope: str, name: str) -> str:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -167,26 +167,38 @@ class Store:
     @contextmanager
     def timed(self) -> Iterator[None]:
         """Counts the time within, so that whoever is killed loses a few seconds at most."""
-        before, start, over = self.seconds_used(), time.monotonic(), threading.Event()
+        before, start = self.seconds_used(), time.monotonic()
 
         def count() -> None:
-            while True:
-                ended = over.wait(_TICK)
-                write_json(self._clock, {"seconds": before + time.monotonic() - start})
-                if ended:
-                    return
+            write_json(self._clock, {"seconds": before + time.monotonic() - start})
 
-        thread = threading.Thread(target=count, daemon=True)
-        thread.start()
         try:
-            yield
+            with again_and_again(count, _TICK):
+                yield
         finally:
-            over.set()
-            thread.join()
+            count()
 
     @property
     def _clock(self) -> Path:
         return self.directory / "clock.json"
+
+
+@contextmanager
+def again_and_again(action: Callable[[], object], seconds: float) -> Iterator[None]:
+    """Does something every so many seconds, in a thread, as long as the context lasts."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def write_json(path: Path, content: Any) -> None:

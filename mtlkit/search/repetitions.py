@@ -12,9 +12,9 @@ import numpy as np
 
 from mtlkit.model import MultiTaskModel
 from mtlkit.search.data import SearchData
-from mtlkit.search.head_space import HeadSpace, jsonable
+from mtlkit.search.head_space import HeadSpace, written
 from mtlkit.search.records import Store, TrialRecord
-from mtlkit.search.training import Watch, best_of, train
+from mtlkit.search.training import Watch, best_scores, train
 from mtlkit.search.tuner import Settings
 
 #: Makes the model of a point and a run, and the data that it is trained on.
@@ -126,7 +126,7 @@ class Repeater:
             name,
             "failed",
             family=point["family"],
-            point={argument: jsonable(value) for argument, value in point.items()},
+            point=written(point),
             budget=epochs,
             seed=seed,
         )
@@ -158,8 +158,7 @@ class Repeater:
             )
         finally:
             watch.note(record)
-        best = {task: best_of(watch.curves.get(n, ()), d) for task, (n, d) in _others(settings)}
-        record.others = {task: score for task, score in best.items() if score is not None}
+        record.others = best_scores(watch.curves, settings.others)
         record.status = "finished"
 
 
@@ -186,7 +185,3 @@ def known_repetitions(directory: Path) -> list[tuple[dict[str, Any], int, str, l
 def repetitions_folder(directory: Path) -> Path:
     """The folder of repetitions within that of a search."""
     return directory / "repetitions"
-
-
-def _others(settings: Settings) -> list[tuple[str, tuple[str, str]]]:
-    return list(settings.others.items())

@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
-
 from mtlkit.model import MultiTaskModel
 from mtlkit.search.baseline import Baseline, baseline_of
 from mtlkit.search.data import SearchData
@@ -18,8 +16,8 @@ from mtlkit.search.leaderboard import Leaderboard, row_of
 from mtlkit.search.pareto import COSTS, pareto_front
 from mtlkit.search.records import Store, TrialRecord, read_json
 from mtlkit.search.repetitions import Repeater, Repetitions, known_repetitions
-from mtlkit.search.running import print_line
-from mtlkit.search.training import best_of
+from mtlkit.search.running import reporter
+from mtlkit.search.training import best_scores
 from mtlkit.search.tuner import REFERENCE, Settings, leaders
 
 
@@ -85,7 +83,9 @@ class SearchResult:
     @property
     def reference_scores(self) -> dict[str, float]:
         """The best score of each other task in the model without the target."""
-        return self._best_of_others({} if self.reference is None else self.reference.curves)
+        if self.reference is None:
+            return {}
+        return best_scores(self.reference.curves, self._settings.others)
 
     @property
     def baseline(self) -> Baseline | None:
@@ -317,7 +317,7 @@ class SearchResult:
             self._settings,
             trainer,
             arrays.fingerprint(),
-            print_line if verbose else _silent,
+            reporter(verbose),
         )
         records = [repeater.run(point, run, epochs) for run in range(1, runs + 1)]
         return Repetitions(trial, self.metric, epochs, repeater.data, records)
@@ -343,13 +343,6 @@ class SearchResult:
 
     # === Private ===
 
-    def _best_of_others(self, curves: Mapping[str, Sequence[float]]) -> dict[str, float]:
-        best = {
-            task: best_of(curves.get(log, ()), direction)
-            for task, (log, direction) in self._settings.others.items()
-        }
-        return {task: score for task, score in best.items() if score is not None}
-
     def _ranked(self) -> list[TrialRecord]:
         return leaders([record for record in self.trials if record.ranked], self.direction)
 
@@ -360,12 +353,3 @@ class SearchResult:
                 f"Received: trial={trial!r}"
             )
         return self._space.parsed(self._records[trial].point)
-
-
-def task_of(config: dict[str, Any]) -> Any:
-    """Returns the `mtlkit.Task` of a `SearchResult.best_config`, with a new head."""
-    return keras.saving.deserialize_keras_object(config["task"])
-
-
-def _silent(line: str) -> None:
-    """Prints nothing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -19,7 +18,7 @@ from mtlkit.search.frozen import FrozenFeatures
 from mtlkit.search.interpreter import declare, encode
 from mtlkit.search.job import Job
 from mtlkit.search.oracles import make_oracle
-from mtlkit.search.records import Store
+from mtlkit.search.records import Store, again_and_again
 from mtlkit.search.training import OutOfTime
 from mtlkit.search.tuner import HeadTuner
 
@@ -31,6 +30,11 @@ _CHIEF_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_O
 def print_line(line: str) -> None:
     """Prints a line at once."""
     print(line, flush=True)
+
+
+def reporter(verbose: int) -> Callable[[str], None]:
+    """What lines of progress go to: the screen, or nowhere if `verbose` is 0."""
+    return print_line if verbose else lambda line: None
 
 
 def make_tuner(
@@ -169,21 +173,11 @@ def _silent(oracle: Any, directory: Path, timeout: float) -> list[str]:
 @contextmanager
 def _heartbeat(path: Path) -> Iterator[None]:
     """Touches a file again and again, and removes it at the end."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.is_set():
-            _touch(path)
-            over.wait(BEAT)
-
     _touch(path)
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
     try:
-        yield
+        with again_and_again(lambda: _touch(path), BEAT):
+            yield
     finally:
-        over.set()
-        thread.join()
         path.unlink(missing_ok=True)
 
 

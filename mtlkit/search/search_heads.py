@@ -15,7 +15,7 @@ from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.job import Job
 from mtlkit.search.records import Store, read_arrays, read_json, write_arrays, write_json
 from mtlkit.search.result import SearchResult
-from mtlkit.search.running import frozen_features, print_line, run_alone, run_chief, run_worker
+from mtlkit.search.running import frozen_features, reporter, run_alone, run_chief, run_worker
 from mtlkit.search.tuner import Settings, is_chief, is_worker
 from mtlkit.search.versions import versions
 from mtlkit.search.workers import run_workers
@@ -137,7 +137,7 @@ def search_heads(
         seed=0 if seed is None else seed,
     )
     arrays = SearchData.of(data, target)
-    report: Callable[[str], None] = print_line if verbose else _silent
+    report = reporter(verbose)
     store = Store(directory)
     _begin_with_the_same_backbone(store, space, report)
     if freeze_backbone:
@@ -235,7 +235,3 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
             f"Expected a folder that is empty or holds this search. Received: {store.directory}, "
             f"which holds one with another {', '.join(other)}; give a directory=... of its own"
         )
-
-
-def _silent(line: str) -> None:
-    """Prints nothing."""

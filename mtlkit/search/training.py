@@ -40,7 +40,6 @@ class Watch(keras.callbacks.Callback):
         peers: Curves of the score of comparable trials: one whose best is behind the median of
             theirs after the same number of epochs is hopeless.
         patience: How many epochs each trial has before it may be hopeless.
-        report: Called with this object at the end of each epoch.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class Watch(keras.callbacks.Callback):
         keep: Callable[[keras.Model], None] | None = None,
         peers: Sequence[Sequence[float]] = (),
         patience: int = 2,
-        report: Callable[[Watch], None] | None = None,
     ) -> None:
         super().__init__()
         self.metric = metric
@@ -65,7 +63,6 @@ class Watch(keras.callbacks.Callback):
         self._keep = keep
         self._peers = peers
         self._patience = patience
-        self._report = report
         self._batch_ends: list[float] = []
 
     @property
@@ -101,8 +98,6 @@ class Watch(keras.callbacks.Callback):
             self.best, self.best_epoch = logs[self.metric], self.epochs - 1
             if self._keep is not None:
                 self._keep(self.model)
-        if self._report is not None:
-            self._report(self)
         if time.monotonic() > self.deadline:
             raise OutOfTime
         if epoch + 1 < self.params["epochs"]:
@@ -178,6 +173,14 @@ def best_of(values: Sequence[float], direction: str) -> float | None:
     return max(finite) if direction == "max" else min(finite)
 
 
+def best_scores(
+    curves: Mapping[str, Sequence[float]], metrics: Mapping[str, tuple[str, str]]
+) -> dict[str, float]:
+    """The best score of each task that has one; `metrics` as in `sacrificed`."""
+    best = {task: best_of(curves.get(name, ()), way) for task, (name, way) in metrics.items()}
+    return {task: score for task, score in best.items() if score is not None}
+
+
 def decayed(rate: float, steps: int | None) -> Any:
     """A learning rate with a cosine decay over a number of steps; constant if it is unknown."""
     return rate if not steps else keras.optimizers.schedules.CosineDecay(rate, steps)
@@ -206,13 +209,10 @@ def sacrificed(
         The best scores by task, and the tasks that lost more. Both best scores are over as
         many epochs as the trial had.
     """
-    scores: dict[str, float] = {}
+    scores = best_scores(curves, metrics)
     lost = []
-    for task, (name, direction) in metrics.items():
-        own = best_of(curves.get(name, ()), direction)
-        if own is None:
-            continue
-        scores[task] = own
+    for task, own in scores.items():
+        name, direction = metrics[task]
         other = best_of(list(reference.get(name, ()))[: len(curves[name])], direction)
         if other is None:
             continue

@@ -16,7 +16,7 @@ import keras_tuner
 
 from mtlkit.search.baseline import baseline_of
 from mtlkit.search.data import SearchData
-from mtlkit.search.head_space import HeadSpace, jsonable
+from mtlkit.search.head_space import HeadSpace, written
 from mtlkit.search.interpreter import decode
 from mtlkit.search.oracles import OBJECTIVE
 from mtlkit.search.records import Store, TrialRecord
@@ -72,7 +72,7 @@ class HeadTuner(keras_tuner.Tuner):
         deadline: When time is up, by `time.monotonic()`.
         report: Called with a line of progress.
         trainer: Makes the model of a point, and the data that it is trained on.
-        callbacks: Makes further callbacks for each trial, such as for TensorBoard.
+        tensorboard: A folder for TensorBoard; `None`: none.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class HeadTuner(keras_tuner.Tuner):
             trial,
             "failed",
             family=point["family"],
-            point={name: jsonable(value) for name, value in point.items()},
+            point=written(point),
             seed=self.space.seed_of(point),
             worker=str(self.tuner_id),
         )
@@ -295,7 +295,6 @@ class HeadTuner(keras_tuner.Tuner):
             keep=lambda model: self.store.save_weights(record.trial, model),
             peers=peers,
             patience=max(2, settings.epochs // 2),
-            report=lambda watch: self._progress(record, watch),
         )
         watch.curves = {name: list(values) for name, values in earlier.items()}
         return watch
@@ -304,16 +303,13 @@ class HeadTuner(keras_tuner.Tuner):
         known = self.store.records().get(REFERENCE)
         return {} if known is None else known.curves
 
-    def _progress(self, record: TrialRecord, watch: Watch) -> None:
-        record.epochs = watch.epochs
-
     def _finish(self, record: TrialRecord) -> None:
         self.store.save(record)
         self.report(self._line(record))
 
     def _line(self, record: TrialRecord) -> str:
         outcome = f"{record.score:.4f}" if record.score is not None else ""
-        if record.status not in ("finished",):
+        if record.status != "finished":
             outcome = f"{outcome} {record.status}: {record.message}".strip()
         ranked = [r for r in self.store.records().values() if r.ranked and r.trial != REFERENCE]
         parts = [f"trial {record.trial}", described(record), outcome or record.status]

@@ -29,6 +29,11 @@ def holds(part: Any, point: Mapping[str, Any]) -> bool:
     return part.parent in point and any(same(point[part.parent], v) for v in part.values)
 
 
+def value_of(part: Any) -> Any:
+    """The part of a space that an argument is, where it exists: what is behind a `When`."""
+    return part.space if isinstance(part, When) else part
+
+
 def sample(space: Space, rng: np.random.Generator) -> dict[str, Any]:
     """Draws a point of a space.
 
@@ -56,7 +61,7 @@ def sample(space: Space, rng: np.random.Generator) -> dict[str, Any]:
     point: dict[str, Any] = {}
     for name, part in space.items():
         if holds(part, point):
-            point[name] = _value(part).sample(rng)
+            point[name] = value_of(part).sample(rng)
     return point
 
 
@@ -95,7 +100,7 @@ def points(space: Space, resolution: int = 3) -> Iterator[dict[str, Any]]:
         if not holds(space[name], point):
             yield from extended(point, index + 1)
             return
-        for value in _value(space[name]).grid(resolution):
+        for value in value_of(space[name]).grid(resolution):
             yield from extended({**point, name: value}, index + 1)
 
     return extended({}, 0)
@@ -140,10 +145,10 @@ def count(space: Space, resolution: int | None = None) -> float:
             if not holds(part, point):
                 grown.append((point, number))
             elif name in parents:
-                values = _value(part).grid(2)
+                values = value_of(part).grid(2)
                 grown.extend(({**point, name: value}, number) for value in values)
             else:
-                grown.append((point, number * _size(_value(part), resolution)))
+                grown.append((point, number * _size(value_of(part), resolution)))
         groups = grown
     return sum(number for _, number in groups)
 
@@ -173,10 +178,9 @@ def check_point(space: Space, point: Mapping[str, Any]) -> None:
     if set(expected) != set(point):
         raise ValueError(f"Expected the arguments {list(expected)}. Received: {list(point)}")
     for name in expected:
-        if point[name] not in _value(space[name]):
-            raise ValueError(
-                f"Expected {name} to be in {_value(space[name])}. Received: {name}={point[name]!r}"
-            )
+        part = value_of(space[name])
+        if point[name] not in part:
+            raise ValueError(f"Expected {name} to be in {part}. Received: {name}={point[name]!r}")
 
 
 def check_space(space: Space) -> None:
@@ -209,16 +213,12 @@ def check_space(space: Space) -> None:
                     f"Expected {name!r} to depend on an argument before it. "
                     f"Received: parent={part.parent!r}, space={list(space)}"
                 )
-            if isinstance(_value(space[part.parent]), Float):
+            if isinstance(value_of(space[part.parent]), Float):
                 raise ValueError(
                     f"Expected {name!r} to depend on an argument of separate values, not a Float. "
                     f"Received: parent={part.parent!r}"
                 )
         before.add(name)
-
-
-def _value(part: Any) -> Any:
-    return part.space if isinstance(part, When) else part
 
 
 def _check_resolution(resolution: int) -> None:

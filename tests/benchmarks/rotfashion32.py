@@ -12,6 +12,7 @@ import argparse
 import datetime
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ def interval(values: list[float]) -> str:
     return f"{mean:.3f} ± {half:.3f}"
 
 
+def table(what: str, scores: dict[str, list[dict[str, float]]], columns: Sequence[str]) -> str:
+    """The scores of several seeds by name, as a Markdown table."""
+    lines = [f"| {what} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, rows in scores.items():
+        cells = [interval([row[c] for row in rows if c in row]) for c in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Runs all designs and seeds, and prints the table as it grows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -132,11 +142,7 @@ def main() -> None:
         f"seeds {arguments.seeds}, {arguments.epochs} epochs where not said otherwise\n"
     )
     columns = (*SCORES, "seconds")
-    print("| head | " + " | ".join(columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
-    for name, rows in scores.items():
-        cells = [interval([row[c] for row in rows if c in row]) for c in columns]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(table("head", scores, columns))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,11 @@ from typing import Any
 
 import keras
 import keras_tuner
-from rotfashion32 import interval
+from rotfashion32 import SCORES, table
 
 import mtlkit as mtl
 
 NUM_BINS, BATCH, EPOCHS = 32, 64, 9
-SCORES = ("orientation_accuracy", "orientation_mae_degrees", "identity_accuracy", "intensity_mae")
 
 
 def three_tasks(head: mtl.heads.Head) -> list[mtl.Task]:
@@ -154,12 +153,7 @@ def main() -> None:
             rows.setdefault(f"{name} alone", []).append(scores)
     versions = f"Keras {keras.__version__} on {keras.backend.backend()}"
     print(f"\n{datetime.date.today()}, {versions}, {arguments.minutes:g} minutes a search\n")
-    columns = (*SCORES, "seconds")
-    print("| model | " + " | ".join(columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
-    for name, scores in rows.items():
-        cells = [interval([row[c] for row in scores if c in row]) for c in columns]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(table("model", rows, (*SCORES, "seconds")))
 
 
 if __name__ == "__main__":
