@@ -21,16 +21,29 @@ SCRIPT = Path(__file__).with_name("own_search.py")
 LIMIT = 150
 
 
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays():
+    """Ends what a failed test leaves behind."""
+    yield
+    while STARTED:
+        STARTED.pop().kill()
+
+
 def start(options, **variables):
     """Runs the script in a process of its own."""
     environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), **variables}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(SCRIPT), json.dumps(options)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def outcome(process):
