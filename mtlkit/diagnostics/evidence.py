@@ -1,0 +1,98 @@
+"""What a probe measured: an effect, its interval, and what it would be without the cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+#: What a probe may come to.
+STATUSES = ("found", "absent", "unclear", "skipped")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one probe measured.
+
+    Attributes:
+        name: What was measured, such as `"uniform_noise"`.
+        status: `"found"`: the effect is there, and its interval lies beyond the threshold.
+            `"absent"`: it is not there, or too small to matter. `"unclear"`: the data do not
+            tell. `"skipped"`: it was not measured; `text` says why.
+        text: What was found, in one sentence.
+        effect: The measured effect; `None` where nothing was measured.
+        interval: Its confidence interval.
+        null: What the effect would be if the cause were not there.
+        threshold: From where on the effect matters.
+        p_value: How likely so large an effect is without the cause.
+        unit: Unit of the effect, such as `"accuracy"`.
+        samples: Number of samples that it was measured on.
+        details: Further numbers, and the data of its picture: plain numbers, texts, lists,
+            dicts and arrays.
+        seconds: CPU-seconds that it took.
+
+    Example:
+        ```python
+        from mtlkit.diagnostics import Evidence
+
+        evidence = Evidence("uniform_noise", "absent", "No label noise.", 0.0, (0.0, 0.01))
+        assert not evidence.found
+        ```
+    """
+
+    name: str
+    status: str
+    text: str
+    effect: float | None = None
+    interval: tuple[float, float] | None = None
+    null: float | None = None
+    threshold: float | None = None
+    p_value: float | None = None
+    unit: str = ""
+    samples: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(
+                f"Expected status to be one of {list(STATUSES)}. Received: status={self.status!r}"
+            )
+
+    @property
+    def found(self) -> bool:
+        """Whether the effect is there."""
+        return self.status == "found"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain data, ready for JSON."""
+        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+def skipped(name: str, why: str) -> Evidence:
+    """Returns the evidence of a probe that was not run.
+
+    Args:
+        name: What it would have measured.
+        why: Why it was not run.
+
+    Returns:
+        Evidence without an effect.
+    """
+    return Evidence(name, "skipped", why)
+
+
+def plain(value: Any) -> Any:
+    """Turns a value into what JSON knows: numbers that are not finite become `None`."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,104 @@
+"""Ridge regression on fixed features, with predictions for samples that were left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Strengths that are tried, in units of the mean squared singular value.
+_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+
+class Ridge:
+    """Ridge regression that is solved once, and fits any labels of the same samples.
+
+    The features are decomposed once. For any labels, `left_out` then returns what the
+    regression predicts for each sample when it is fitted to all others, in closed form:
+    `yhat_(-i) = y_i - (y_i - yhat_i) / (1 - h_i)`, with the leverages `h`.
+
+    Args:
+        features: Array of shape `(samples, features)`; centred by the class.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.ridge import Ridge
+
+        x = np.random.default_rng(0).normal(size=(100, 5))
+        left_out = Ridge(x).left_out(x[:, :1])
+        assert np.corrcoef(left_out[:, 0], x[:, 0])[0, 1] > 0.9
+        ```
+    """
+
+    def __init__(self, features: NDArray[np.floating]) -> None:
+        centred = np.asarray(features, "float32")
+        centred = centred - centred.mean(axis=0)
+        values, vectors = np.linalg.eigh((centred.T @ centred).astype("float64"))
+        keep = values > values[-1] * 1e-7
+        self._values = values[keep]
+        self._left = (centred @ vectors[:, keep].astype("float32")) / np.sqrt(
+            self._values, dtype="float32"
+        )
+        self._scale = float(np.mean(self._values))
+
+    def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
+        """Predicts each sample from all others.
+
+        Args:
+            targets: Array of shape `(samples, outputs)`.
+            strength: Strength of the penalty, in units of the mean squared singular value.
+                `None`: that with the least squared error of left-out samples.
+
+        Returns:
+            Array of the shape of the targets.
+        """
+        if strength is None:
+            strength = self.best_strength(targets)
+        targets = np.asarray(targets, "float32")
+        mean = targets.mean(axis=0)
+        fitted, leverage = self._fit(self._left.T @ (targets - mean), strength)
+        fitted += mean
+        return targets - (targets - fitted) / (1 - leverage)[:, None]
+
+    def best_strength(self, targets: NDArray[np.floating]) -> float:
+        """Returns the strength with the least squared error of left-out samples."""
+        targets = np.asarray(targets, "float32")
+        errors = [
+            float(np.mean((self.left_out(targets, strength) - targets) ** 2))
+            for strength in _STRENGTHS
+        ]
+        return _STRENGTHS[int(np.argmin(errors))]
+
+    def _fit(self, projected: NDArray, strength: float) -> tuple[NDArray, NDArray]:
+        shrink = (self._values / (self._values + strength * self._scale)).astype("float32")
+        leverage = (self._left**2) @ shrink + 1 / len(self._left)
+        return self._left @ (shrink[:, None] * projected), np.minimum(leverage, 1 - 1e-4)
+
+
+def one_hot(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32]:
+    """Returns classes as one-hot rows, float32."""
+    return np.eye(num_classes, dtype="float32")[labels]
+
+
+def calibrated(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Turns scores into probabilities by a temperature that fits the labels best.
+
+    Args:
+        scores: Scores of left-out samples, of shape `(samples, classes)`.
+        labels: Their classes.
+
+    Returns:
+        Probabilities of the same shape.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax, softmax
+
+    rows = np.arange(len(labels))
+
+    def loss(log_scale: float) -> float:
+        return -float(np.mean(log_softmax(np.exp(log_scale) * scores, axis=1)[rows, labels]))
+
+    found: Any = minimize_scalar(loss, bounds=(-4.0, 6.0), method="bounded")
+    return softmax(np.exp(found.x) * scores, axis=1).astype("float32")
