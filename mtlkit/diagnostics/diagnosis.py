@@ -1,0 +1,127 @@
+"""The outcome of a diagnosis: verdict, evidence, recommendations."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtlkit.diagnostics.evidence import Evidence, plain
+from mtlkit.diagnostics.verdict import Verdict
+from mtlkit.metrics.text_table import text_table
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to do about a cause.
+
+    Attributes:
+        cause: Name of the cause.
+        text: What to do, in one sentence.
+        code: The lines that do it.
+        gain: What it has been measured to gain, in the unit of the score; `None` where it
+            could not be measured.
+        interval: Confidence interval of the gain.
+    """
+
+    cause: str
+    text: str
+    code: str = ""
+    gain: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a task does not learn: the verdict, and what it rests on.
+
+    Attributes:
+        task: Name of the task.
+        verdict: The verdict.
+        evidence: What was measured, by name.
+        recommendations: What to do, the largest measured gain first.
+        setup: How it was made: seed, versions, samples, CPU-seconds, what was left out.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+
+        rng = np.random.default_rng(0)
+        x = rng.random((400, 8, 8, 1), dtype="float32")
+        found = mtl.diagnostics.audit(x, rng.integers(4, size=400), "noise")
+        assert "no_signal" in [cause.name for cause in found.verdict.causes]
+        print(found)
+        ```
+    """
+
+    task: str
+    verdict: Verdict
+    evidence: Mapping[str, Evidence]
+    recommendations: tuple[Recommendation, ...] = ()
+    setup: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain data."""
+        return {
+            "task": self.task,
+            "verdict": self.verdict.to_dict(),
+            "evidence": {name: one.to_dict() for name, one in self.evidence.items()},
+            "recommendations": [plain(vars(one)) for one in self.recommendations],
+            "setup": plain(dict(self.setup)),
+        }
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Returns everything as JSON, and writes it to a file if one is named.
+
+        Args:
+            path: The file. `None`: none.
+
+        Returns:
+            The text.
+        """
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        if path is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        return text
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes one page that needs no network.
+
+        Args:
+            path: The file.
+        """
+        from mtlkit.reports.diagnosis_page import save_diagnosis_page
+
+        save_diagnosis_page(self, path)
+
+    def show(self) -> None:
+        """Prints the verdict, the table of evidence and the recommendations."""
+        print(self)
+
+    def __str__(self) -> str:
+        rows = [
+            [one.name, one.status, _number(one.effect), _interval(one.interval), one.text]
+            for one in self.evidence.values()
+        ]
+        lines = [self.verdict.sentence, "", text_table(_HEADER, rows)]
+        for number, one in enumerate(self.recommendations, 1):
+            gain = "" if one.gain is None else f" (measured gain {_number(one.gain)})"
+            lines += ["", f"{number}. {one.text}{gain}"]
+            lines += [f"       {line}" for line in one.code.splitlines()]
+        return "\n".join(lines)
+
+
+_HEADER = ["evidence", "status", "effect", "95 % interval", "in words"]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.3g}, {interval[1]:.3g}]"
