@@ -1,8 +1,9 @@
-"""Data sets: rotated images with three tasks, and users' own arrays."""
+"""Data sets: rotated images with three tasks, planted trouble, and users' own arrays."""
 
 from mtlkit.datasets.class_balanced import ClassBalancedBatches
 from mtlkit.datasets.multitask_data import MultiTaskData
 from mtlkit.datasets.npz import load_npz
+from mtlkit.datasets.planting import PlantedData, planted, planted_conditions
 from mtlkit.datasets.rotated_digits import rotated_digits
 from mtlkit.datasets.rotated_fashion_mnist import rotated_fashion_mnist
 from mtlkit.datasets.rotation import rotate_images
@@ -11,8 +12,11 @@ from mtlkit.datasets.turned import TurnedBatches
 __all__ = [
     "ClassBalancedBatches",
     "MultiTaskData",
+    "PlantedData",
     "TurnedBatches",
     "load_npz",
+    "planted",
+    "planted_conditions",
     "rotate_images",
     "rotated_digits",
     "rotated_fashion_mnist",
