@@ -70,16 +70,16 @@ def rotated_fashion_mnist(
         ```
     """
     files = find_files(path)
-    train_images, train_labels = _read_split(files, "train")
-    test_images, test_labels = _read_split(files, "test")
+    train_images, train_labels = read_split(files, "train")
+    test_images, test_labels = read_split(files, "test")
     rng = np.random.default_rng(seed)
     train, val = draw_disjoint(len(train_images), {"num_train": num_train, "num_val": num_val}, rng)
     (test,) = draw_disjoint(len(test_images), {"num_test": num_test}, rng)
     return rotated_splits(
         {
-            "train": (_prepare(train_images[train]), train_labels[train]),
-            "val": (_prepare(train_images[val]), train_labels[val]),
-            "test": (_prepare(test_images[test]), test_labels[test]),
+            "train": (prepare_images(train_images[train]), train_labels[train]),
+            "val": (prepare_images(train_images[val]), train_labels[val]),
+            "test": (prepare_images(test_images[test]), test_labels[test]),
         },
         rng,
         num_bins=num_bins,
@@ -185,7 +185,19 @@ def _what_lacks(folder: Path) -> str:
     return f"lacks {', '.join(name for name in _NAMES if name not in found)}"
 
 
-def _read_split(files: dict[str, Path], split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def read_split(files: dict[str, Path], split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Reads the images and labels of a split, checked.
+
+    Args:
+        files: The files, as found by `find_files`.
+        split: `"train"` or `"test"`.
+
+    Returns:
+        Images of shape `(samples, 28, 28)`, and their classes of shape `(samples,)`.
+
+    Raises:
+        ValueError: If a file is corrupt, or the two do not fit together.
+    """
     image_file, label_file = (files[name] for name in _FILES[split])
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.shape[1:] != (_SIDE, _SIDE):
@@ -206,6 +218,14 @@ def _read_split(files: dict[str, Path], split: str) -> tuple[NDArray[np.uint8], 
     return images, labels
 
 
-def _prepare(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def prepare_images(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scales images to `[0, 1]`, and pads them to 32x32.
+
+    Args:
+        images: Of shape `(samples, 28, 28)`.
+
+    Returns:
+        Images of shape `(samples, 32, 32)`.
+    """
     border = (_PADDING, _PADDING)
     return np.pad(images.astype("float32") / 255, ((0, 0), border, border))

@@ -23,3 +23,8 @@ def symmetrize_half(scene: Scene, severity: float | None, rng: np.random.Generat
     return replace(
         scene, images=np.where(chosen, symmetrize(scene, None, rng).images, scene.images)
     )
+
+
+def dim(scene: Scene, severity: float, rng: np.random.Generator) -> Scene:
+    """Multiplies all pixels by `severity`."""
+    return replace(scene, images=scene.images * np.float32(severity))

@@ -53,6 +53,7 @@ class Scene:
         images: Of shape `(samples, size, size)`, in `[0, 1]`.
         labels: Labels by task.
         true_bins: The bins at which the objects are.
+        degrees: The angles at which the objects are.
         amplitude: What the images are to be multiplied by.
         high: The same images at a higher resolution, if any.
     """
@@ -62,6 +63,7 @@ class Scene:
     images: NDArray[np.float32]
     labels: dict[str, NDArray]
     true_bins: NDArray[np.int64]
+    degrees: NDArray[np.float64]
     amplitude: NDArray[np.float32]
     high: NDArray[np.float32] | None = None
 
@@ -119,5 +121,6 @@ def draw_scene(
         within = rng.normal(0.0, layout.deviation, size=samples)
     amplitude = rng.uniform(0.2, 1.0, size=samples).astype("float32")
     labels = {"identity": pictures.identity, "orientation": bins, "intensity": amplitude}
-    images = pictures.turned((bins + within) * (360.0 / num_bins))
-    return Scene(split, num_bins, images, labels, bins, amplitude)
+    degrees = (bins + within) * (360.0 / num_bins)
+    images = pictures.turned(degrees)
+    return Scene(split, num_bins, images, labels, bins, degrees, amplitude)
