@@ -82,7 +82,8 @@ class ContrastiveHead(DesignedHead):
             the cosine with proxies of the classes, those of the loss where it has them) or
             `"prototype"` (minus the squared distance from learned ones). See
             `mtlkit.heads.designs.embedding.EmbeddingDesign`.
-        loss_weight: Weight of the contrastive loss; the cross-entropy has 1.
+        loss_weight: Weight of the contrastive loss; the cross-entropy has 1. Losses whose values
+            are large, such as `"proxy_anchor"`, drown it where this is large, too.
         pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or
             `"attention"`. See `mtlkit.layers.FeaturePooling`.
         bottleneck: Channels of a 1x1 convolution before pooling; 0 for none.
@@ -128,7 +129,7 @@ class ContrastiveHead(DesignedHead):
         embedding_dim: int = 64,
         loss: str | BatchLoss = "supcon",
         classifier: str = "linear",
-        loss_weight: float = 0.5,
+        loss_weight: float = 0.1,
         pooling: str = "flatten",
         bottleneck: int = 0,
         hidden_units: int = 128,
