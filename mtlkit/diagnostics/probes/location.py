@@ -1,0 +1,442 @@
+"""Where along trunk and head is the task lost?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.probes import ceiling as ceiling_probe
+from mtlkit.diagnostics.probes.bench import Bench, Gap
+from mtlkit.diagnostics.probes.copies import compiled, fresh_copy
+from mtlkit.diagnostics.probes.features import (
+    dead_share,
+    effective_rank,
+    map_reader,
+    on_grid,
+    passing_model,
+    probed,
+    read_map,
+)
+from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes.training import Trainer, outputs_of
+from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
+from mtlkit.tasks import Task
+
+NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
+#: Names of the arms.
+_OWN, _FLAT = "the user's head", "a head that keeps positions"
+_POLAR, _AFRESH = "a polar head on the image", "whole network afresh"
+#: The rate of all arms, which falls to zero.
+_RATE = 2e-3
+_EPOCHS = 10
+#: Steps below which an arm tells nothing.
+_LEAST_STEPS = 30
+#: Training samples that the linear probes are fitted to, and samples that ranks are taken of.
+_FITTED, _RANKED = 2000, 1000
+#: The share of the gap to the reference that a remedy has to recover.
+_RECOVERED = 0.5
+#: Features have collapsed where so much of their rank, or so many channels, are gone.
+_COLLAPSED = 0.9
+
+
+def probe(
+    model: Any,
+    x: Any,
+    y: Mapping[str, ArrayLike],
+    task: str,
+    *,
+    x_val: Any = None,
+    y_val: Mapping[str, ArrayLike] | None = None,
+    seed: int = 0,
+    budget: float = 70.0,
+    ceiling: Evidence | None = None,
+) -> tuple[Evidence, ...]:
+    """Looks for the place where the task is lost: in the head, or in the trunk.
+
+    Linear probes read the map that the task's head reads, on a grid and averaged over
+    positions. Where the model is evidently behind the reference, heads are
+    trained on the frozen trunk, and a fresh copy of the whole network on the task alone; all
+    with the heads' own losses and the same recipe:
+
+    - `"head_destroys_space"`: a head that keeps positions recovers at least half of the gap,
+      on the frozen trunk; and neither the user's head on the same trunk does, nor the
+      user's network, trained afresh. Effect: the skill of the new head minus the best of
+      these and the model's.
+    - `"backbone_lacks_task"`: the user's network recovers half of the gap if all of it is
+      trained afresh on the task, and no head on the frozen trunk does. Effect: the former
+      minus the best of the latter.
+    - `"backbone_collapse"`: the features are (nearly) constant. Effect: the share of their
+      effective rank that is gone since initialisation, or of channels that are constant
+      and were not.
+
+    Args:
+        model: The user's model; it is not changed.
+        x: Training inputs.
+        y: Their labels by task.
+        task: Name of the task.
+        x_val: Inputs that the model was not trained on.
+        y_val: Their labels by task.
+        seed: Seed of all trainings.
+        budget: CPU-seconds to spend at most.
+        ceiling: What the ceiling probe found. `None`: it is run first, for half of the budget.
+
+    Returns:
+        Evidence on `"head_destroys_space"`, `"backbone_lacks_task"`, `"backbone_collapse"`.
+
+    Raises:
+        ValueError: If the model has no such task, or labels are missing.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+        from mtlkit.diagnostics import Evidence
+        from mtlkit.diagnostics.probes import location
+
+        rng = np.random.default_rng(0)
+        x, y = rng.random((80, 8, 8, 1), dtype="float32"), {"a": rng.integers(2, size=80)}
+        backbone = mtl.backbones.ConvBackbone((8, 8, 1), (4,))
+        model = mtl.MultiTaskModel(backbone, mtl.Task("a", mtl.heads.ClassificationHead(2)))
+        same = {"reference_skill": 0.5, "user_skill": 0.5}
+        gap = Evidence("model_gap", "absent", "The model is as good as can be.", details=same)
+        found = location.probe(model, x, y, "a", x_val=x, y_val=y, ceiling=gap)
+        assert [one.found for one in found] == [False] * 3
+        ```
+    """
+    if ceiling is None:
+        ceiling = ceiling_probe.probe(
+            model, x, y, task, x_val=x_val, y_val=y_val, seed=seed, budget=budget / 2
+        )
+        budget /= 2
+    bench = Bench(model, x, y, task, x_val, y_val, seed, budget)
+    if isinstance(bench.x, Mapping):
+        return tuple(bench.skipped(name, "The model has several inputs.") for name in NAMES)
+    gap = Gap.of(ceiling)
+    reading = _Reading(bench)
+    collapse = _collapse(bench, gap, reading)
+    if not gap.evident:
+        status = "absent" if ceiling.status == "absent" else "unclear"
+        why = (
+            f"With {bench.score.text(gap.user)} the model is not evidently behind the "
+            f"reference's {bench.score.text(gap.reference)}, so no other head was tried."
+        )
+        details = {"probes": reading.probes}
+        return (
+            bench.evidence(NAMES[0], status, why, details=details),
+            bench.evidence(NAMES[1], status, why, details=details),
+            collapse,
+        )
+    arms = _arms(bench, gap, reading)
+    return _head(bench, gap, reading, arms), _trunk(bench, gap, reading, arms), collapse
+
+
+class _Reading:
+    """The map that the task reads, for training and held-out samples, and probes of it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.reader = map_reader(bench.user, bench.task)
+        self.held = read_map(self.reader, bench.val_images)
+        rng = np.random.default_rng(bench.seed)
+        self.fitted = rng.permutation(bench.rows)[:_FITTED]
+        maps = read_map(self.reader, bench.images[self.fitted])
+        self.probes = self._probe(np.concatenate([maps, self.held]))
+
+    def training_maps(self) -> NDArray:
+        """The maps of all training samples with labels."""
+        return read_map(self.reader, self.bench.images[self.bench.rows])
+
+    def _probe(self, maps: NDArray) -> dict[str, float]:
+        """The skills of linear probes: of the map on a grid, and of its average."""
+        bench = self.bench
+        y = np.concatenate([bench.y[bench.name][self.fitted], bench.y_val])
+        judged = np.arange(len(self.fitted), len(y))
+        features = {"map": on_grid(maps), "average": on_grid(maps, 1)}
+        return {
+            name: float(probed(one, y, bench.score, judged).mean())
+            for name, one in features.items()
+        }
+
+
+@dataclass
+class _Arms:
+    """What was tried: the skill of each held-out sample, by arm."""
+
+    on_trunk: dict[str, NDArray] = field(default_factory=dict)
+    afresh: NDArray | None = None
+    codes: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def enough(self) -> bool:
+        """Whether all arms had steps enough to tell something."""
+        return min(self.steps.values(), default=0) >= _LEAST_STEPS
+
+    @property
+    def best(self) -> str:
+        """The best head that keeps positions."""
+        return max(self.codes, key=lambda name: float(self.on_trunk[name].mean()))
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean skills."""
+        scores = {name: float(rows.mean()) for name, rows in self.on_trunk.items()}
+        if self.afresh is not None:
+            scores[_AFRESH] = float(self.afresh.mean())
+        return scores
+
+
+def _arms(bench: Bench, gap: Gap, reading: _Reading) -> _Arms:
+    """Trains heads on the frozen trunk, then the user's network afresh, on the task alone."""
+    arms = _Arms()
+    maps = _in_data_format(reading.training_maps())
+    held = _in_data_format(reading.held)
+    seconds = bench.clock.left
+    own = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(bench.task.head)
+    )
+    heads = [(_OWN, own, maps, held, "")]
+    if maps.ndim == 4:
+        head, code = _flat_head(bench)
+        heads.append((_FLAT, head, maps, held, code))
+        if bench.score.period is not None:
+            polar, inputs = _polar_head(bench)
+            code = _code(bench, f"OrientationHead({bench.score.num_classes}{_period(bench)})")
+            images = (inputs(bench.images[bench.rows]), inputs(bench.val_images))
+            heads.append((_POLAR, polar, *images, code))
+    for name, head, features, features_val, code in heads:
+        if bench.task.head.reads_orbit and not code:
+            continue  # it reads other features than these
+        if bench.task.condition_on is not None and not code:
+            continue  # so does a conditioned head
+        share = 0.55 * seconds / len(heads)
+        rows, arms.steps[name] = _train_head(bench, head, features, features_val, share)
+        arms.on_trunk[name] = rows
+        if code:
+            arms.codes[name] = code
+    arms.afresh, arms.steps[_AFRESH] = _train_afresh(bench, 0.9 * bench.clock.left)
+    return arms
+
+
+def _train_head(
+    bench: Bench, head: Any, maps: NDArray, held: NDArray, seconds: float
+) -> tuple[NDArray, int]:
+    """The skill of a head that is trained on maps, with the head's own loss; and the steps."""
+    keras.utils.set_random_seed(bench.seed)
+    config = keras.saving.serialize_keras_object(head)
+    config.pop("build_config", None)  # it may have been built for another map
+    fresh = keras.saving.deserialize_keras_object(config)
+    model = passing_model(maps, Task("head", fresh, metrics=[]))
+    compiled(model, keras.optimizers.Adam(_RATE))
+    labels = bench.y[bench.name][bench.rows]
+    trainer = Trainer(model, maps, {"head": labels})
+    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
+    trainer.run(steps, bench.seed, decay=True)
+    decoded = model.tasks["head"].head.decode(outputs_of(model, held)["head"])
+    return bench.score.rows(decoded, bench.y_val), steps
+
+
+def _train_afresh(bench: Bench, seconds: float) -> tuple[NDArray, int]:
+    """The skill of the user's network, trained afresh on the task alone with a plain recipe."""
+    model = fresh_copy(bench.model, bench.seed, **{bench.name: {"loss": None, "gradient": "flow"}})
+    model.backbone.trainable = True
+    bench.alone(model)
+    compiled(model, keras.optimizers.Adam(_RATE))
+    trainer = Trainer(model, bench.x, bench.y, bench.rows)
+    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
+    trainer.run(steps, bench.seed, decay=True)
+    return bench.judge(model), steps
+
+
+def _epochs(trainer: Trainer) -> float:
+    """Ten epochs; more where an epoch has few steps."""
+    return max(_EPOCHS, 300 / trainer.steps_of_epoch)
+
+
+def _head(bench: Bench, gap: Gap, reading: _Reading, arms: _Arms) -> Evidence:
+    """Whether a head that keeps positions finds what the user's head does not."""
+    name = "head_destroys_space"
+    if not arms.codes:
+        return bench.evidence(name, "absent", "The task reads a vector, which has no positions.")
+    best = arms.on_trunk[arms.best]
+    skill = float(best.mean())
+    rivals = {"model": bench.user_rows}
+    if _OWN in arms.on_trunk:
+        rivals[_OWN] = arms.on_trunk[_OWN]
+    if arms.afresh is not None:
+        rivals[_AFRESH] = arms.afresh
+    effect, interval = min(
+        (mean_interval(best - rows) for rows in rivals.values()), key=lambda found: found[0]
+    )
+    gain, gain_interval = mean_interval(best - bench.user_rows)
+    cured = [one for one, rows in rivals.items() if gap.recovered(float(rows.mean())) >= _RECOVERED]
+    status = status_of(interval, gap.delta)
+    if gap.recovered(skill) < _RECOVERED or cured:
+        status = "absent" if status != "unclear" else status
+    status = status if arms.enough else "unclear"
+    text = (
+        f"{_sentence(arms.best)} trained on the frozen trunk reaches {bench.score.text(skill)}, "
+        f"where the model has {bench.score.text(bench.user_skill)}"
+    )
+    if cured:
+        text += f"; but so much comes from {_rival(cured[-1])} with the user's own head, too"
+    return bench.evidence(
+        name,
+        status,
+        text + ".",
+        effect=effect,
+        interval=interval,
+        null=0.0,
+        threshold=gap.delta,
+        details={
+            "gain": gain,
+            "gain_interval": gain_interval,
+            "recovered": gap.recovered(skill),
+            "code": arms.codes[arms.best],
+            "probes": reading.probes,
+            "steps": arms.steps,
+            "scores": {"model": bench.user_skill, **arms.scores, "reference": gap.reference},
+        },
+    )
+
+
+def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: _Arms) -> Evidence:
+    """Whether the trunk has features for the task."""
+    name = "backbone_lacks_task"
+    if arms.afresh is None or not arms.on_trunk:
+        return bench.skipped(name, "No head could be trained on the frozen trunk.")
+    fixed = {k: rows for k, rows in arms.on_trunk.items() if k != _POLAR}
+    best = max(fixed.values(), key=lambda rows: float(rows.mean()))
+    effect, interval = mean_interval(arms.afresh - best)
+    skill = float(arms.afresh.mean())
+    status = status_of(interval, gap.delta)
+    on_trunk = max(gap.recovered(float(best.mean())), gap.recovered(reading.probes["map"]))
+    if gap.recovered(skill) < _RECOVERED or on_trunk >= _RECOVERED:
+        status = "absent" if status != "unclear" else status
+    status = status if arms.enough else "unclear"
+    text = (
+        f"On the frozen trunk the best head reaches {bench.score.text(float(best.mean()))} and a "
+        f"linear probe {bench.score.text(reading.probes['map'])}; the same network, all of it "
+        f"trained on the task alone, {bench.score.text(skill)}."
+    )
+    return bench.evidence(
+        name,
+        status,
+        text,
+        effect=effect,
+        interval=interval,
+        null=0.0,
+        threshold=gap.delta,
+        details={
+            "gain": skill - bench.user_skill,
+            "recovered": gap.recovered(skill),
+            "probes": reading.probes,
+            "scores": {"model": bench.user_skill, **arms.scores, "reference": gap.reference},
+            "code": (
+                "model.unfreeze_backbone(); model.compile(...)"
+                f"  # and gradient='flow' for {bench.name!r}"
+            ),
+        },
+    )
+
+
+def _collapse(bench: Bench, gap: Gap, reading: _Reading) -> Evidence:
+    """How much of the features' variety is gone since initialisation."""
+    name = "backbone_collapse"
+    fresh = fresh_copy(bench.model, bench.seed)
+    first = read_map(map_reader(fresh, fresh.tasks[bench.name]), bench.val_images[:_RANKED])
+    now = reading.held[:_RANKED]
+    parts = np.array_split(np.arange(len(now)), 5)
+    lost = [_lost(now[part], first[part]) for part in parts if len(part) > 1] or [_lost(now, first)]
+    effect, interval = _lost(now, first), (min(lost), max(lost))
+    ranks = effective_rank(on_grid(now, 1)), effective_rank(on_grid(first, 1))
+    shares = dead_share(now), dead_share(first)
+    status = status_of(interval, _COLLAPSED)
+    if status == "found" and not gap.evident:
+        status = "absent"  # a task that is learned does not need more
+    text = (
+        f"The features have effective rank {ranks[0]:.1f} ({ranks[1]:.1f} at initialisation), and "
+        f"{100 * shares[0]:.0f} % of their channels are constant ({100 * shares[1]:.0f} %)."
+    )
+    return bench.evidence(
+        name,
+        status,
+        text,
+        effect=effect,
+        interval=interval,
+        null=0.0,
+        threshold=_COLLAPSED,
+        unit="share of the features",
+        details={
+            "rank": ranks[0],
+            "rank_at_start": ranks[1],
+            "dead": shares[0],
+            "dead_at_start": shares[1],
+            "gain": gap.reference - gap.user if status == "found" else None,
+            "code": "backbone = mtl.backbones.ConvBackbone(..., batch_norm=True)  # a fresh start",
+        },
+    )
+
+
+def _lost(now: NDArray, first: NDArray) -> float:
+    """The share of the rank that is gone, or of the channels that have died; whichever is more."""
+    before = max(effective_rank(on_grid(first, 1)), 1.0)
+    rank = 1 - effective_rank(on_grid(now, 1)) / before
+    alive = max(1 - dead_share(first), 1e-6)
+    return float(np.clip(max(rank, 1 - (1 - dead_share(now)) / alive), 0.0, 1.0))
+
+
+def _flat_head(bench: Bench) -> tuple[Any, str]:
+    """A head for the task that keeps positions, and the code that brings it in."""
+    size = bench.score.num_classes or bench.score.targets(bench.y_val).shape[1]
+    if bench.score.period is not None:
+        labels = getattr(bench.task.head, "labels", "bins")
+        head: Any = OrientationHead(size, "flatten", period=bench.score.period, labels=labels)
+        text = f'OrientationHead({size}, "flatten"{_period(bench)})'
+    elif bench.score.of_classes:
+        head, text = ClassificationHead(size, "flatten"), f'ClassificationHead({size}, "flatten")'
+    else:
+        head, text = RegressionHead(size, "flatten"), f'RegressionHead({size}, "flatten")'
+    return head, _code(bench, text)
+
+
+def _polar_head(bench: Bench) -> tuple[Any, Any]:
+    """The polar head, and what turns images into the map `"input"` that it reads."""
+    period = bench.score.period or 360.0
+    labels = getattr(bench.task.head, "labels", "bins")
+    head = OrientationHead(bench.score.num_classes, period=period, labels=labels)
+    reader = map_reader(bench.user, Task("polar", head, feature="input"))
+    return head, lambda images: _in_data_format(read_map(reader, images))
+
+
+def _code(bench: Bench, head: str) -> str:
+    return f'model = model.with_head("{bench.name}", mtl.heads.{head})'
+
+
+def _period(bench: Bench) -> str:
+    text = "" if bench.score.period == 360 else f", period={bench.score.period:g}"
+    labels = getattr(bench.task.head, "labels", "bins")
+    return text + (', labels="degrees"' if labels == "degrees" else "")
+
+
+def _in_data_format(maps: NDArray) -> NDArray:
+    first = keras.config.image_data_format() == "channels_first" and maps.ndim == 4
+    return np.moveaxis(maps, -1, 1) if first else maps
+
+
+def _sentence(name: str) -> str:
+    return name[0].upper() + name[1:]
+
+
+def _rival(name: str) -> str:
+    return {
+        _AFRESH: "training the whole network afresh on the task alone",
+        _OWN: "training the head alone",
+    }.get(name, name)

@@ -1,0 +1,103 @@
+"""Which share of the shared trunk's gradient each task has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.diagnostics.probes.copies import loss_of
+from mtlkit.losses.masked import MaskedLoss
+from mtlkit.model import MultiTaskModel
+from mtlkit.testing.gradients import gradients
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The gradients of the tasks at the trunk's weights.
+
+    Attributes:
+        norms: The norm of each task's gradient, before the task's weight.
+        weights: The weights of the tasks.
+        cosines: Cosines between the gradients of two tasks, `{(a, b): cosine}`.
+    """
+
+    norms: Mapping[str, float]
+    weights: Mapping[str, float]
+    cosines: Mapping[tuple[str, str], float]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each task: weight times norm, over the sum of all."""
+        pulls = {name: self.weights[name] * norm for name, norm in self.norms.items()}
+        total = sum(pulls.values())
+        return {name: pull / total if total else 0.0 for name, pull in pulls.items()}
+
+    @property
+    def equal_weights(self) -> dict[str, float]:
+        """Weights that make all shares equal, and leave the sum of the pulls as it is.
+
+        Tasks whose gradient does not reach the trunk keep their weight, as do those of
+        weight zero.
+        """
+        pulls = {n: self.weights[n] * norm for n, norm in self.norms.items()}
+        pulls = {name: pull for name, pull in pulls.items() if pull > 0}
+        mean = sum(pulls.values()) / max(len(pulls), 1)
+        return {**self.weights, **{name: mean / self.norms[name] for name in pulls}}
+
+
+def gradient_shares(model: MultiTaskModel, x: Any, y: Mapping[str, NDArray]) -> Shares:
+    """Measures the gradients of the tasks at the trainable weights of the trunk.
+
+    On every backend; nothing of the model is changed.
+
+    Args:
+        model: A copy of the user's model.
+        x: A batch of inputs.
+        y: Its labels by task.
+
+    Returns:
+        Norms, weights and cosines. Tasks without labels are left out.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+        from mtlkit.diagnostics.probes.shares import gradient_shares
+
+        heads = mtl.heads
+        tasks = [
+            mtl.Task("a", heads.RegressionHead()),
+            mtl.Task("b", heads.RegressionHead(), gradient="stop"),
+        ]
+        model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone((8, 8, 1), (4,)), tasks)
+        x, ones = np.random.default_rng(0).random((9, 8, 8, 1)), np.ones(9)
+        assert gradient_shares(model, x, {"a": ones, "b": ones}).shares == {"a": 1, "b": 0}
+        ```
+    """
+    variables = list(model.backbone.trainable_variables)
+    flat: dict[str, NDArray[np.float64]] = {}
+    for name, task in model.tasks.items():
+        if name not in y or not variables:
+            continue
+        loss = MaskedLoss(loss_of(task))
+
+        def value(name: str = name, loss: Any = loss) -> Any:
+            return keras.ops.sum(loss(y[name], model(x, training=True)[name]))
+
+        found = gradients(value, variables)
+        flat[name] = np.concatenate([one.reshape(-1) for one in found]).astype("float64")
+    norms = {name: float(np.linalg.norm(one)) for name, one in flat.items()}
+    weights = {name: float(keras.ops.convert_to_numpy(model.task_weights[name])) for name in flat}
+    names = [name for name in flat if norms[name] > 0]
+    cosines = {
+        (one, other): float(flat[one] @ flat[other] / (norms[one] * norms[other]))
+        for number, one in enumerate(names)
+        for other in names[number + 1 :]
+    }
+    return Shares(norms, weights, cosines)

@@ -1,0 +1,75 @@
+"""Whether the other tasks disturb or starve this one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from diagnostics.probes.planted_users import SHAPE, gap, unchanged, user
+
+import mtlkit as mtl
+from mtlkit.diagnostics.probes import interference
+from mtlkit.diagnostics.probes.copies import copy_of
+from mtlkit.diagnostics.probes.shares import gradient_shares
+
+
+def run(model, data, ceiling, budget=25):
+    x, y, x_val, y_val = data
+    found = interference.probe(
+        model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget
+    )
+    assert [one.name for one in found] == list(interference.NAMES)
+    return {one.name: one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "words"),
+    [(gap(0.98, "absent"), "not evidently behind"), (gap(), "No other task's gradient reaches")],
+)
+def test_nothing_is_trained_without_need(healthy, data, ceiling, words):
+    found = run(healthy, data, ceiling)
+    assert {one.status for one in found.values()} == {"absent"}
+    assert words in found["interference"].text
+
+
+def test_a_starved_task_is_found(data):
+    model = user(gradient="flow", weight=1e6, epochs=2, optimizer="sgd")
+    weights = model.get_weights()
+    found = run(model, data, gap())
+    starved = found["loss_starvation"]
+    assert starved.status == "found"
+    assert starved.details["shares_at_start"]["place"] < 0.01
+    assert found["interference"].status != "found"  # equal shares are all that it needs
+    assert len(starved.details["by_seed"]["alone"]) == 3
+    assert unchanged(model, weights)
+
+
+def test_equal_weights_make_equal_shares(images, labels):
+    tasks = [
+        mtl.Task("identity", mtl.heads.ClassificationHead(4), weight=3.0),
+        mtl.Task("intensity", mtl.heads.RegressionHead(), gradient=0.1),
+        mtl.Task("orientation", mtl.heads.OrientationHead(8, "flatten"), gradient="stop"),
+    ]
+    model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone((8, 8, 1), (4,)), tasks)
+    found = gradient_shares(model, images, labels)
+    assert found.norms["orientation"] == 0 and found.equal_weights["orientation"] == 1
+    assert np.isclose(sum(found.shares.values()), 1)
+    before = sum(found.weights[name] * norm for name, norm in found.norms.items())
+    for name, weight in found.equal_weights.items():
+        model.task_weights[name].assign(weight)
+    after = gradient_shares(model, images, labels)
+    assert np.allclose(list(after.shares.values()), [0.5, 0.5, 0], atol=1e-5)
+    assert np.isclose(sum(after.weights[n] * norm for n, norm in after.norms.items()), before)
+
+
+def test_shares_follow_the_losses():
+    """Two tasks with the same head and labels: their gradients are equal."""
+    heads = mtl.heads
+    tasks = [mtl.Task(name, heads.RegressionHead(hidden_units=0)) for name in "ab"]
+    model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone(SHAPE, (4,)), tasks)
+    model.tasks["b"].head.set_weights(model.tasks["a"].head.get_weights())
+    model.task_weights["b"].assign(3.0)
+    rng = np.random.default_rng(0)
+    x, y = rng.random((9, *SHAPE)), rng.random(9)
+    found = gradient_shares(copy_of(model), x, {"a": y, "b": y})
+    assert np.isclose(found.shares["a"], 0.25, atol=1e-5)
+    assert np.isclose(found.cosines["a", "b"], 1, atol=1e-5)

@@ -1,0 +1,69 @@
+"""Where along trunk and head the task is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+from diagnostics.probes.planted_users import gap, unchanged, user
+
+from mtlkit.diagnostics.probes import location
+from mtlkit.diagnostics.probes.features import dead_share, effective_rank, on_grid, probed
+from mtlkit.diagnostics.probes.score import Score
+
+
+def run(model, data, ceiling, budget=15):
+    x, y, x_val, y_val = data
+    found = location.probe(
+        model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget
+    )
+    assert [one.name for one in found] == list(location.NAMES)
+    return {one.name: one for one in found}
+
+
+def test_a_head_that_averages_positions_away_is_found(pooled, data):
+    weights = pooled.get_weights()
+    found = run(pooled, data, gap(0.1))
+    head = found["head_destroys_space"]
+    assert head.status == "found" and head.details["gain"] > 0.5
+    assert head.details["probes"]["map"] > head.details["probes"]["average"] + 0.3
+    assert head.details["code"] == (
+        'model = model.with_head("place", mtl.heads.ClassificationHead(4, "flatten"))'
+    )
+    assert found["backbone_lacks_task"].status == "absent"
+    assert found["backbone_collapse"].status == "absent"
+    assert unchanged(pooled, weights)
+
+
+def test_a_healthy_model_is_left_alone(healthy, data):
+    found = run(healthy, data, gap(0.98, "absent"))
+    assert {one.status for one in found.values()} == {"absent"}
+    assert found["head_destroys_space"].details["probes"]["map"] > 0.5
+
+
+def test_a_short_training_is_not_blamed_on_the_head(data):
+    found = run(user(epochs=1, rate=1e-4), data, gap())
+    assert found["head_destroys_space"].status == "absent"
+
+
+def test_a_dead_trunk_is_found(data):
+    model = user(bias=-100.0, epochs=1)
+    found = run(model, data, gap())
+    assert found["backbone_collapse"].status == "found"
+    assert found["backbone_collapse"].details["dead"] == 1
+    assert found["backbone_lacks_task"].status == "found"
+    assert found["head_destroys_space"].status != "found"
+
+
+def test_probes_of_features():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(300, 4, 4, 3)).astype("float32")
+    maps[..., 2] = 5
+    assert dead_share(maps) == 1 / 3 and dead_share(0 * maps) == 1
+    assert effective_rank(on_grid(0 * maps)) == 0
+    assert on_grid(maps).shape == (300, 48)
+    wide = np.zeros((2, 8, 8, 1000), "float32")
+    assert on_grid(wide).shape == (2, 1000)  # at most 2048 features
+    y = (maps[:, 0, 0, 0] > 0).astype(int)
+    score = Score("accuracy", 0.5, 2)
+    judged = np.arange(100)
+    assert probed(on_grid(maps), y, score, judged).mean() > 0.7
+    assert abs(probed(on_grid(0 * maps), y, score, judged).mean()) < 0.3

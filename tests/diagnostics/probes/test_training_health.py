@@ -1,0 +1,103 @@
+"""Changing one thing about the training at a time."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from diagnostics.probes.planted_users import SHAPE, gap, unchanged, user
+
+import mtlkit as mtl
+from mtlkit.diagnostics.probes import training_health
+from mtlkit.diagnostics.probes.inputs import is_standardised
+
+
+def run(model, data, ceiling, budget=12):
+    x, y, x_val, y_val = data
+    found = training_health.probe(
+        model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget
+    )
+    assert [one.name for one in found] == list(training_health.NAMES)
+    return {one.name: one for one in found}
+
+
+def test_nothing_is_tried_where_nothing_is_amiss(healthy, data):
+    found = run(healthy, data, gap(0.99, "absent"))
+    assert {one.status for one in found.values()} == {"absent"}
+    assert all(one.seconds < 2 for one in found.values())
+
+
+def test_a_tiny_rate_is_found(data):
+    model = user(rate=1e-6, epochs=2)
+    weights = model.get_weights()
+    found = run(model, data, gap())
+    assert found["optimizer"].status == "found"
+    assert "Adam" in found["optimizer"].details["code"]
+    assert found["optimizer"].details["recovered"] > 0.5
+    assert found["under_trained"].status != "found"
+    assert found["loss_mismatch"].status == found["input_scale"].status == "absent"
+    assert unchanged(model, weights)
+
+
+def test_a_short_training_is_found(data):
+    found = run(user(epochs=1), data, gap())
+    assert found["under_trained"].status == "found"
+    assert found["under_trained"].details["gain"] > 0.1
+    assert found["optimizer"].status != "found"  # the twin learns as much in as many steps
+
+
+def test_a_loss_that_does_not_train_is_found(data):
+    def flat(y_true, y_pred):
+        return keras.ops.mean(keras.ops.tanh(y_pred), axis=-1)
+
+    found = run(user(loss=flat), data, gap(), budget=30)["loss_mismatch"]
+    assert found.status == "found" and "by heart" in found.text
+    assert found.details["by_heart"]["own"] < 0.2
+
+
+def test_a_plain_loss_of_the_users_own_is_not(data):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    found = run(user(loss=loss, epochs=12), data, gap(0.9), budget=20)["loss_mismatch"]
+    assert found.status != "found"
+
+
+def test_a_model_without_an_optimizer_is_skipped(data):
+    model = mtl.MultiTaskModel(
+        mtl.backbones.ConvBackbone(SHAPE, (4,)),
+        [mtl.Task("place", mtl.heads.ClassificationHead(4))],
+    )
+    found = run(model, data, gap())
+    assert found["optimizer"].status == found["under_trained"].status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "scale", "expected"),
+    [
+        ({"normalize": True}, 1, True),
+        ({"normalize": False}, 1, False),
+        ({"normalize": False}, 100, False),
+    ],
+)
+def test_the_scale_of_inputs(backbone, scale, expected):
+    images = scale * np.random.default_rng(0).random((50, *SHAPE)).astype("float32")
+    trunk = mtl.backbones.ConvBackbone(SHAPE, (4,), **backbone)
+    if trunk.normalize:
+        trunk.adapt(images)
+    model = mtl.MultiTaskModel(trunk, [mtl.Task("a", mtl.heads.ClassificationHead(2))])
+    assert is_standardised(model, images) is expected
+    assert backbone["normalize"] or is_standardised(model, (images - scale / 2) / scale * 3)
+
+
+def test_inputs_of_another_scale_are_found(data):
+    x, y, x_val, y_val = data
+    far = [1000 + 100 * one for one in (x, x_val)]
+    keras.utils.set_random_seed(0)
+    model = mtl.MultiTaskModel(
+        mtl.backbones.ConvBackbone(SHAPE, (4,), normalize=False),
+        [mtl.Task("place", mtl.heads.ClassificationHead(4, "flatten", layer_norm=False))],
+    )
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    model.fit(far[0], {"place": y["place"]}, epochs=3, verbose=0)
+    found = run(model, (far[0], y, far[1], y_val), gap(), budget=20)
+    assert found["input_scale"].status == "found"
+    assert "normalize=True" in found["input_scale"].details["code"]
