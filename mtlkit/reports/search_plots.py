@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mtlkit.reports.figures import (
+    COLORS,
+    GREY,
+    MARKERS,
+    draw_baseline,
+    draw_legend,
+    label_axes,
+    log_scale,
+    new_axes,
+    plain,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colours that people with any kind of colour vision can tell apart (Okabe and Ito), the
-#: yellow left out, which is hard to see on white.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GREY = "#8a8a8a"
 #: What costs are called along an axis.
 COST_LABELS = {
     "parameters": "weights of the head",
@@ -60,7 +67,7 @@ def plot_curves(
     """
     if not curves:
         raise ValueError("Expected at least one curve. Received: curves={}")
-    ax = _axes(ax)
+    ax = new_axes(ax)
     own = {trial: (families or {}).get(trial, "trials") for trial in curves}
     styles = _styles(own.values())
     for trial, curve in curves.items():
@@ -85,11 +92,11 @@ def plot_curves(
             ha="right",
             fontweight="bold",
         )
-    _draw_baseline(ax, baseline)
-    _label(ax, "epoch", ylabel)
+    draw_baseline(ax, baseline)
+    label_axes(ax, "epoch", ylabel)
     ax.locator_params(axis="x", integer=True)
     if families:
-        _legend(ax, {name: {"color": color} for name, (color, _) in styles.items()})
+        draw_legend(ax, {name: {"color": color} for name, (color, _) in styles.items()})
     return ax
 
 
@@ -136,7 +143,7 @@ def plot_costs(
     shown = [row for row in rows if row["score"] is not None and row[cost] is not None]
     if not shown:
         raise ValueError(f"Expected rows with a score and {cost!r}. Received: {len(rows)} rows")
-    ax = _axes(ax)
+    ax = new_axes(ax)
     kept = [row for row in shown if not row["sacrificed"]]
     on_front = pareto_front(
         [row["score"] for row in kept], [[row[cost]] for row in kept], direction
@@ -151,11 +158,11 @@ def plot_costs(
         ax.plot(row[cost], row["score"], marker, mfc=face, mec=color, alpha=0.8, ms=7, ls="none")
     costs = [row[cost] for row in shown]
     if min(costs) > 0 and max(costs) > 10 * min(costs):
-        _log_scale(ax, max(costs) / min(costs))
-    _draw_baseline(ax, baseline)
-    _label(ax, COST_LABELS.get(cost, cost), ylabel)
+        log_scale(ax, max(costs) / min(costs))
+    draw_baseline(ax, baseline)
+    label_axes(ax, COST_LABELS.get(cost, cost), ylabel)
     entries = {n: {"color": c, "marker": m, "linestyle": "none"} for n, (c, m) in styles.items()}
-    _legend(ax, {**entries, "Pareto front": {"color": GREY}})
+    draw_legend(ax, {**entries, "Pareto front": {"color": GREY}})
     return ax
 
 
@@ -204,7 +211,7 @@ def plot_families(
     sign = -1 if direction == "max" else 1
     names = [name for name in own if own[name]]
     names.sort(key=lambda name: min(sign * row["score"] for row in own[name]))
-    ax = _axes(ax, height=1.2 + 0.5 * len(names))
+    ax = new_axes(ax, height=1.2 + 0.5 * len(names))
     rng = np.random.default_rng(0)
     for place, name in enumerate(names):
         color, marker = styles[name]
@@ -219,7 +226,7 @@ def plot_families(
     ax.set_ylim(len(names) - 0.4, -0.6)
     if baseline is not None:
         ax.axvline(baseline, color=GREY, linestyle=":")
-    _label(ax, xlabel, "")
+    label_axes(ax, xlabel, "")
     return ax
 
 
@@ -247,7 +254,7 @@ def plot_importance(rows: Sequence[Mapping[str, Any]], ax: Axes | None = None) -
     if not rows:
         raise ValueError("Expected at least one argument. Received: rows=[]")
     shown = list(rows)[:_MAX_BARS]
-    ax = _axes(ax, height=1.2 + 0.35 * len(shown))
+    ax = new_axes(ax, height=1.2 + 0.35 * len(shown))
     for place, row in enumerate(shown):
         sure = row["low"] > 0
         color = COLORS[0] if sure else GREY
@@ -256,39 +263,8 @@ def plot_importance(rows: Sequence[Mapping[str, Any]], ax: Axes | None = None) -
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(shown)), [plain(row["argument"]) for row in shown])
     ax.set_ylim(len(shown) - 0.5, -0.5)
-    _label(ax, "share of the variance (95 % interval)", "")
+    label_axes(ax, "share of the variance (95 % interval)", "")
     return ax
-
-
-def plain(text: str) -> str:
-    """Text as it is, where Matplotlib would read formulas between dollar signs."""
-    return text.replace("$", r"\$")
-
-
-def _axes(ax: Axes | None, height: float = 3.6) -> Axes:
-    from matplotlib.figure import Figure
-
-    if ax is None:
-        ax = Figure(figsize=(5.6, height), layout="constrained").subplots()
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color="#e6e6e6", linewidth=0.8)
-    ax.set_axisbelow(True)
-    return ax
-
-
-def _label(ax: Axes, xlabel: str, ylabel: str) -> None:
-    ax.set_xlabel(plain(xlabel))
-    ax.set_ylabel(plain(ylabel))
-
-
-def _log_scale(ax: Axes, ratio: float) -> None:
-    """A logarithmic scale with few labels, and those as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 100 else (1,)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _styles(families: Any) -> dict[str, tuple[str, str]]:
@@ -296,26 +272,3 @@ def _styles(families: Any) -> dict[str, tuple[str, str]]:
     names = sorted(set(families))
     colors, markers = islice(cycle(COLORS), len(names)), islice(cycle(MARKERS), len(names))
     return dict(zip(names, zip(colors, markers, strict=True), strict=True))
-
-
-def _draw_baseline(ax: Axes, baseline: float | None) -> None:
-    if baseline is not None:
-        ax.axhline(baseline, color=GREY, linestyle=":")
-
-
-def _legend(ax: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    from matplotlib.lines import Line2D
-
-    lines = [Line2D([], [], **style) for style in entries.values()]
-    # A leading space, since Matplotlib leaves out names that begin with "_".
-    names = [plain(f" {name}") for name in entries]
-    ax.legend(
-        lines,
-        names,
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        frameon=False,
-        fontsize="small",
-        borderaxespad=0.2,
-    )
