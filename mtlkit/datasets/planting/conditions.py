@@ -24,7 +24,7 @@ _OVERLAP = Layout(deviation=0.75)
 _FLATTEN = Recipe(spatial="flatten")
 _POOL = Recipe(spatial="pool")
 #: A trunk whose last map is small, so that tasks compete for it.
-_NARROW = Recipe(spatial="flatten", filters=(8, 8, 8, 8, 4), intensity_gradient="flow")
+_NARROW = Recipe(spatial="flatten", filters=(16, 32, 32, 8), intensity_gradient="flow")
 
 #: The conditions in which the data are at fault, or nothing is.
 _DATA: dict[str, Condition] = {
@@ -193,9 +193,11 @@ _MODEL: dict[str, Condition] = {
         severity=Severity(-10.0, -100.0, -10.0, sets="trunk_bias"),
     ),
     "loss_mismatch": Condition(
-        "model", ("loss_mismatch",), recipe=Recipe(loss="earth_mover_alone")
+        "model", ("loss_mismatch",), recipe=replace(_FLATTEN, loss="earth_mover_alone")
     ),
-    "softmax_twice": Condition("model", ("loss_mismatch",), recipe=Recipe(loss="softmax_twice")),
+    "softmax_twice": Condition(
+        "model", ("loss_mismatch",), recipe=replace(_FLATTEN, loss="softmax_twice")
+    ),
     "loss_starvation": Condition(
         "model",
         ("loss_starvation",),
@@ -203,7 +205,9 @@ _MODEL: dict[str, Condition] = {
         recipe=_NARROW,
         severity=Severity(1000.0, 100.0, 1e6, sets="intensity_weight"),
     ),
-    "interference": Condition("model", ("interference",), recipe=_NARROW),
+    "interference": Condition(
+        "model", ("interference",), recipe=replace(_NARROW, identity_gradient=-1.0)
+    ),
     "gradient_conflict_harmless": Condition(
         "healthy",
         recipe=Recipe(spatial="flatten", filters=(32, 64, 64), intensity_gradient="flow"),

@@ -28,6 +28,7 @@ class Recipe:
         identity_weight: Weight of identity's loss.
         orientation_weight: Weight of orientation's loss.
         intensity_weight: Weight of intensity's loss.
+        identity_gradient: What identity's gradient does at the backbone.
         intensity_gradient: What intensity's gradient does at the backbone.
         optimizer: Name of the optimizer.
         learning_rate: Its learning rate.
@@ -52,6 +53,7 @@ class Recipe:
     identity_weight: float = 1.0
     orientation_weight: float = 1.0
     intensity_weight: float = 1.0
+    identity_gradient: str | float = "flow"
     intensity_gradient: str | float = "stop"
     optimizer: str = "adam"
     learning_rate: float = 1e-3
@@ -89,6 +91,7 @@ class Recipe:
                 "identity",
                 ClassificationHead(10, data_format=data_format),
                 weight=self.identity_weight,
+                gradient=self.identity_gradient,
             ),
             Task(
                 "orientation",
