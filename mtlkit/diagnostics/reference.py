@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics.partners import Pairing, pairings
 from mtlkit.diagnostics.patches import patch_features
 from mtlkit.diagnostics.ridge import Ridge, calibrated, one_hot
 
@@ -92,6 +93,19 @@ class Reference:
     def predicted(self) -> NDArray[np.int64]:
         """The predicted classes of left-out samples."""
         return self.scores.argmax(axis=1)
+
+    @cached_property
+    def pairings(self) -> list[Pairing]:
+        """Which classes are taken for which, see `mtlkit.diagnostics.partners`."""
+        return pairings(self.scores, self.y)
+
+    @cached_property
+    def smaller(self) -> Reference:
+        """The same reference, fitted to half of the samples."""
+        rows = np.random.default_rng(self.seed).permutation(len(self))[: len(self) // 2]
+        other = Reference(self.x[rows], self.y[rows], self.num_classes, self.seed)
+        other.features = self.features[rows]
+        return other
 
     @property
     def correct(self) -> NDArray[np.bool_]:

@@ -35,12 +35,7 @@ class Ridge:
     def __init__(self, features: NDArray[np.floating]) -> None:
         centred = np.asarray(features, "float32")
         centred = centred - centred.mean(axis=0)
-        values, vectors = np.linalg.eigh((centred.T @ centred).astype("float64"))
-        keep = values > values[-1] * 1e-7
-        self._values = values[keep]
-        self._left = (centred @ vectors[:, keep].astype("float32")) / np.sqrt(
-            self._values, dtype="float32"
-        )
+        self._values, self._left = _decomposed(centred)
         self._scale = float(np.mean(self._values))
 
     def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
@@ -71,10 +66,34 @@ class Ridge:
         ]
         return _STRENGTHS[int(np.argmin(errors))]
 
+    def components(self, count: int) -> NDArray[np.float32]:
+        """Returns the principal components of the features that vary most.
+
+        Args:
+            count: How many, at most.
+
+        Returns:
+            Array of shape `(samples, components)`, the largest variance first.
+        """
+        largest = np.sqrt(self._values[-count:], dtype="float64").astype("float32")
+        return (self._left[:, -count:] * largest)[:, ::-1]
+
     def _fit(self, projected: NDArray, strength: float) -> tuple[NDArray, NDArray]:
         shrink = (self._values / (self._values + strength * self._scale)).astype("float32")
         leverage = (self._left**2) @ shrink + 1 / len(self._left)
         return self._left @ (shrink[:, None] * projected), np.minimum(leverage, 1 - 1e-4)
+
+
+def _decomposed(centred: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+    """Squared singular values of a matrix, and its left singular vectors."""
+    samples, features = centred.shape
+    gram = centred @ centred.T if samples < features else centred.T @ centred
+    values, vectors = np.linalg.eigh(gram.astype("float64"))
+    keep = values > values[-1] * 1e-7
+    values, vectors = values[keep], vectors[:, keep].astype("float32")
+    if samples < features:
+        return values, vectors
+    return values, (centred @ vectors) / np.sqrt(values, dtype="float32")
 
 
 def one_hot(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32]:

@@ -1,0 +1,110 @@
+"""Would more data help?"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.reference import Reference
+from mtlkit.diagnostics.ridge import Ridge
+
+#: Shares of the samples that the reference is fitted to.
+_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
+#: What doubling the data must gain, in accuracy, to say that there are too few.
+_THRESHOLD = 0.05
+_BOOTSTRAPS = 500
+
+
+def amount(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    num_classes: int | None = None,
+    reference: Reference | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Draws the learning curve of the reference, and says what doubling the data would bring.
+
+    The reference is fitted to an eighth, a quarter, half and all of the samples. Errors that
+    follow a power of the number of samples, `e(n) = a n^-b`, fall by the same factor with
+    each doubling, so the next gain is `e(n) (1 - e(n) / e(n/2))`.
+
+    Args:
+        x: Images of shape `(samples, height, width, channels)`.
+        y: Classes of shape `(samples,)`.
+        num_classes: Number of classes.
+        reference: The reference of these samples, if there is one already.
+        seed: Seed of the subsets and of the bootstrap.
+
+    Returns:
+        Evidence `"too_little_data"`: the effect is the gain of the next doubling.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.amount import amount
+
+        y = np.arange(400) % 2
+        x = np.random.default_rng(0).random((400, 8, 8, 1), dtype="float32")
+        x[y == 1, :4] += 1
+        assert amount(x, y).status == "absent"  # it is learned from an eighth of them
+        ```
+
+    Reference:
+        [Mohr et al., LCDB 1.0, 2022](https://link.springer.com/chapter/10.1007/978-3-031-26419-1_1)
+    """
+    start = time.process_time()
+    reference = reference or Reference(x, y, num_classes, seed)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(reference))
+    counts = [round(share * len(reference)) for share in _SHARES]
+    curves = [_correct(reference, order[:count]) for count in counts]
+    scores = [float(curve.mean()) for curve in curves]
+    half, whole = curves[-2], curves[-1]
+    gains = [
+        _next_gain(rng.choice(half, len(half)).mean(), rng.choice(whole, len(whole)).mean())
+        for _ in range(_BOOTSTRAPS)
+    ]
+    gain = _next_gain(half.mean(), whole.mean())
+    low, high = (float(end) for end in np.quantile(gains, (0.025, 0.975)))
+    status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
+    spread = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(scores, counts, strict=True)]
+    details = {
+        "samples": counts,
+        "scores": scores,
+        "low": [s - d for s, d in zip(scores, spread, strict=True)],
+        "high": [s + d for s, d in zip(scores, spread, strict=True)],
+        "doubling_gain": gain,
+    }
+    text = (
+        f"With {counts[-2]:,} samples the reference reaches {scores[-2]:.3f}, with {counts[-1]:,} "
+        f"{scores[-1]:.3f}; twice as many would bring about {100 * gain:.1f} points."
+    )
+    return Evidence(
+        "too_little_data",
+        status,
+        text,
+        gain,
+        (low, high),
+        0.0,
+        _THRESHOLD,
+        unit="accuracy",
+        samples=len(reference),
+        details=details,
+        seconds=time.process_time() - start,
+    )
+
+
+def _correct(reference: Reference, rows: np.ndarray) -> np.ndarray:
+    if len(rows) == len(reference):
+        return reference.correct[rows]
+    scores = Ridge(reference.features[rows]).left_out(reference.targets[rows])
+    return scores.argmax(axis=1) == reference.y[rows]
+
+
+def _next_gain(half: float, whole: float) -> float:
+    before, now = 1 - half, 1 - whole
+    return float(now * (1 - now / before)) if before > 0 else 0.0

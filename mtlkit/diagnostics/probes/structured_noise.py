@@ -1,0 +1,124 @@
+"""Labels that were exchanged for one certain other class."""
+
+from __future__ import annotations
+
+import time
+
+from numpy.typing import ArrayLike
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.partners import Pairing
+from mtlkit.diagnostics.reference import Reference
+
+#: A rate below this does not matter.
+_THRESHOLD = 0.05
+#: Above it, labels flipped half of the time are not told from twins.
+_HALF = 0.42
+#: Neighbours on both sides, one at least this share as often as the other, are an overlap.
+_BOTH_SIDES = 0.5
+
+
+def structured_noise(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    num_classes: int | None = None,
+    reference: Reference | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Estimates the share of labels that were exchanged for the partner of their class.
+
+    Of the samples that are surely of a class or its partner, some are hard to tell apart, and
+    their labels are mixed; those of clear samples are not, unless labels are wrong. So the rate
+    is the floor of the curve of mixed labels against clarity (see
+    `mtlkit.diagnostics.partners.fit_floor`). Where both neighbours on a circle of classes
+    have a floor, classes overlap: see `class_overlap`. Where images do not tell partners apart at
+    all, the rate is unknown, and the status `"unclear"`: see `ambiguity`.
+
+    Args:
+        x: Images of shape `(samples, height, width, channels)`.
+        y: Classes of shape `(samples,)`.
+        num_classes: Number of classes.
+        reference: The reference of these samples, if there is one already.
+        seed: Seed of the reference.
+
+    Returns:
+        Evidence `"structured_noise"`: the effect is the rate.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.structured_noise import structured_noise
+
+        rng = np.random.default_rng(0)
+        clean = rng.integers(8, size=1200)
+        x = rng.random((1200, 8, 8, 1), dtype="float32")
+        x[np.arange(1200), clean] += 1  # the bright row is the class
+        y = np.where(rng.random(1200) < 0.2, (clean + 4) % 8, clean)
+        assert structured_noise(x, y).status == "found"
+        ```
+    """
+    start = time.process_time()
+    reference = reference or Reference(x, y, num_classes, seed)
+    pairing = max(reference.pairings, key=lambda one: one.ladder.floor.low)
+    floor = pairing.ladder.floor
+    if is_overlap(reference):
+        status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
+    elif floor.high >= _HALF:
+        status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
+    elif floor.low > _THRESHOLD:
+        status = "found"
+        text = (
+            f"About {100 * floor.rate:.0f} % of the labels were exchanged for {_named(pairing)}, "
+            "even where the images are clear."
+        )
+    elif floor.high < _THRESHOLD or floor.rate < _THRESHOLD / 2:
+        status, text = "absent", "Clear images have the right labels: none were exchanged in pairs."
+    else:
+        status = "unclear"
+        text = f"Up to {100 * floor.high:.0f} % of the labels may be those of {_named(pairing)}."
+    return Evidence(
+        "structured_noise",
+        status,
+        text,
+        floor.rate,
+        (floor.low, floor.high),
+        0.0,
+        _THRESHOLD,
+        unit="share of labels",
+        samples=len(pairing.ladder.own),
+        details={
+            "ladder": pairing.ladder.steps(),
+            "distance": pairing.distance,
+            "pairs": pairs_of(reference, pairing),
+        },
+        seconds=time.process_time() - start,
+    )
+
+
+def is_overlap(reference: Reference) -> bool:
+    """Whether labels of both neighbours around the circle are mixed, and about alike."""
+    neighbours = (1, reference.num_classes - 1)
+    floors = [one.ladder.floor for one in reference.pairings if one.distance in neighbours]
+    if len(floors) < 2:
+        return False
+    rates = [one.rate for one in floors]
+    return max(f.low for f in floors) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates)
+
+
+def pairs_of(reference: Reference, pairing: Pairing, most: int = 20) -> list[list[float]]:
+    """The pairs of classes, with the share of the partner's labels, the largest first."""
+    rows = []
+    for label in range(reference.num_classes):
+        own = reference.predicted == label
+        if own.any():
+            partner = int(pairing.partners[own][0])
+            share = float((reference.y[own] == pairing.partners[own]).mean())
+            rows.append([label, partner, share])
+    return sorted(rows, key=lambda row: -row[2])[:most]
+
+
+def _named(pairing: Pairing) -> str:
+    if pairing.distance is None:
+        return "those of one other class"
+    return f"the class {pairing.distance} further around the circle"

@@ -1,0 +1,135 @@
+"""Labels that are wrong by chance."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.partners import fit_floor, ranks
+from mtlkit.diagnostics.reference import Reference
+
+#: A rate below this does not matter.
+_THRESHOLD = 0.04
+#: Share of the samples that is looked at: those of which the reference is surest.
+_SURE = 0.25
+#: With fewer classes there are too few ranks.
+_LEAST_CLASSES = 6
+#: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
+#: rate below this share of that with half of the samples is not noise.
+_STAYS = 0.6
+
+
+def uniform_noise(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    num_classes: int | None = None,
+    reference: Reference | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Estimates the share of labels that were replaced by any other class.
+
+    A wrong label has any rank among the scores of its (left-out) sample; a right one has a
+    low rank even where the reference is poor or classes look alike. With `K` classes, the share
+    of labels in the lower half of the ranks gives the rate,
+
+    `rate = P(rank >= K/2) (K - 1) / (K - K/2)`.
+
+    Only samples of which the reference is sure are counted, and labels that are the usual
+    partner of the predicted class are not: those are told by `structured_noise` and
+    `ambiguity`. With fewer than 6 classes the floor of the errors of clear samples is taken
+    in its place (see `mtlkit.diagnostics.partners.fit_floor`).
+
+    Args:
+        x: Images of shape `(samples, height, width, channels)`.
+        y: Classes of shape `(samples,)`.
+        num_classes: Number of classes.
+        reference: The reference of these samples, if there is one already.
+        seed: Seed of the reference.
+
+    Returns:
+        Evidence `"uniform_noise"`: the effect is the rate, with its Wilson interval.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
+
+        rng = np.random.default_rng(0)
+        clean = rng.integers(8, size=800)
+        x = rng.random((800, 8, 8, 1), dtype="float32")
+        x[np.arange(800), clean] += 1  # the bright row is the class
+        wrong = rng.random(800) < 0.3
+        y = np.where(wrong, (clean + rng.integers(1, 8, 800)) % 8, clean)
+        assert abs(uniform_noise(x, y).effect - 0.3) < 0.1
+        ```
+    """
+    start = time.process_time()
+    reference = reference or Reference(x, y, num_classes, seed)
+    rate, interval, samples = _rate(reference)
+    before, _, _ = _rate(reference.smaller)
+    low, high = interval
+    status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
+    if status == "found" and rate < _STAYS * before:
+        status = "unclear"  # it falls with the samples, as mistakes of the reference do
+    counts = np.bincount(ranks(reference.scores, reference.y), minlength=reference.num_classes)
+    text = {
+        "found": f"About {100 * rate:.0f} % of the labels are wrong by chance.",
+        "absent": f"Labels that are wrong by chance: {100 * rate:.1f} %, too few to matter.",
+        "unclear": f"Labels that are wrong by chance may be up to {100 * high:.0f} %.",
+    }[status]
+    return Evidence(
+        "uniform_noise",
+        status,
+        text,
+        rate,
+        interval,
+        0.0,
+        _THRESHOLD,
+        unit="share of labels",
+        samples=samples,
+        details={"ranks": counts, "rate_with_half_the_samples": before},
+        seconds=time.process_time() - start,
+    )
+
+
+def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
+    if reference.num_classes < _LEAST_CLASSES:
+        return _floor_of_errors(reference)
+    return _rank_tail(reference)
+
+
+def _rank_tail(reference: Reference) -> tuple[float, tuple[float, float], int]:
+    from scipy.stats import binomtest
+
+    scores, y, classes = reference.scores, reference.y, reference.num_classes
+    first = -(-classes // 2)
+    factor = (classes - 1) / (classes - first)
+    partner = _is_partner(reference)
+    sure = _is_sure(reference)
+    tail = (ranks(scores, y) >= first) & ~partner & sure
+    test = binomtest(int(tail.sum()), int(sure.sum()))
+    low, high = test.proportion_ci(0.95, "wilson")
+    rate = min(1.0, factor * test.statistic)
+    return rate, (min(1.0, factor * low), min(1.0, factor * high)), int(sure.sum())
+
+
+def _is_partner(reference: Reference) -> NDArray[np.bool_]:
+    return np.any([one.partners == reference.y for one in reference.pairings], axis=0)
+
+
+def _is_sure(reference: Reference) -> NDArray[np.bool_]:
+    """Samples that are surely of their predicted class or one of its partners."""
+    rows = np.arange(len(reference))
+    best = reference.scores[rows, reference.predicted]
+    mass = best + np.max([reference.scores[rows, one.partners] for one in reference.pairings], 0)
+    return mass >= np.quantile(mass, 1 - _SURE)
+
+
+def _floor_of_errors(reference: Reference) -> tuple[float, tuple[float, float], int]:
+    ordered = np.sort(reference.scores, axis=1)
+    floor = fit_floor(ordered[:, -1] - ordered[:, -2], ~reference.correct)
+    return floor.rate, (floor.low, floor.high), len(reference)
