@@ -22,6 +22,8 @@ _OVERLAP = Layout(deviation=0.75)
 
 #: A head that learns from the trunk, rather than from the input.
 _FLATTEN = Recipe(spatial="flatten")
+#: A head that suits the task, and reads from the trunk.
+_THROUGH_TRUNK = Recipe(feature="stage1")
 _POOL = Recipe(spatial="pool")
 #: A trunk whose last map is small, so that tasks compete for it.
 _NARROW = Recipe(spatial="flatten", filters=(16, 32, 32, 8), intensity_gradient="flow")
@@ -172,13 +174,12 @@ _MODEL: dict[str, Condition] = {
         "model",
         ("under_trained",),
         allowed=("optimizer",),
-        recipe=_FLATTEN,
         severity=Severity(1e-5, 1e-7, 1e-4, sets="learning_rate"),
     ),
     "one_epoch": Condition(
         "model",
         ("under_trained",),
-        recipe=replace(_FLATTEN, epochs=1, learning_rate=3e-4),
+        recipe=Recipe(epochs=1, learning_rate=1e-4),
     ),
     "optimizer": Condition(
         "model",
@@ -189,7 +190,7 @@ _MODEL: dict[str, Condition] = {
     "backbone_collapse": Condition(
         "model",
         ("backbone_collapse",),
-        recipe=_FLATTEN,
+        recipe=_THROUGH_TRUNK,
         severity=Severity(-10.0, -100.0, -10.0, sets="trunk_bias"),
     ),
     "loss_mismatch": Condition(
@@ -206,11 +207,15 @@ _MODEL: dict[str, Condition] = {
         severity=Severity(1000.0, 100.0, 1e6, sets="intensity_weight"),
     ),
     "interference": Condition(
-        "model", ("interference",), recipe=replace(_NARROW, identity_gradient=-1.0)
+        "model",
+        ("interference",),
+        allowed=("loss_starvation", "backbone_lacks_task"),
+        recipe=replace(_NARROW, filters=(8, 8, 8, 8, 4)),
+        severity=Severity(3.0, 1.0, 100.0, sets="identity_weight"),
     ),
     "gradient_conflict_harmless": Condition(
         "healthy",
-        recipe=Recipe(spatial="flatten", filters=(32, 64, 64), intensity_gradient="flow"),
+        recipe=replace(_THROUGH_TRUNK, intensity_gradient="flow"),
     ),
 }
 
