@@ -1,0 +1,400 @@
+"""Whether a task needs to know another task's label, and whether that label gives it away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
+from mtlkit.diagnostics.probes.statistics import (
+    ALPHA,
+    bootstrap_interval,
+    holm,
+    least_effect,
+    p_better,
+    share_interval,
+    status_of,
+)
+from mtlkit.diagnostics.reference import Reference
+from mtlkit.diagnostics.ridge import Ridge, one_hot
+
+#: Principal components that all arms see: enough for most of what the full features tell.
+_COMPONENTS = 200
+#: Components that each class of the other task may weigh its own way.
+_INTERACTING = 50
+#: All interactions together, so that a task of many classes stays cheap.
+_MOST_INTERACTIONS = 800
+#: Permutations of the test of dependence, and of the association of being right.
+_PERMUTATIONS = 999
+#: The least mutual information that is a leak, in bits: with less, a label is not given away
+#: however sure it is that the two depend on each other.
+_LEAST_BITS = 0.02
+#: Classes of another task with fewer samples than this are too small to permute within.
+_LEAST_OF_CLASS = 5
+
+
+@timed
+def needs_context(
+    x: ArrayLike,
+    y: ArrayLike,
+    others: Mapping[str, ArrayLike],
+    *,
+    reference: Reference | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Compares what a task scores with and without the label of another task.
+
+    Five arms are scored on left-out samples, for each other task `A` of classes: the image
+    alone; with the true `A`; with the *predicted* `A` (probabilities for left-out samples,
+    never for samples that were fitted); with `A` shuffled; and `A` alone. Each class of `A` may
+    weigh the image in its own way.
+
+    To be told `A` also helps a simple model that could have read it off the image. Therefore the
+    effect is what the true `A` adds to the predicted one: what the image does not tell. What
+    a conditioned head may gain is in the details, as `gain_predicted`.
+
+    Args:
+        x: Images.
+        y: Labels of the task, classes.
+        others: Labels of the other tasks; -1: unlabelled. Tasks of values are left aside.
+        reference: A reference of the same images, whose work is shared.
+        seed: Seed of a new reference, of shuffles and intervals.
+
+    Returns:
+        Evidence `"needs_context"`; the effect is the gain of accuracy by the true label over
+        the predicted one, for the task that gives most.
+
+    Raises:
+        ValueError: If images or labels are not valid.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.context import needs_context
+
+        rng = np.random.default_rng(0)
+        top, context = rng.integers(2, size=(2, 400))
+        x = 0.1 * rng.random((400, 12, 12, 1), dtype="float32")
+        x[top == 1, :6] += 1
+        found = needs_context(x, top ^ context, {"context": context})
+        assert found.found and found.details["task"] == "context"
+        ```
+    """
+    ready = prepared("needs_context", x, y, reference, seed)
+    if isinstance(ready, Evidence):
+        return ready
+    usable = _of_classes(others, len(ready))
+    if not usable:
+        return skipped("needs_context", "There is no other task of classes.")
+    looks = {task: _arms(ready, labels, seed) for task, labels in usable.items()}
+    for one, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
+        one["p"] = float(p)
+        one["status"] = _status(one)
+    rank = {"found": 2, "unclear": 1, "absent": 0}
+    best = max(looks, key=lambda task: (rank[looks[task]["status"]], looks[task]["gain"]))
+    one = looks[best]
+    return Evidence(
+        "needs_context",
+        one["status"],
+        _context_text(best, one),
+        one["gain"],
+        one["interval"],
+        null=one["arms"]["shuffled"]["accuracy"] - one["arms"]["image"]["accuracy"],
+        threshold=one["threshold"],
+        p_value=one["p"],
+        unit="accuracy",
+        samples=one["samples"],
+        details={"task": best, **one, "tasks": looks},
+    )
+
+
+@timed
+def label_leak(
+    y: ArrayLike,
+    others: Mapping[str, ArrayLike],
+    *,
+    num_classes: int | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Tests whether the label of another task alone tells something about this one.
+
+    The mutual information of the two labels is compared with that after permutations. Where
+    labels depend on each other, a head that sees the other task may be right without the
+    image.
+
+    Args:
+        y: Labels of the task, classes.
+        others: Labels of the other tasks; -1: unlabelled. Tasks of values are left aside.
+        num_classes: Number of classes. `None`: one more than the largest label.
+        seed: Seed of the permutations.
+
+    Returns:
+        Evidence `"label_leak"`; the effect is what guessing gains from the other label, in
+        accuracy, for the task that tells most.
+
+    Raises:
+        ValueError: If labels are not valid.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.context import label_leak
+
+        y = np.random.default_rng(0).integers(4, size=400)
+        assert label_leak(y, {"half": y // 2}).found
+        assert not label_leak(y, {"position": np.arange(400) % 2}).found
+        ```
+    """
+    labels = checked_labels(y, len(np.asarray(y)))
+    if labels.dtype.kind == "f":
+        return skipped("label_leak", "It needs classes; the labels are values.")
+    usable = _of_classes(others, len(labels))
+    if len(np.unique(labels)) < 2 or not usable:
+        return skipped("label_leak", "There is only one class, or no other task of classes.")
+    num_classes = num_classes or int(labels.max()) + 1
+    looks = {task: _dependence(labels, one, num_classes, seed) for task, one in usable.items()}
+    for look, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
+        look["p"] = float(p)
+    best = max(looks, key=lambda task: looks[task]["bits"] - looks[task]["bits_by_luck"])
+    one = looks[best]
+    status = _leak_status(one)
+    text = (
+        f"{best} alone tells {one['bits'] - one['bits_by_luck']:.3f} bits of the label, and "
+        f"lifts a guess by {one['gain']:.3f}."
+        if status == "found"
+        else f"No other label gives this one away (p = {one['p']:.2f} for {best})."
+    )
+    return Evidence(
+        "label_leak",
+        status,
+        text,
+        one["gain"],
+        one["interval"],
+        null=0.0,
+        threshold=one["threshold"],
+        p_value=one["p"],
+        unit="accuracy",
+        samples=one["samples"],
+        details={"task": best, **one, "tasks": looks},
+    )
+
+
+def _of_classes(others: Mapping[str, ArrayLike], samples: int) -> dict[str, NDArray]:
+    """Other tasks of two or more classes; labels that are missing stay -1."""
+    found = {}
+    for task, labels in others.items():
+        given = np.asarray(labels)
+        if given.ndim != 1 or len(given) != samples:
+            if given.dtype.kind == "f" and len(given) == samples:
+                continue
+            raise ValueError(
+                f"Expected {samples} labels for task '{task}'. Received: shape={given.shape}"
+            )
+        if given.dtype.kind in "iub" and len(np.unique(given[given != -1])) > 1:
+            found[str(task)] = given.astype("int64")
+    return found
+
+
+def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    there = labels >= 0
+    names, labels = np.unique(np.where(there, labels, labels.max()), return_inverse=True)
+    true = one_hot(labels, len(names)) * there[:, None]
+    other = reference.with_labels(np.where(there, labels, 0), len(names))
+    components = _components(reference)
+    targets = reference.targets
+    rows = {
+        "image": _right(components, None, targets, reference.y),
+        "true": _right(components, true, targets, reference.y),
+        "predicted": _right(components, other.probabilities, targets, reference.y),
+        "shuffled": _right(components, rng.permutation(true), targets, reference.y),
+        "alone": Ridge(true).left_out(targets, 1e-3).argmax(axis=1) == reference.y,
+    }
+    rows = {arm: right[there] for arm, right in rows.items()}
+    known = rows["true"].astype("float64")
+    gain = known - rows["predicted"]
+    # Against the shuffled label, as its classes make the same number of weights to be fitted.
+    oracle = known - rows["shuffled"]
+    pays = rows["predicted"].astype("float64") - rows["image"]
+    best = max(float(right.mean()) for right in rows.values())
+    return {
+        "samples": int(there.sum()),
+        "arms": {arm: _accuracy(right) for arm, right in rows.items()},
+        "gain": float(gain.mean()),
+        "interval": bootstrap_interval(gain, seed=seed),
+        "p": max(p_better(rows["true"], rows["predicted"]), p_better(rows["true"], rows["image"])),
+        "threshold": least_effect(reference.chance, best),
+        "gain_over_image": float((known - rows["image"]).mean()),
+        "gain_over_image_interval": bootstrap_interval(known - rows["image"], seed=seed),
+        "gain_over_shuffled": float(oracle.mean()),
+        "gain_over_shuffled_interval": bootstrap_interval(oracle, seed=seed),
+        "gain_predicted": float(pays.mean()),
+        "gain_predicted_interval": bootstrap_interval(pays, seed=seed),
+        "leaks": _leaks(reference.y[there], labels[there], reference.num_classes, seed),
+        "accuracy_of_other": float(other.correct[there].mean()),
+        "association": _association(reference.correct[there], other, labels, there, rng),
+    }
+
+
+def _components(reference: Reference) -> NDArray[np.float32]:
+    """The first principal components of the features, the first of them with variance 1."""
+    components = reference.ridge.components(_COMPONENTS)
+    return components / max(float(components[:, 0].std()), 1e-9)
+
+
+def _right(
+    components: NDArray, context: NDArray | None, targets: NDArray, labels: NDArray
+) -> NDArray[np.bool_]:
+    """Which left-out samples are right, if each context weighs the first components its way."""
+    features = components
+    if context is not None:
+        count = min(_INTERACTING, max(1, _MOST_INTERACTIONS // context.shape[1]))
+        products = context[:, :, None] * components[:, None, :count]
+        features = np.concatenate([components, context, products.reshape(len(labels), -1)], axis=1)
+    return np.asarray(Ridge(features).left_out(targets).argmax(axis=1) == labels)
+
+
+def _accuracy(right: NDArray[np.bool_]) -> dict[str, Any]:
+    return {
+        "accuracy": float(right.mean()),
+        "interval": share_interval(int(right.sum()), len(right)),
+    }
+
+
+def _association(
+    correct: NDArray[np.bool_],
+    other: Reference,
+    labels: NDArray,
+    there: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Whether the task is right more often where the other one is; not a cause of anything.
+
+    Samples that are hard for one task may be hard for the other, too. Being right is permuted
+    within the classes of the other task, so that easy classes do not count.
+    """
+    also = other.correct[there]
+    if also.all() or not also.any():
+        return {"right_if_other_right": None, "samples_other_right": int(also.sum())}
+    groups = [np.flatnonzero(labels[there] == one) for one in np.unique(labels[there])]
+    groups = [rows for rows in groups if len(rows) >= _LEAST_OF_CLASS]
+    seen = int(correct[also].sum())
+    # The number of samples that are right in both, if the two were drawn apart in each class.
+    draws = sum(
+        (
+            rng.hypergeometric(
+                int(correct[rows].sum()),
+                len(rows) - int(correct[rows].sum()),
+                int(also[rows].sum()),
+                size=_PERMUTATIONS,
+            )
+            for rows in groups
+        ),
+        start=np.zeros(_PERMUTATIONS, "int64"),
+    )
+    counted = sum(int((correct & also)[rows].sum()) for rows in groups)
+    count = int(also.sum())
+    return {
+        "right_if_other_right": seen / count,
+        "interval": share_interval(seen, count),
+        "right_if_other_wrong": float(correct[~also].mean()),
+        "samples_other_right": count,
+        "p": float((1 + (draws >= counted).sum()) / (1 + _PERMUTATIONS)),
+    }
+
+
+def _status(one: dict[str, Any]) -> str:
+    status = status_of(one["interval"], one["threshold"])
+    if status != "found":
+        return status
+    if one["leaks"]:
+        # What it gives away by itself cannot be told from what it adds to the image.
+        return "unclear"
+    # The true label must also beat the image alone: noise in a predicted one may have hurt.
+    over_image = status_of(one["gain_over_image_interval"], one["threshold"])
+    return over_image if one["p"] < ALPHA else "unclear"
+
+
+def _context_text(task: str, one: dict[str, Any]) -> str:
+    arms = {arm: 100 * found["accuracy"] for arm, found in one["arms"].items()}
+    text = (
+        f"accuracy {arms['image']:.1f} % from the image, {arms['true']:.1f} % with the true "
+        f"{task}, {arms['predicted']:.1f} % with the predicted, {arms['shuffled']:.1f} % shuffled"
+    )
+    start = {
+        "found": f"The task needs {task}, which the image does not tell: ",
+        "absent": f"{task} adds nothing that the image does not tell: ",
+        "unclear": (
+            f"{task} alone gives the label away: "
+            if one["leaks"]
+            else f"Whether the task needs {task} cannot be told: "
+        ),
+    }[one["status"]]
+    return f"{start}{text}."
+
+
+def _dependence(labels: NDArray, other: NDArray, num_classes: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    there = other >= 0
+    labels, (names, other) = labels[there], np.unique(other[there], return_inverse=True)
+    table = _table(other, labels, len(names), num_classes)
+    bits = _bits(table)
+    permuted = [
+        _bits(_table(other, rng.permutation(labels), len(names), num_classes))
+        for _ in range(_PERMUTATIONS)
+    ]
+    guess, constant = _left_out_guess(table, other, labels)
+    gain = guess.astype("float64") - constant
+    return {
+        "samples": len(labels),
+        "bits": bits,
+        "bits_by_luck": float(np.mean(permuted)),
+        "p": float((1 + np.sum(np.array(permuted) >= bits)) / (1 + _PERMUTATIONS)),
+        "gain": float(gain.mean()),
+        "interval": bootstrap_interval(gain, seed=seed),
+        "threshold": least_effect(1 / num_classes, float(guess.mean())),
+        "table": table,
+    }
+
+
+def _table(rows: NDArray, columns: NDArray, num_rows: int, num_columns: int) -> NDArray[np.int64]:
+    counts = np.bincount(rows * num_columns + columns, minlength=num_rows * num_columns)
+    return counts.reshape(num_rows, num_columns)
+
+
+def _bits(table: NDArray) -> float:
+    """Mutual information of the two labels of a table of counts."""
+    from scipy.special import xlogy
+
+    total = table.sum()
+    joint = xlogy(table, table).sum()
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    nats = (joint - xlogy(rows, rows).sum() - xlogy(columns, columns).sum()) / total
+    return float((nats + np.log(total)) / np.log(2))
+
+
+def _left_out_guess(
+    table: NDArray, other: NDArray, labels: NDArray
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each label is the most frequent among the rest: of its class of A, and of all."""
+    by_other = table[other].astype("float64")
+    everywhere = np.broadcast_to(table.sum(axis=0), by_other.shape).astype("float64")
+    rows = np.arange(len(labels))
+    by_other[rows, labels] -= 1
+    everywhere[rows, labels] -= 1
+    return by_other.argmax(axis=1) == labels, everywhere.argmax(axis=1) == labels
+
+
+def _leak_status(one: dict[str, Any]) -> str:
+    beyond = one["bits"] - one["bits_by_luck"] > _LEAST_BITS
+    if one["p"] >= ALPHA or not beyond:
+        return "absent"
+    return status_of(one["interval"], one["threshold"])
+
+
+def _leaks(labels: NDArray, other: NDArray, num_classes: int, seed: int) -> bool:
+    return _leak_status(_dependence(labels, other, num_classes, seed)) == "found"

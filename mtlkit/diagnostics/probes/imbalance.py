@@ -1,0 +1,155 @@
+"""Whether uneven classes cost anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.probes.samples import checked_probabilities, prepared, timed
+from mtlkit.diagnostics.probes.statistics import (
+    ALPHA,
+    bootstrap_interval,
+    least_effect,
+    p_better,
+    status_of,
+)
+from mtlkit.diagnostics.reference import Reference
+
+#: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
+#: says for perfect probabilities. The best is chosen on other samples than it is judged on.
+_TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@timed
+def imbalance(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    probabilities: ArrayLike | None = None,
+    reference: Reference | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Counts the classes, and asks what predictions would gain if frequency did not count.
+
+    The ratio of class counts only describes the data. What it costs is measured: the
+    logarithms of class frequencies are taken off the scores (post-hoc logit adjustment), and
+    the change of the mean recall of the classes is taken.
+
+    Args:
+        x: Images.
+        y: Labels, classes.
+        probabilities: What a model predicts for these samples, which it was not fitted to, of
+            shape `(samples, classes)`. `None`: those of the reference.
+        reference: A reference of the same images, whose work is shared.
+        seed: Seed of a new reference, of halves and the interval.
+
+    Returns:
+        Evidence `"imbalance"`; the effect is the gain of the mean recall. `"found"` only for
+        the probabilities of a model: the reference is too simple to learn rare classes well,
+        and would gain even where a better model needs no help; there, a gain is `"unclear"`.
+
+    Raises:
+        ValueError: If images, labels or probabilities are not valid.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.imbalance import imbalance
+
+        y = np.repeat([0, 1], [180, 20])
+        x = 0.1 * np.random.default_rng(0).random((200, 12, 12, 1), dtype="float32")
+        x[y == 1, :6] += 1  # rare, but easily seen
+        found = imbalance(x, y)
+        assert found.status == "absent" and found.details["ratio"] == 9
+        ```
+
+    Reference:
+        [Menon et al., Long-tail Learning via Logit Adjustment, 2021](
+        https://arxiv.org/abs/2007.07314)
+    """
+    ready = prepared("imbalance", x, y, reference, seed)
+    if isinstance(ready, Evidence):
+        return ready
+    given = probabilities is not None
+    judged = (
+        ready.probabilities
+        if probabilities is None
+        else checked_probabilities(probabilities, ready)
+    )
+    counts = np.bincount(ready.y, minlength=ready.num_classes)
+    plain, adjusted, taus = _adjusted(judged, ready.y, counts, np.random.default_rng(seed))
+    # The mean recall is a mean over samples, each weighed against the size of its class.
+    weight = len(ready) / ((counts > 0).sum() * counts[ready.y])
+    gained = (adjusted.astype("float64") - plain) * weight
+    interval = bootstrap_interval(gained, seed=seed)
+    recall = float((plain * weight).mean())
+    threshold = least_effect(ready.chance, recall + max(0.0, float(gained.mean())))
+    p = p_better(gained, np.zeros(len(gained)))
+    status = status_of(interval, threshold)
+    if status == "found" and (p >= ALPHA or not given):
+        status = "unclear"
+    ratio = float(counts.max() / counts[counts > 0].min())
+    details: dict[str, Any] = {
+        "of": "the model" if given else "the reference",
+        "counts": counts,
+        "ratio": ratio,
+        "empty_classes": np.flatnonzero(counts == 0),
+        "tau": taus,
+        "mean_recall": recall,
+        "accuracy": float(plain.mean()),
+        "accuracy_adjusted": float(adjusted.mean()),
+        "recall": _recalls(plain, ready.y, counts),
+        "recall_adjusted": _recalls(adjusted, ready.y, counts),
+    }
+    return Evidence(
+        "imbalance",
+        status,
+        _text(status, ratio, float(gained.mean()), given),
+        float(gained.mean()),
+        interval,
+        null=0.0,
+        threshold=threshold,
+        p_value=p,
+        unit="mean recall",
+        samples=len(ready),
+        details=details,
+    )
+
+
+def _adjusted(
+    probabilities: NDArray, labels: NDArray, counts: NDArray, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[float]]:
+    """Which samples are right without and with the adjustment, and how much was taken off."""
+    logs = np.log(np.maximum(probabilities, 1e-12))
+    frequency = np.log(np.maximum(counts, 0.5) / counts.sum())
+    right = np.stack([(logs - tau * frequency).argmax(axis=1) == labels for tau in _TAUS])
+    weight = 1 / counts[labels]
+    order = rng.permutation(len(labels))
+    adjusted, taus = np.empty(len(labels), bool), []
+    for judged, chosen_by in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+        best = int((right[:, chosen_by] * weight[chosen_by]).sum(axis=1).argmax())
+        adjusted[judged] = right[best, judged]
+        taus.append(_TAUS[best])
+    return right[0], adjusted, taus
+
+
+def _recalls(right: NDArray, labels: NDArray, counts: NDArray) -> list[float | None]:
+    found = np.bincount(labels, right, minlength=len(counts))
+    return [float(hit / count) if count else None for hit, count in zip(found, counts, strict=True)]
+
+
+def _text(status: str, ratio: float, gain: float, given: bool) -> str:
+    start = f"The most frequent class has {ratio:.3g} times the samples of the rarest"
+    if status == "absent":
+        return f"{start}, which costs nothing that matters (mean recall {gain:+.3f})."
+    if status == "found":
+        return f"{start}: were frequency taken off, the mean recall would gain {gain:.3f}."
+    if not given:
+        return (
+            f"{start}: the simple reference would gain {gain:.3f} of mean recall; whether a "
+            "better model needs that, only its own predictions tell."
+        )
+    return f"{start}; whether that costs anything cannot be told."
