@@ -107,7 +107,7 @@ class Bench:
         )
 
     def alone(self, model: MultiTaskModel) -> None:
-        """Sets the weights of all other tasks to zero, but for those the task is fed from."""
+        """Sets the task's weight to 1 and all others to 0, but for tasks that it is fed from."""
         kept = {self.name}
         other = self.task.condition_on
         while other is not None:
@@ -116,8 +116,7 @@ class Bench:
         for name, weight in model.task_weights.items():
             if name not in kept:
                 weight.assign(0.0)
-        if not float(keras.ops.convert_to_numpy(model.task_weights[self.name])):
-            model.task_weights[self.name].assign(1.0)
+        model.task_weights[self.name].assign(1.0)
 
     def evidence(self, name: str, status: str, text: str, **fields: Any) -> Evidence:
         """Evidence with the unit, the samples and the costs of this bench."""

@@ -178,7 +178,7 @@ def _run_balanced(bench: Bench, trainer: Trainer, steps: int, seed: int) -> None
     """Trains in parts, before each of which the shares are made equal."""
     parts = min(_BALANCED, steps)
     for number, part in enumerate(np.array_split(np.arange(steps), parts)):
-        for name, weight in _shares(bench, trainer.model).equal_weights.items():
+        for name, weight in _shares(bench, trainer.model).equal_weights(bench.name).items():
             trainer.model.task_weights[name].assign(weight)
         # Other batches in each part; the same number of steps in all.
         trainer.run(len(part), seed + 1000 * number)
@@ -226,10 +226,10 @@ class _Found:
             f"{bench.score.text(means['all tasks'])} to "
             f"{bench.score.text(means['equal shares'])} in {arms.steps} steps."
         )
-        weight = self.fresh_shares.equal_weights[bench.name]
-        others = [v for k, v in self.fresh_shares.equal_weights.items() if k != bench.name]
-        ratio = weight / max(max(others, default=1.0), 1e-12)
-        code = f'model.task_weights["{bench.name}"].assign({ratio:.3g})  # the others: 1 at most'
+        equal = self.fresh_shares.equal_weights(bench.name)
+        code = "\n".join(
+            f'model.task_weights["{name}"].assign({weight:.3g})' for name, weight in equal.items()
+        )
         found = self._evidence("loss_starvation", text, effect, interval, code)
         if found.found and share > _STARVED / len(self.shares.norms):
             return bench.evidence(

@@ -37,17 +37,21 @@ class Shares:
         total = sum(pulls.values())
         return {name: pull / total if total else 0.0 for name, pull in pulls.items()}
 
-    @property
-    def equal_weights(self) -> dict[str, float]:
-        """Weights that make all shares equal, and leave the sum of the pulls as it is.
+    def equal_weights(self, task: str) -> dict[str, float]:
+        """Weights that make all shares equal.
 
-        Tasks whose gradient does not reach the trunk keep their weight, as do those of
-        weight zero.
+        Args:
+            task: The task whose weight is to be 1; the others follow.
+
+        Returns:
+            Weights by task. Tasks whose gradient does not reach the trunk keep theirs, as do
+            those of weight zero; if `task` is one of them, all do.
         """
-        pulls = {n: self.weights[n] * norm for n, norm in self.norms.items()}
-        pulls = {name: pull for name, pull in pulls.items() if pull > 0}
-        mean = sum(pulls.values()) / max(len(pulls), 1)
-        return {**self.weights, **{name: mean / self.norms[name] for name in pulls}}
+        pull = self.norms.get(task, 0.0) * (self.weights.get(task, 0.0) > 0)
+        if not pull:
+            return dict(self.weights)
+        reach = [name for name, norm in self.norms.items() if norm * self.weights[name] > 0]
+        return {**self.weights, **{name: pull / self.norms[name] for name in reach}}
 
 
 def gradient_shares(model: MultiTaskModel, x: Any, y: Mapping[str, NDArray]) -> Shares:

@@ -26,8 +26,8 @@ from mtlkit.model import MultiTaskModel
 NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
 #: Shares of the budget of each part.
 _SHARES = {"under_trained": 0.2, "optimizer": 0.4, "loss_mismatch": 0.2, "input_scale": 0.2}
-#: How much longer to train, as a share of the training so far, and in epochs at least.
-_LONGER, _LEAST_EPOCHS = 0.5, 2
+#: How much longer to train, as a share of the training so far; and at least, in epochs and steps.
+_LONGER, _LEAST_EPOCHS, _LEAST_STEPS = 0.5, 2, 100
 #: Epochs of a fresh start at most.
 _EPOCHS = 8
 #: The share of the gap to the reference that a remedy has to recover.
@@ -140,7 +140,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     copied = compiled_like(copy_of(bench.model), bench.model)
     trainer = Trainer(copied, bench.x, bench.y)
     done = steps_trained(bench.model) or 0
-    wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch)
+    wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, _LEAST_STEPS)
     steps = trainer.affordable(seconds, wanted / trainer.steps_of_epoch)
     if not steps:
         return bench.skipped(name, _too_dear(trainer))
@@ -316,7 +316,8 @@ class Trials:
         x = bench.x if inputs is None else inputs(bench.x)
         trainer = Trainer(model, x, bench.y)
         if self.steps is None:
-            self.steps = trainer.affordable(self.seconds, _EPOCHS) or None
+            epochs = max(_EPOCHS, _LEAST_STEPS / trainer.steps_of_epoch)
+            self.steps = trainer.affordable(self.seconds, epochs) or None
         if self.steps is None:
             self.why = _too_dear(trainer)
             return None

@@ -86,4 +86,7 @@ def gap(user_skill: float = 0.0, status: str = "found") -> Evidence:
 
 def unchanged(model: mtl.MultiTaskModel, weights: list[np.ndarray]) -> bool:
     """Whether all weights are bit for bit the same."""
-    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), weights, strict=True))
+    return all(
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(model.get_weights(), weights, strict=True)
+    )

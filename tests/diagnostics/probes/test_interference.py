@@ -32,12 +32,12 @@ def test_nothing_is_trained_without_need(healthy, data, ceiling, words):
 
 
 def test_a_starved_task_is_found(data):
-    model = user(gradient="flow", weight=1e6, epochs=2, optimizer="sgd")
+    model = user(gradient="flow", weight=100.0, rate=0.2, epochs=2, optimizer="sgd")
     weights = model.get_weights()
     found = run(model, data, gap())
     starved = found["loss_starvation"]
     assert starved.status == "found"
-    assert starved.details["shares_at_start"]["place"] < 0.01
+    assert starved.details["shares_at_start"]["place"] < 0.1
     assert found["interference"].status != "found"  # equal shares are all that it needs
     assert len(starved.details["by_seed"]["alone"]) == 3
     assert unchanged(model, weights)
@@ -51,14 +51,14 @@ def test_equal_weights_make_equal_shares(images, labels):
     ]
     model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone((8, 8, 1), (4,)), tasks)
     found = gradient_shares(model, images, labels)
-    assert found.norms["orientation"] == 0 and found.equal_weights["orientation"] == 1
+    equal = found.equal_weights("intensity")
+    assert found.norms["orientation"] == 0 and equal["orientation"] == equal["intensity"] == 1
     assert np.isclose(sum(found.shares.values()), 1)
-    before = sum(found.weights[name] * norm for name, norm in found.norms.items())
-    for name, weight in found.equal_weights.items():
+    assert found.equal_weights("orientation") == found.weights
+    for name, weight in equal.items():
         model.task_weights[name].assign(weight)
     after = gradient_shares(model, images, labels)
     assert np.allclose(list(after.shares.values()), [0.5, 0.5, 0], atol=1e-5)
-    assert np.isclose(sum(after.weights[n] * norm for n, norm in after.norms.items()), before)
 
 
 def test_shares_follow_the_losses():
