@@ -20,6 +20,7 @@ from mtlkit.heads.head import Head
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.space import Choice, Fixed, override, settled
 from mtlkit.space.points import holds, value_of
+from mtlkit.space.values import is_counted_name
 
 #: Arguments that say how many outputs a head has, in the order in which they are looked for.
 _SIZES = ("num_classes", "num_bins", "units")
@@ -115,7 +116,18 @@ class Candidate:
             ValueError: If the head refuses the arguments.
         """
         fixed = {k: part.value for k, part in self.space.items() if isinstance(part, Fixed)}
-        return self.head(**{**fixed, **point})
+        arguments = {**fixed, **point}
+        return self.head(**{name: _new(name, value) for name, value in arguments.items()})
+
+
+def _new(name: str, value: Any) -> Any:
+    """A layer as a new one, since it would take its weights along; other values as they are."""
+    if not isinstance(value, keras.layers.Layer):
+        return value
+    config = value.get_config()
+    if is_counted_name(value.name, type(value).__name__):
+        config["name"] = name
+    return type(value).from_config(config)
 
 
 def _nearest(part: Any, default: Any) -> Any:
@@ -131,7 +143,8 @@ def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candi
         head: The head that the task has now, which tells the number of classes.
         given: Candidates, classes of heads, heads (searched in no way), or names out of
             `"classification"`, `"orientation"`, `"contrastive"`, `"hierarchical"` and
-            `"regression"`. `None`: all families that fit the task.
+            `"regression"`. `None`: all families that fit the task. A head goes by its name, or,
+            where Keras chose that, by its class.
 
     Returns:
         The candidates, of different names.
@@ -154,12 +167,24 @@ def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candi
             "Expected candidates, since the families of this library do not fit the task's head. "
             f"Received: candidates={given!r}, head={head!r}"
         )
-    found = [_candidate(one, head, families) for one in (given or families)]
+    found: list[Candidate] = []
+    for one in given or families:
+        candidate = _candidate(one, head, families)
+        if isinstance(one, Head) and is_counted_name(one.name, type(one).__name__):
+            candidate = replace(candidate, name=_free_name(type(one).__name__, found))
+        found.append(candidate)
     names = [candidate.name for candidate in found]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"Expected candidates of different names. Received: {repeated} repeatedly")
     return found
+
+
+def _free_name(name: str, found: Sequence[Candidate]) -> str:
+    """A name, with a number if candidates before have it already."""
+    taken = {candidate.name for candidate in found}
+    numbered = (f"{name}_{number}" for number in range(2, len(found) + 3))
+    return next(one for one in (name, *numbered) if one not in taken)
 
 
 def _families(head: Head) -> dict[str, Candidate]:

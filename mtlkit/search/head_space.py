@@ -14,11 +14,13 @@ from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.conditioning import with_new_layer
+from mtlkit.heads.head import Head
 from mtlkit.model import MultiTaskModel
 from mtlkit.search.candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
 from mtlkit.space.parts import same
 from mtlkit.space.points import holds, value_of
+from mtlkit.space.values import text_of
 from mtlkit.tasks import Task
 
 #: The feature that a head takes by itself.
@@ -95,6 +97,7 @@ class HeadSpace:
         self.candidates = {c.name: c for c in candidates_for(self._task.head, candidates)}
         self._backbone = keras.saving.serialize_keras_object(backbone)
         maps = FeatureMaps(backbone, input_shape)  # which builds it
+        self._maps, self._maps_by_task = maps.names, maps.by_task
         self.backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
         self.space = self._joint(maps, dict(settings or {}))
 
@@ -119,6 +122,28 @@ class HeadSpace:
         """Returns the arguments of the head of a point."""
         prefix = f"{point['family']}."
         return {k.removeprefix(prefix): v for k, v in point.items() if k.startswith(prefix)}
+
+    def plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the first one of all points that are the same model.
+
+        Several names of the feature may mean the same map: a head that suits the input best
+        reads it with `"auto"` and with `"input"`.
+
+        Args:
+            point: A point of the space.
+
+        Returns:
+            The point, maybe with another name of the same feature.
+        """
+        names = value_of(self.space["feature"]).grid(2)
+        if same(point["feature"], names[0]):
+            return dict(point)
+        try:
+            head = self.candidates[point["family"]].build(self.head_arguments(point))
+        except ValueError:  # no model, which is found out elsewhere
+            return dict(point)
+        used = self._map(point["feature"], head)
+        return {**point, "feature": next(n for n in names if self._map(n, head) == used)}
 
     def task(self, point: Mapping[str, Any]) -> Task:
         """Returns the task of a point, with a new head.
@@ -165,8 +190,15 @@ class HeadSpace:
         return found
 
     def given_model(self) -> MultiTaskModel:
-        """Returns a model of the tasks as they were given, with new weights."""
+        """Returns a model of the tasks as they were given, with new weights.
+
+        The target has its head's own loss and metrics, as in all models of the space.
+        """
         tasks = [keras.saving.deserialize_keras_object(config) for config in self._tasks]
+        tasks = [
+            replace(task, loss=None, metrics=None) if task.name == self.target else task
+            for task in tasks
+        ]
         return MultiTaskModel(self.backbone(), tasks, input_shape=self.input_shape)
 
     def backbone(self) -> Any:
@@ -259,6 +291,14 @@ class HeadSpace:
         return point
 
     # === Private ===
+
+    def _map(self, feature: Any, head: Head) -> Any:
+        """The name of the map that a head reads."""
+        if feature not in (AUTO, None):
+            return feature
+        if self.target in self._maps_by_task:
+            return self.target
+        return head.default_feature if head.default_feature in self._maps else self._maps[-1]
 
     def _families(self) -> list[tuple[str, Candidate]]:
         return list(self.candidates.items())
@@ -362,7 +402,7 @@ def jsonable(value: Any) -> Any:
         return value.item()
     if isinstance(value, list | tuple):
         return [jsonable(one) for one in value]
-    return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
+    return value if value is None or isinstance(value, str | int | float | bool) else text_of(value)
 
 
 def written(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -372,4 +412,4 @@ def written(point: Mapping[str, Any]) -> dict[str, Any]:
 
 def _key(point: Mapping[str, Any]) -> str:
     """A text that is the same for the same point, in whatever order."""
-    return json.dumps({name: repr(value) for name, value in point.items()}, sort_keys=True)
+    return json.dumps({name: text_of(value) for name, value in point.items()}, sort_keys=True)

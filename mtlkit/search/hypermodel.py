@@ -87,10 +87,10 @@ class HeadHyperModel(keras_tuner.HyperModel):
                 `tuner.get_best_hyperparameters()`.
 
         Returns:
-            The point.
+            The point; of several that are the same model the first.
         """
         self.declare_hyperparameters(hp)
-        return decode(hp.values, self.space.space, self.space.target)
+        return self.space.plain(decode(hp.values, self.space.space, self.space.target))
 
     def config(self, hp: Any) -> dict[str, Any]:
         """Returns what hyperparameters stand for as plain data.

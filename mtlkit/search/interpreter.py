@@ -15,6 +15,7 @@ from typing import Any
 from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, settled
 from mtlkit.space.parts import same
 from mtlkit.space.points import Space, holds, value_of
+from mtlkit.space.values import text_of
 
 #: The types of values that KerasTuner knows as such.
 _KINDS: dict[type, type] = {Int: int, Float: float, Boolean: bool}
@@ -151,7 +152,7 @@ def _conditions(space: Mapping[str, Any], name: str) -> list[tuple[str, tuple[An
 
 def _encode(part: Any, value: Any) -> Any:
     if isinstance(part, Choice):
-        return value if _is_native(part) else repr(value)
+        return value if _is_native(part) else text_of(value)
     return _KINDS[type(part)](value)
 
 

@@ -31,10 +31,12 @@ class _Durable(keras_tuner.Oracle):
     Attributes:
         initial: Values that are tried first.
         rejects: Tells whether values cannot be tried, before they become a trial.
+        repeats: Tells whether other values stand for the same.
     """
 
     initial: Sequence[Mapping[str, Any]] = ()
     rejects: Callable[[Mapping[str, Any]], bool] | None = None
+    repeats: Callable[[Mapping[str, Any]], bool] | None = None
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         if hasattr(self, "_random_state"):
@@ -69,7 +71,10 @@ class _Durable(keras_tuner.Oracle):
         return True
 
     def _rejected(self, values: Mapping[str, Any]) -> bool:
-        return self.rejects is not None and self.rejects(values)
+        return self._repeated(values) or (self.rejects is not None and self.rejects(values))
+
+    def _repeated(self, values: Mapping[str, Any]) -> bool:
+        return self.repeats is not None and self.repeats(values)
 
     # === One file ===
 
@@ -139,6 +144,12 @@ class GridSearch(_Durable, keras_tuner.oracles.GridSearchOracle):
         for trial in state["order"]:
             self._ordered_ids.insert(trial)
         self._populate_next = list(state["populate_next"])
+
+    def _get_next_combination(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        following = super()._get_next_combination(values)
+        while following is not None and self._repeated(following):
+            following = super()._get_next_combination(following)
+        return following
 
     def _first(self) -> str | None:
         """The trial with the default values, which begins the order."""

@@ -123,6 +123,7 @@ class Store:
         for known in records.values():
             same = (known.point, known.budget) == (record.point, record.budget)
             if same and known.over:
+                self._copy_weights(known.trial, record.trial)
                 return replace(known, trial=record.trial)
         other = records.get(record.trial)
         if other is not None and other.over:
@@ -158,6 +159,11 @@ class Store:
             ValueError: If they do not fit the model.
         """
         model.set_weights(read_arrays(self.weights_path(trial)))
+
+    def _copy_weights(self, trial: str, other: str) -> None:
+        kept, path = self.weights_path(trial), self.weights_path(other)
+        if kept.exists() and not path.exists():
+            write_arrays(path, read_arrays(kept))
 
     def seconds_used(self) -> float:
         """The time that the search took so far, over all calls."""

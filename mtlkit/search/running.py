@@ -55,7 +55,7 @@ def make_tuner(
         trainer=None if frozen is None else frozen.model,
         tensorboard=job.tensorboard,
     )
-    oracle.rejects = tuner.rejects
+    oracle.rejects, oracle.repeats = tuner.rejects, tuner.repeats
     return tuner
 
 

@@ -19,6 +19,7 @@ from mtlkit.search.running import frozen_features, reporter, run_alone, run_chie
 from mtlkit.search.tuner import Settings, is_chief, is_worker
 from mtlkit.search.versions import versions
 from mtlkit.search.workers import run_workers
+from mtlkit.space.values import text_of, without_addresses
 from mtlkit.tasks import Task
 
 _DEFAULT_TRIALS = 30
@@ -57,17 +58,25 @@ def search_heads(
     goes on from there. What is known is kept in `directory`: called again with the same
     arguments, the search goes on where it was, however it ended.
 
+    The loss and the metrics of the target are those of each head. A `loss=` or `metrics=` that
+    its `mtlkit.Task` was given are not used, since heads differ in what they give: to try a
+    loss, let it be an argument of a head. The other tasks keep theirs.
+
     Args:
         backbone: The backbone, as for `mtlkit.MultiTaskModel`. It is not changed: every trial
             trains a copy, which begins with its weights (when a search goes on, with those
             that it began with).
         tasks: All tasks. Heads other than the target's are copied, with new weights.
-        target: Name of the task whose head is searched.
+        target: Name of the task whose head is searched. If it reads several maps
+            (`feature=("stage1", "stage2")`), so do all candidates: of the heads of this
+            library, a `mtlkit.heads.HierarchicalHead` with `loss="coarse_to_fine"` alone can,
+            and all other points are rejected. Name that one as the candidate, or one map.
         data: A `mtlkit.datasets.MultiTaskData`, of which the test split is not used, or
             `((x, y), (x_val, y_val))` with labels by task.
         candidates: What to compare: `mtlkit.search.Candidate`s, classes of heads, heads with
             nothing to search, or names of families, `"classification"`, `"orientation"`,
             `"contrastive"`, `"hierarchical"`, `"regression"`. `None`: all that fit the task.
+            A head goes by its name, or, where Keras chose that, by its class.
         settings: For `"feature"`, `"gradient"`, `"weight"`, `"condition_on"`, `"conditioning"`
             (as in `mtlkit.Task`) and `"learning_rate"` a value, which fixes it, or a part of
             a space, such as `mtlkit.space.Choice(["stage2", "stage3"])`. What is left out has a
@@ -216,7 +225,11 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
     space, settings = job.space, job.settings
     own = {
         "target": space.target,
-        "space": {name: repr(part) for name, part in space.space.items()},
+        "space": {name: text_of(part) for name, part in space.space.items()},
+        "candidates": {
+            name: without_addresses(text_of([candidate.head, dict(candidate.arguments)]))
+            for name, candidate in space.candidates.items()
+        },
         "tuner": job.tuner,
         "seed": space.seed,
         "data": data.fingerprint(),

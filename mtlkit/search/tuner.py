@@ -140,7 +140,7 @@ class HeadTuner(keras_tuner.Tuner):
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         values = trial.hyperparameters.values
-        point = decode(values, self.space.space, self.space.target)
+        point = self.space.plain(decode(values, self.space.space, self.space.target))
         record = self._new_record(trial.trial_id, point)
         record.budget = int(values.get("tuner/epochs", self.settings.epochs))
         known = self.store.settled(record)
@@ -188,8 +188,6 @@ class HeadTuner(keras_tuner.Tuner):
         return record
 
     def _train(self, record: TrialRecord, point: Any, values: Any, trial: Any) -> None:
-        if self._reject(record, point):
-            raise ValueError(record.message)
         epochs = record.budget or self.settings.epochs
         first = int(values.get("tuner/initial_epoch", 0))
         self._fit(record, point, epochs, first, values.get("tuner/trial_id"), trial)
@@ -202,8 +200,13 @@ class HeadTuner(keras_tuner.Tuner):
                 self._baselines,
             )
 
+    def repeats(self, values: Mapping[str, Any]) -> bool:
+        """Whether another point of the space is the same model, and goes first."""
+        point = decode(values, self.space.space, self.space.target)
+        return self.space.seed_of(self.space.plain(point)) != self.space.seed_of(point)
+
     def rejects(self, values: Mapping[str, Any]) -> bool:
-        """Whether a head cannot be tried, as an oracle asks before it becomes a trial.
+        """Whether a head is not to be tried, as an oracle asks before it becomes a trial.
 
         Args:
             values: The values by hyperparameter.
@@ -213,10 +216,13 @@ class HeadTuner(keras_tuner.Tuner):
         """
         point = decode(values, self.space.space, self.space.target)
         record = self._new_record(f"rejected-{self.space.seed_of(point):08x}", point)
-        rejected = self._reject(record, point)
-        if rejected:
+        try:
+            self._note_size(record, head_size(self.space, point))
+        except Exception as error:
+            _reject(record, error)
             self._finish(record)
-        return rejected
+            return True
+        return False
 
     def _new_record(self, trial: str, point: Mapping[str, Any]) -> TrialRecord:
         return TrialRecord(
@@ -228,19 +234,24 @@ class HeadTuner(keras_tuner.Tuner):
             worker=str(self.tuner_id),
         )
 
-    def _reject(self, record: TrialRecord, point: Mapping[str, Any]) -> bool:
-        """Notes the size of the head, and why it cannot be tried if it cannot."""
+    def _note_size(self, record: TrialRecord, size: int) -> None:
+        """Notes the size of the head; raises a ValueError if it is too large."""
+        record.parameters = size
         limit = self.settings.max_parameters
+        if limit is not None and size > limit:
+            raise ValueError(f"the head has {size:,} weights, more than {limit:,}")
+
+    def _built(self, record: TrialRecord, point: Any) -> tuple[keras.Model, SearchData]:
+        """The model of a point, and its data; without a point, of the other tasks alone."""
+        if point is None:
+            return self._trainer(None)
         try:
-            record.parameters = head_size(self.space, point)
+            model, data = self._trainer(point)
+            self._note_size(record, _size_in(model, self.space.target))
         except Exception as error:
-            record.status, record.message = "rejected", str(error)
-            return True
-        if limit is not None and record.parameters > limit:
-            record.status = "rejected"
-            record.message = f"the head has {record.parameters:,} weights, more than {limit:,}"
-            return True
-        return False
+            _reject(record, error)
+            raise
+        return model, data
 
     def _fit(
         self,
@@ -251,7 +262,7 @@ class HeadTuner(keras_tuner.Tuner):
         begins_from: str | None,
         trial: Any = None,
     ) -> None:
-        model, data = self._trainer(point)
+        model, data = self._built(record, point)
         earlier: dict[str, list[float]] = {}
         if begins_from is not None:
             self.store.load_weights(begins_from, model)
@@ -328,8 +339,16 @@ def head_size(space: HeadSpace, point: Any) -> int:
     Raises:
         ValueError: If it cannot be built.
     """
-    model = space.build(point)
-    return int(model.tasks[space.target].head.count_params())
+    return _size_in(space.build(point), space.target)
+
+
+def _size_in(model: Any, target: str) -> int:
+    return int(model.tasks[target].head.count_params())
+
+
+def _reject(record: TrialRecord, error: Exception) -> None:
+    """Notes why a point cannot be tried."""
+    record.status, record.message = "rejected", str(error) or type(error).__name__
 
 
 def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:

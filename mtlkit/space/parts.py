@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit.space.values import has_stable_text, text_of
+
 
 @dataclass(frozen=True)
 class Choice:
     """One of a few values.
 
     Args:
-        values: The values, at least one, without repetition.
+        values: The values, at least one, without repetition. Objects such as Keras's losses
+            and layers are told apart by their config.
 
     Raises:
-        ValueError: If there is no value, or one stands twice.
+        ValueError: If there is no value, one stands twice, or one cannot be told apart from
+            others in another process, such as a lambda, or a layer without `get_config`.
 
     Example:
         ```python
@@ -33,7 +37,13 @@ class Choice:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
-        if not self.values or len(set(map(repr, self.values))) < len(self.values):
+        unstable = [value for value in self.values if not has_stable_text(value)]
+        if unstable:
+            raise ValueError(
+                "Expected values that are the same in every process: plain ones, functions of a "
+                f"module, or objects with a get_config. Received: {unstable[0]!r}"
+            )
+        if not self.values or len(set(map(text_of, self.values))) < len(self.values):
             raise ValueError(f"Expected different values, at least one. Received: {self.values}")
 
     def sample(self, rng: np.random.Generator) -> Any:
@@ -232,4 +242,4 @@ VALUES = (Choice, Int, Float, Boolean, Fixed)
 
 def same(value: Any, other: Any) -> bool:
     """Whether two values are the same, where 1, 1.0 and True are three."""
-    return repr(value) == repr(other)
+    return value is other or text_of(value) == text_of(other)

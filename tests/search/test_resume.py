@@ -107,7 +107,7 @@ def test_another_search_in_the_folder(tmp_path, monkeypatch):
     fakes.search(tmp_path, tuner="random", max_trials=2)
     with pytest.raises(ValueError, match=r"holds one with another seed; give a directory"):
         fakes.search(tmp_path, tuner="random", max_trials=2, seed=1)
-    with pytest.raises(ValueError, match=r"another space, tuner"):
+    with pytest.raises(ValueError, match=r"another space, candidates, tuner"):
         fakes.search(tmp_path, tuner="bayesian", candidates=["classification"])
 
 

@@ -1,5 +1,6 @@
 """search_heads as users call it: real trials, failures, the guard, time and frozen backbones."""
 
+import dataclasses
 import time
 
 import keras
@@ -51,13 +52,46 @@ class UnbuildableHead(ClassificationHead):
         raise ValueError("this head cannot be built")
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class HungryHead(ClassificationHead):
+    """Needs more memory than Python has."""
+
+    def call(self, inputs, training=False):
+        if training:
+            raise MemoryError
+        return super().call(inputs)
+
+
+class ResourceExhaustedError(Exception):
+    """What backends call it."""
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ExhaustingHead(ClassificationHead):
+    """Needs more memory than the device has."""
+
+    def call(self, inputs, training=False):
+        if training:
+            raise out_of_memory()
+        return super().call(inputs)
+
+
+def out_of_memory():
+    """The error of the backend where it can be made by hand."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+    return ResourceExhaustedError("OOM when allocating")
+
+
 class TestFailures:
     @pytest.fixture(scope="class")
     @classmethod
     def result(cls, tmp_path_factory):
         bad = [
             mtl.search.Candidate(kind.__name__, kind, {**CLASSES, "pooling": "average"})
-            for kind in (RaisingHead, NaNHead, UnbuildableHead)
+            for kind in (RaisingHead, NaNHead, HungryHead, ExhaustingHead, UnbuildableHead)
         ]
         large = mtl.search.Candidate(
             "large", ClassificationHead, {**CLASSES, "hidden_units": 5000, "pooling": "average"}
@@ -66,7 +100,7 @@ class TestFailures:
             tmp_path_factory.mktemp("failures"),
             candidates=[*bad, large, *small.CANDIDATES],
             tuner="random",
-            max_trials=4,
+            max_trials=6,
             epochs=2,
             max_parameters=2000,
         )
@@ -81,6 +115,11 @@ class TestFailures:
         told = {r.family: (r.status, r.message) for r in result.trials if not r.ranked}
         assert told["RaisingHead"][0] == "failed" and "always raises" in told["RaisingHead"][1]
         assert told["NaNHead"][0] == "failed" and "NotANumber" in told["NaNHead"][1]
+        assert told["HungryHead"][0] == "failed"
+        assert told["HungryHead"][1].startswith("MemoryError: ")
+        assert told["ExhaustingHead"][0] == "failed"
+        for part in ("ResourceExhaustedError", "OOM when allocating"):
+            assert part in told["ExhaustingHead"][1]
         assert told["UnbuildableHead"][0] == "rejected"
         assert "cannot be built" in told["UnbuildableHead"][1]
         assert told["large"] == ("rejected", told["large"][1])
@@ -209,6 +248,41 @@ def test_a_search_goes_on_with_the_backbone_that_it_began_with(tmp_path, capsys)
     resumed = small.search(tmp_path / "parts", max_trials=2, backbone_seed=9, verbose=1, **options)
     assert small.outcome(resumed) == small.outcome(expected)
     assert "backbone with the weights that this search began with" in capsys.readouterr().out
+
+
+def test_a_trial_builds_its_model_once(tmp_path, monkeypatch):
+    """And once before it, to know whether it can be one."""
+    built = []
+    build = mtl.search.HeadSpace.build
+
+    def counted(self, point, run=0):
+        built.append(point is not None)
+        return build(self, point, run)
+
+    monkeypatch.setattr(mtl.search.HeadSpace, "build", counted)
+    result = small.search(tmp_path, tuner="random", max_trials=1, epochs=1)
+    assert built == [False, True, True]  # the first is the guard's
+    [trial] = result.trials
+    head = result.best_model().tasks["orientation"].head
+    assert trial.parameters == head.count_params()
+
+
+def test_too_large_a_head_that_a_tuner_insists_on(tmp_path, monkeypatch):
+    """The Bayesian and the grid tuner do not ask before a point becomes a trial."""
+    monkeypatch.setattr(mtl.search.tuner.HeadTuner, "rejects", lambda self, values: False)
+    result = small.search(tmp_path, tuner="random", max_trials=2, epochs=1, max_parameters=5)
+    assert {r.status for r in result.trials} == {"rejected"} and len(result.trials) == 2
+    assert all("more than 5" in r.message for r in result.trials)
+
+
+def test_the_score_is_the_heads_own_metric(tmp_path, monkeypatch):
+    """Whatever loss and metrics the target was given."""
+    small.without_training(monkeypatch)
+    given = [dataclasses.replace(task, metrics=["mse"]) for task in small.tasks()]
+    monkeypatch.setattr(small, "tasks", lambda: given)
+    result = small.search(tmp_path, tuner="random", max_trials=1)
+    assert (result.metric, result.direction) == ("val_orientation_accuracy", "max")
+    assert result.trials[0].status == "finished"
 
 
 def test_the_guard_ranks_below(tmp_path, monkeypatch):
