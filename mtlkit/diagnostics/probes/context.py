@@ -380,13 +380,10 @@ def _bits(table: NDArray) -> float:
 def _left_out_guess(
     table: NDArray, other: NDArray, labels: NDArray
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether each label is the most frequent among the rest: of its class of A, and of all."""
+    """Whether each label is the most frequent of its class of A, itself left out; and of all."""
     by_other = table[other].astype("float64")
-    everywhere = np.broadcast_to(table.sum(axis=0), by_other.shape).astype("float64")
-    rows = np.arange(len(labels))
-    by_other[rows, labels] -= 1
-    everywhere[rows, labels] -= 1
-    return by_other.argmax(axis=1) == labels, everywhere.argmax(axis=1) == labels
+    by_other[np.arange(len(labels)), labels] -= 1
+    return by_other.argmax(axis=1) == labels, labels == table.sum(axis=0).argmax()
 
 
 def _leak_status(one: dict[str, Any]) -> str:

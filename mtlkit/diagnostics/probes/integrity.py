@@ -201,7 +201,7 @@ def duplicates(x: ArrayLike, y: ArrayLike | Mapping[str, ArrayLike]) -> Evidence
     }
     return Evidence(
         "duplicates",
-        status_of(interval, _COPIES_THAT_MATTER),
+        status_of(interval, _COPIES_THAT_MATTER) if count else "absent",
         text,
         count / samples,
         interval,
@@ -282,15 +282,15 @@ def _split_evidence(
     samples, copies = len(exact), int((exact >= 0).sum())
     low, high = share_interval(copies, samples)
     share, expected = (len(one["rows"]) / max(one["looked"], 1) for one in (near, null))
-    counted = share > expected
-    left = 1 - copies / samples
-    if counted:
-        near_low, near_high = share_interval(len(near["rows"]), near["looked"])
-        null_low, null_high = share_interval(len(null["rows"]), null["looked"])
-        low += left * max(0.0, near_low - null_high)
-        high = min(1.0, high + left * max(0.0, near_high - null_low))
-    effect = copies / samples + left * max(0.0, share - expected)
-    status = status_of((low, high), _COPIES_THAT_MATTER)
+    near_low, near_high = share_interval(len(near["rows"]), near["looked"])
+    null_low, null_high = share_interval(len(null["rows"]), null["looked"])
+    effect = copies / samples
+    if near_low > null_high:  # else there are no more near copies than expected
+        left = 1 - effect
+        effect += left * (share - expected)
+        low += left * (near_low - null_high)
+        high = min(1.0, high + left * (near_high - null_low))
+    status = status_of((low, high), _COPIES_THAT_MATTER) if effect else "absent"
     rows = np.flatnonzero(exact >= 0)
     near_count = len(near["rows"])
     details = {

@@ -37,6 +37,8 @@ _USUAL = 0.25
 #: Of exact twins, the reference takes each for the other half of the time. A detail that tells
 #: them apart makes the right one win; from here on they count as twins.
 _TWIN_SHARE = 0.35
+#: The axis of a flip must be so many times as frequent as any other.
+_CLEAR = 2.0
 #: Random groupings of equal size.
 _GROUPINGS = 100
 #: A class of another task is listed as symmetric if most of its images are.
@@ -70,9 +72,9 @@ def symmetry(
     the twins of symmetric images one class, the accuracy would gain more than by random
     groupings of equal size, which are as easy to guess.
 
-    Labels are bins around a circle: a turn by 180 degrees moves them by half of the bins, a
-    flip reflects them around an axis that is looked for on one half of the samples and judged
-    on the other.
+    Labels are bins around a circle: a turn by 180 degrees moves them by half of the bins. A
+    flip reflects them around an axis, which is read from the labels of the images that are
+    nearest to the flipped ones; if these do not agree on one, the flip is left aside.
 
     Args:
         x: Images.
@@ -146,6 +148,17 @@ class _Distances:
         turned = unit_vectors(turn(self._images[self._rows]))
         return 1 - (self._vectors[self._rows] * turned).sum(axis=1)
 
+    def nearest_to_turned(self, turn: Callable[[NDArray], NDArray]) -> NDArray[np.int64]:
+        """The rows of the images that are nearest to the turned ones, other than themselves."""
+        turned = unit_vectors(turn(self._images[self._rows]))
+        found = np.empty(len(turned), "int64")
+        for start in range(0, len(turned), 500):
+            part = slice(start, start + 500)
+            alike = turned[part] @ self._vectors.T
+            alike[np.arange(len(alike)), self._rows[part]] = -np.inf
+            found[part] = alike.argmax(axis=1)
+        return found
+
     def varied(self) -> NDArray[np.bool_]:
         """Images that are not of one shade, for which all turns are the same."""
         return np.asarray(self._vectors[self._rows].any(axis=1))
@@ -166,7 +179,7 @@ def _look(
         & distances.varied()
     )
     labels, scores = reference.y[rows], reference.scores[rows]
-    judged, orbit = _orbit(name, reference, labels, scores, symmetric, rng)
+    orbit = _orbit(name, reference, labels, distances)
     found: dict[str, Any] = {
         "symmetric": symmetric,
         "share": float(symmetric.mean()),
@@ -174,36 +187,31 @@ def _look(
         "away": away / np.maximum(distances.usual, 1e-9),
         "orbit": orbit,
     }
-    return found | _gain(reference, labels, scores, symmetric & judged, judged, orbit, rng, seed)
+    return found | _gain(reference, labels, scores, symmetric, orbit, rng, seed)
 
 
 def _orbit(
-    name: str,
-    reference: Reference,
-    labels: NDArray,
-    scores: NDArray,
-    symmetric: NDArray,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.bool_], NDArray | None]:
-    """The samples to judge by, and the group of each class; `None` where none fits."""
-    bins, everywhere = reference.num_classes, np.ones(len(labels), bool)
+    name: str, reference: Reference, labels: NDArray, distances: _Distances
+) -> NDArray | None:
+    """The group of each class; `None` if it is not known what becomes of labels."""
+    bins = reference.num_classes
     classes = np.arange(bins)
     if name in _DEGREES:
-        if bins * _DEGREES[name] % 360:
-            return everywhere, None
-        return everywhere, classes % (bins * _DEGREES[name] // 360)
-    # A flip reflects labels around an axis that depends on how they are defined.
-    chosen_by = rng.random(len(labels)) < 0.5
-    rows = np.flatnonzero(symmetric & chosen_by)
-    predicted = scores[rows].argmax(axis=1)
-    twins = [
-        np.mean((predicted == (sum_ - labels[rows]) % bins) & (predicted != labels[rows]))
-        if len(rows)
-        else 0.0
-        for sum_ in classes
-    ]
-    partner = (int(np.argmax(twins)) - classes) % bins
-    return ~chosen_by, np.minimum(classes, partner)
+        turned = bins * _DEGREES[name]
+        return None if turned % 360 else classes % (turned // 360)
+    axis = _axis(labels, reference.y[distances.nearest_to_turned(_TURNS[name])], bins)
+    return None if axis is None else np.minimum(classes, (axis - classes) % bins)
+
+
+def _axis(labels: NDArray, turned: NDArray, bins: int) -> int | None:
+    """The number that the labels of images and of their flipped selves add up to.
+
+    A flip reflects labels around an axis that depends on how they are defined. `turned` are
+    the labels of those images that are nearest to the flipped ones.
+    """
+    sums = np.bincount((labels + turned) % bins, minlength=bins)
+    second, first = np.sort(sums)[-2:]
+    return int(sums.argmax()) if first >= _CLEAR * second else None
 
 
 def _gain(
@@ -211,7 +219,6 @@ def _gain(
     labels: NDArray,
     scores: NDArray,
     symmetric: NDArray,
-    judged: NDArray,
     orbit: NDArray | None,
     rng: np.random.Generator,
     seed: int,
@@ -233,13 +240,13 @@ def _gain(
     grouped = _right(scores, labels, orbit)
     random = np.mean([_right(scores, labels, one) for one in _random_groupings(orbit, rng)], axis=0)
     # Samples that are not symmetric stay as they are: they gain nothing.
-    difference = np.zeros(int(judged.sum()))
+    difference = np.zeros(len(symmetric))
     difference[: len(labels)] = grouped - random
     twin = (orbit[predicted] == orbit[labels]) & ~plain
     return {
         "gain": float(difference.mean()),
         "interval": bootstrap_interval(difference, seed=seed),
-        "null": float((random - plain).sum() / judged.sum()),
+        "null": float((random - plain).sum() / len(symmetric)),
         "p": p_better(grouped.astype("float64"), random),
         "self": int(plain.sum()),
         "twin": int(twin.sum()),
@@ -266,18 +273,13 @@ def _random_groupings(groups: NDArray, rng: np.random.Generator) -> list[NDArray
 
 
 def _status(one: dict[str, Any]) -> str:
-    status = status_of(one["interval"], one["threshold"])
-    if status == "found" and (one["p"] >= ALPHA or not _are_twins(one)):
-        return "unclear" if one["p"] < ALPHA and _may_be_twins(one) else "absent"
-    return status
-
-
-def _are_twins(one: dict[str, Any]) -> bool:
-    return share_interval(one["twin"], one["self"] + one["twin"])[0] > _TWIN_SHARE
-
-
-def _may_be_twins(one: dict[str, Any]) -> bool:
-    return share_interval(one["twin"], one["self"] + one["twin"])[1] > _TWIN_SHARE
+    if one["p"] >= ALPHA:
+        return "absent"
+    twins = status_of(share_interval(one["twin"], one["self"] + one["twin"]), _TWIN_SHARE)
+    costs = status_of(one["interval"], one["threshold"])
+    if "absent" in (twins, costs):
+        return "absent"
+    return "found" if twins == costs == "found" else "unclear"
 
 
 def _evidence(

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from mtlkit.diagnostics.probes.imbalance import imbalance
+
+
+def two_gaussians(share, distance, samples=800, seed=0):
+    """A rare class whose brightness overlaps, its images, and Bayes's probabilities."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(samples) < share).astype(int)
+    value = distance * y + rng.normal(size=samples)
+    x = 0.1 * rng.random((samples, 12, 12, 1), dtype="float32")
+    x[:, :6] += value[:, None, None, None].astype("float32")
+    rare = share * norm.pdf(value - distance)
+    rare = rare / (rare + (1 - share) * norm.pdf(value))
+    return x, y, np.stack([1 - rare, rare], axis=1)
+
+
+def test_frequency_costs_recall_where_classes_overlap():
+    x, y, probabilities = two_gaussians(0.08, 1.5)
+    found = imbalance(x, y, probabilities=probabilities)
+    assert found.found and found.details["of"] == "the model"
+    # Bayes: thresholds in the middle instead of where the frequencies put it.
+    odds = np.log(0.92 / 0.08) / 1.5
+    before = (norm.cdf(0.75 + odds) + norm.sf(odds - 0.75)) / 2
+    assert found.effect == pytest.approx(norm.cdf(0.75) - before, abs=0.1)
+
+
+def test_a_rare_class_that_is_easily_seen_costs_nothing():
+    x, y, probabilities = two_gaussians(0.08, 8)
+    found = imbalance(x, y, probabilities=probabilities)
+    assert found.status == "absent"
+    assert found.details["ratio"] == pytest.approx(0.92 / 0.08, rel=0.3)
+
+
+def test_the_reference_alone_never_blames():
+    x, y, _ = two_gaussians(0.08, 1.5)
+    found = imbalance(x, y)
+    assert found.status in ("unclear", "absent") and found.details["of"] == "the reference"
+
+
+def test_even_classes_are_even():
+    x, y, probabilities = two_gaussians(0.5, 1.5)
+    assert imbalance(x, y, probabilities=probabilities).status == "absent"
+
+
+def test_probabilities_are_checked():
+    x, y, probabilities = two_gaussians(0.3, 1)
+    with pytest.raises(ValueError, match=r"shape \(800, 2\)"):
+        imbalance(x, y, probabilities=probabilities[:, :1])
+    with pytest.raises(ValueError, match="add up to 1"):
+        imbalance(x, y, probabilities=2 * probabilities)
