@@ -12,7 +12,7 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.tasks import Task
 
 if TYPE_CHECKING:
-    from mtlkit import datasets, reports, search, testing
+    from mtlkit import datasets, diagnostics, reports, search, testing
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,7 @@ __all__ = [
     "Task",
     "backbones",
     "datasets",
+    "diagnostics",
     "heads",
     "layers",
     "losses",
@@ -34,7 +35,7 @@ __all__ = [
 
 
 # Rooms that saved models do not need are imported where they are used.
-_ROOMS = ("datasets", "reports", "search", "testing")
+_ROOMS = ("datasets", "diagnostics", "reports", "search", "testing")
 
 
 def __getattr__(name: str) -> Any:

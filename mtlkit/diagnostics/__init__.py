@@ -1,6 +1,18 @@
 """Diagnosis: why a task does not learn, with evidence."""
 
+from mtlkit.diagnostics.audit import audit
+from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.reference import Reference
+from mtlkit.diagnostics.verdict import Cause, Verdict, decide
 
-__all__ = ["Evidence", "Reference"]
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Evidence",
+    "Recommendation",
+    "Reference",
+    "Verdict",
+    "audit",
+    "decide",
+]

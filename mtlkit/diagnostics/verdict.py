@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mtlkit.diagnostics.evidence import plain
+from mtlkit.diagnostics.evidence import Evidence, plain
 
 #: What can limit a task.
 LIMITS = ("data", "model", "mixed", "healthy", "undetermined")
@@ -49,3 +50,149 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain data."""
         return plain({**vars(self), "causes": [vars(one) for one in self.causes]})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When evidence makes a cause.
+
+    Attributes:
+        cause: The cause, and the name of its evidence.
+        limit: What it limits, `"data"` or `"model"`.
+        words: The cause in words.
+        unless: Causes that explain the evidence better, if they are there.
+    """
+
+    cause: str
+    limit: str
+    words: str
+    unless: tuple[str, ...] = ()
+
+
+#: After these, nothing else can be believed.
+_INVALID = ("invalid_split", "misaligned_labels")
+#: Wrong or shared labels, which make errors of any other kind.
+_LABELS = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
+_NO_SIGNAL = (*_INVALID, "no_signal")
+
+#: The rules: a cause is there if its evidence was found, unless another one explains it.
+RULES = (
+    Rule("invalid_split", "data", "validation images are copies of training images"),
+    Rule("misaligned_labels", "data", "labels belong to other images", ("invalid_split",)),
+    Rule("no_signal", "data", "the images do not tell the labels", _INVALID),
+    Rule("label_leak", "data", "another task's labels tell this one's", _NO_SIGNAL),
+    Rule("uniform_noise", "data", "labels are wrong by chance", _NO_SIGNAL),
+    Rule("structured_noise", "data", "labels are exchanged for certain others", _NO_SIGNAL),
+    Rule("ambiguity", "data", "classes share their images", (*_NO_SIGNAL, "structured_noise")),
+    Rule("symmetry", "data", "objects look the same after a turn", _NO_SIGNAL),
+    Rule("class_overlap", "data", "neighbouring classes overlap", _NO_SIGNAL),
+    Rule("needs_context", "data", "labels depend on what another task knows", _INVALID),
+    Rule("imbalance", "data", "rare classes are too rare", _NO_SIGNAL),
+    Rule("resolution", "data", "the images are too coarse", _INVALID),
+    Rule("too_little_data", "data", "there are too few samples", (*_NO_SIGNAL, *_LABELS)),
+    Rule("loss_mismatch", "model", "the loss does not let it learn", _NO_SIGNAL),
+    Rule("backbone_collapse", "model", "the backbone's features are dead", _NO_SIGNAL),
+    Rule("optimizer", "model", "the optimizer's rate does not fit", (*_NO_SIGNAL, "loss_mismatch")),
+    Rule("under_trained", "model", "training was too short", (*_NO_SIGNAL, "optimizer")),
+    Rule("input_scale", "model", "the input is not standardised", _NO_SIGNAL),
+    Rule("head_destroys_space", "model", "the head throws positions away", _NO_SIGNAL),
+    Rule("loss_starvation", "model", "other losses drown this one", _NO_SIGNAL),
+    Rule("interference", "model", "other tasks disturb it", (*_NO_SIGNAL, "loss_starvation")),
+    Rule("backbone_lacks_task", "model", "the backbone does not serve this task", _NO_SIGNAL),
+)
+
+
+def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
+    """Turns evidence into a verdict.
+
+    Args:
+        evidence: What was measured, by name.
+        task: Name of the task, for the sentence.
+
+    Returns:
+        The verdict: `RULES` applied in turn, then what the data cannot decide.
+
+    Example:
+        ```python
+        from mtlkit.diagnostics import Evidence, decide
+
+        noise = Evidence("uniform_noise", "found", "A fifth is wrong.", 0.2, (0.17, 0.23))
+        verdict = decide({"uniform_noise": noise}, "orientation")
+        assert verdict.limit == "data" and verdict.causes[0].name == "uniform_noise"
+        ```
+    """
+    found = _found(evidence)
+    undetermined, missing = _undecidable(evidence, found)
+    found = [rule for rule in found if rule.cause not in undetermined]
+    causes = tuple(_cause(rule, evidence) for rule in found)
+    limits = {rule.limit for rule in found}
+    if len(limits) == 2:
+        limit = "mixed"
+    elif limits:
+        limit = limits.pop()
+    else:
+        limit = "undetermined" if undetermined or _unknown(evidence) else "healthy"
+    sentence = _sentence(task, limit, found, evidence, undetermined, missing)
+    return Verdict(limit, causes, sentence, undetermined, missing)
+
+
+def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
+    names = {name for name, one in evidence.items() if one.found}
+    if "signal" in evidence and evidence["signal"].status == "absent":
+        names.add("no_signal")
+    found: list[Rule] = []
+    for rule in RULES:
+        if rule.cause in names and not {one.cause for one in found} & set(rule.unless):
+            found.append(rule)
+    return found
+
+
+def _undecidable(
+    evidence: Mapping[str, Evidence], found: list[Rule]
+) -> tuple[tuple[str, ...], str]:
+    """What the data cannot tell apart, and what would tell."""
+    causes = {rule.cause for rule in found}
+    twins = evidence.get("ambiguity")
+    if "ambiguity" in causes and "symmetry" not in causes and twins.details.get("or_flipped"):
+        return (
+            ("structured_noise", "ambiguity"),
+            "a second label for some hundred images, given without knowing the first",
+        )
+    if "signal" in evidence and evidence["signal"].status == "unclear" and not causes:
+        return ("no_signal", "too_little_data"), "more samples"
+    return (), ""
+
+
+def _unknown(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether too little is known to call a task healthy."""
+    signal = evidence.get("signal")
+    return signal is None or not signal.found
+
+
+def _cause(rule: Rule, evidence: Mapping[str, Evidence]) -> Cause:
+    one = evidence["signal" if rule.cause == "no_signal" else rule.cause]
+    return Cause(rule.cause, one.effect, one.interval, one.details)
+
+
+def _sentence(
+    task: str,
+    limit: str,
+    found: list[Rule],
+    evidence: Mapping[str, Evidence],
+    undetermined: tuple[str, ...],
+    missing: str,
+) -> str:
+    named = "; ".join(
+        rule.words + ("" if rule.cause not in evidence else f" ({evidence[rule.cause].text})")
+        for rule in found
+    )
+    said = {
+        "data": f"The data limit {task}: {named}.",
+        "model": f"The model limits {task}: {named}.",
+        "mixed": f"Both the model and the data limit {task}: {named}.",
+        "healthy": f"Nothing was found that holds {task} back.",
+        "undetermined": f"What was measured does not tell what holds {task} back.",
+    }[limit]
+    if undetermined:
+        said += f" The data cannot decide between {' and '.join(undetermined)}; {missing} would."
+    return said

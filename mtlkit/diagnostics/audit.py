@@ -1,0 +1,176 @@
+"""The part of a diagnosis that needs no model: what is wrong with the data?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtlkit.diagnostics.checks import checked_images, checked_labels
+from mtlkit.diagnostics.diagnosis import Diagnosis
+from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.ambiguity import ambiguity
+from mtlkit.diagnostics.probes.amount import amount
+from mtlkit.diagnostics.probes.class_overlap import class_overlap
+from mtlkit.diagnostics.probes.context import label_leak, needs_context
+from mtlkit.diagnostics.probes.imbalance import imbalance
+from mtlkit.diagnostics.probes.integrity import alignment, duplicates, splits
+from mtlkit.diagnostics.probes.panels import confusion, gallery
+from mtlkit.diagnostics.probes.resolution import resolution
+from mtlkit.diagnostics.probes.signal import signal
+from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_tasks
+from mtlkit.diagnostics.probes.structured_noise import structured_noise
+from mtlkit.diagnostics.probes.symmetry import symmetry
+from mtlkit.diagnostics.probes.uncertainty import uncertainty
+from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
+from mtlkit.diagnostics.recommendations import recommend
+from mtlkit.diagnostics.reference import Reference
+from mtlkit.diagnostics.verdict import decide
+from mtlkit.diagnostics.versions import versions
+from mtlkit.metrics.labels import is_labelled
+
+#: More samples than this add little, and cost much.
+_MOST_SAMPLES = 10_000
+
+
+def audit(
+    x: ArrayLike,
+    y: ArrayLike | Mapping[str, ArrayLike],
+    task: str,
+    *,
+    validation_data: tuple[Any, Any] | None = None,
+    num_classes: int | None = None,
+    x_high: ArrayLike | None = None,
+    seed: int = 0,
+    verbose: int = 1,
+) -> Diagnosis:
+    """Looks for causes in the data why a task does not learn; needs no model.
+
+    A regression on learned patches of the images serves as the reference. It takes about a
+    minute of CPU time for 10,000 images of 32x32 pixels; of more samples, 10,000 are drawn.
+
+    Args:
+        x: Images of shape `(samples, height, width, channels)`.
+        y: Labels by task, or those of the task alone: integers for classes (-1: unlabelled),
+            floats for values (NaN: unlabelled). The other tasks are used as context.
+        task: Name of the task.
+        validation_data: `(x_val, y_val)`, to look for copies of training images.
+        num_classes: Number of classes. `None`: one more than the largest label.
+        x_high: The same images at a higher resolution, if there are any.
+        seed: Seed of everything that is drawn.
+        verbose: 0: silent; 1: a line for each step.
+
+    Returns:
+        A `Diagnosis`. Its verdict is `"data"` with the causes, `"healthy"` where nothing was
+        found in the data that holds the task back, or `"undetermined"`.
+
+    Raises:
+        ValueError: If images or labels have a wrong shape, hold NaN, or are too few.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+
+        data = mtl.datasets.rotated_digits(copies=1)
+        found = mtl.diagnostics.audit(data.x_train, data.y_train, "identity", verbose=0)
+        print(found.verdict.sentence)
+        ```
+    """
+    start = time.process_time()
+    images = checked_images(x)
+    labels, others = checked_labels(y, task, len(images))
+    if labels.dtype.kind != "f" and num_classes is not None and labels.max() >= num_classes:
+        raise ValueError(
+            f"Task {task!r}: expected classes below num_classes={num_classes}. "
+            f"Received: {labels.max()}"
+        )
+    rows = _rows(is_labelled(labels), seed)
+    kept = {name: values[rows] for name, values in others.items()}
+    high = None if x_high is None else checked_images(x_high, "x_high")[rows]
+    reference = Reference(images[rows], labels[rows], num_classes, seed)
+    steps = _steps(reference, task, kept, _validation(validation_data, task), high, seed)
+    evidence: dict[str, Evidence] = {}
+    for name, probe in steps:
+        found = _run(name, probe, verbose)
+        evidence[found.name] = found
+    verdict = decide(evidence, task)
+    setup = {
+        "seed": seed,
+        "samples": len(rows),
+        "labelled": int(is_labelled(labels).sum()),
+        "cpu_seconds": round(time.process_time() - start, 1),
+        **versions(),
+    }
+    return Diagnosis(task, verdict, evidence, recommend(task, verdict, evidence), setup)
+
+
+def _rows(there: np.ndarray, seed: int) -> np.ndarray:
+    """Which samples are used: those with a label, in order, a part of them where many."""
+    rows = np.flatnonzero(there)
+    if len(rows) <= _MOST_SAMPLES:
+        return rows
+    drawn = np.random.default_rng(seed).choice(rows, _MOST_SAMPLES, replace=False)
+    return np.sort(drawn)
+
+
+def _validation(data: tuple[Any, Any] | None, task: str) -> tuple[Any, Any] | None:
+    if data is None:
+        return None
+    x_val, y_val = data
+    images = checked_images(x_val, "x_val")
+    own, others = checked_labels(y_val, task, len(images), "y_val")
+    return images, {task: own, **others}
+
+
+def _steps(
+    reference: Reference,
+    task: str,
+    others: dict[str, np.ndarray],
+    validation: tuple[Any, Any] | None,
+    x_high: np.ndarray | None,
+    seed: int,
+) -> Iterator[tuple[str, Callable[[], Evidence]]]:
+    """The probes, in the order in which they are run."""
+    x, y = reference.x, reference.y
+    everything = {task: y, **others}
+    shared: dict[str, Any] = {"reference": reference, "seed": seed}
+    if validation is None:
+        yield "invalid_split", lambda: skipped("invalid_split", "No validation data were given.")
+    else:
+        yield "invalid_split", lambda: splits(x, everything, *validation, seed=seed)
+    yield "duplicates", lambda: duplicates(x, everything)
+    yield "misaligned_labels", lambda: alignment(x, y, **shared)
+    yield "signal", lambda: signal(x, y, **shared)
+    yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)
+    if reference.classes:
+        yield "uniform_noise", lambda: uniform_noise(x, y, **shared)
+        yield "structured_noise", lambda: structured_noise(x, y, **shared)
+        yield "ambiguity", lambda: ambiguity(x, y, **shared)
+        yield "class_overlap", lambda: class_overlap(x, y, **shared)
+        yield "too_little_data", lambda: amount(x, y, **shared)
+        yield "confusion", lambda: confusion(reference)
+    yield "gallery", lambda: gallery(reference)
+    yield "symmetry", lambda: symmetry(x, y, others=others, **shared)
+    if others:
+        yield "needs_context", lambda: needs_context(x, y, others, **shared)
+        yield "label_leak", lambda: label_leak(y, others, seed=seed)
+    yield "imbalance", lambda: imbalance(x, y, **shared)
+    yield "resolution", lambda: resolution(x, y, x_high=x_high, **shared)
+    yield "uncertainty", lambda: uncertainty(x, y, **shared)
+
+
+def _run(name: str, probe: Callable[[], Evidence], verbose: int) -> Evidence:
+    start = time.process_time()
+    if verbose:
+        print(f"{name} ...", end=" ", flush=True)
+    found = probe()
+    found = replace(found, seconds=time.process_time() - start)
+    if verbose:
+        print(f"{found.status} ({found.seconds:.1f} s)", flush=True)
+    return found

@@ -1,0 +1,103 @@
+"""Checks of the data of a diagnosis, before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtlkit.metrics.labels import is_labelled
+
+#: With fewer labelled samples nothing can be told.
+LEAST_SAMPLES = 50
+
+
+def checked_images(x: ArrayLike, what: str = "x") -> NDArray[np.float32]:
+    """Returns images as float32, or says what is wrong with them.
+
+    Args:
+        x: Images of shape `(samples, height, width)`, or with channels last or first.
+        what: What they are called.
+
+    Returns:
+        Array of shape `(samples, height, width, channels)`.
+
+    Raises:
+        ValueError: If they are no images, none at all, or hold NaN or infinite values.
+    """
+    images = np.asarray(x)
+    if images.dtype.kind not in "fiub" or images.ndim not in (3, 4) or not len(images):
+        raise ValueError(
+            f"Expected {what} to be images of shape (samples, height, width, channels). "
+            f"Received: {what} of shape {images.shape}, dtype {images.dtype}"
+        )
+    images = images.astype("float32")
+    if images.ndim == 3:
+        images = images[..., None]
+    elif images.shape[1] <= 4 < images.shape[3]:  # channels first
+        images = np.moveaxis(images, 1, -1)
+    wrong = int((~np.isfinite(images)).reshape(len(images), -1).any(axis=1).sum())
+    if wrong:
+        raise ValueError(
+            f"Expected finite values in {what}. Received: NaN or infinite values in {wrong} of "
+            f"{len(images)} images"
+        )
+    return images
+
+
+def checked_labels(
+    y: Any, task: str, samples: int, what: str = "y"
+) -> tuple[NDArray, dict[str, NDArray]]:
+    """Returns the labels of a task, and those of the other tasks.
+
+    Args:
+        y: Labels by task, or those of the task alone.
+        task: Name of the task.
+        samples: Number of images.
+        what: What the labels are called.
+
+    Returns:
+        The labels of the task, of shape `(samples,)`, and those of the others by name.
+
+    Raises:
+        ValueError: If the task has no labels, too few, of a wrong shape, or of one class.
+    """
+    by_task = dict(y) if isinstance(y, Mapping) else {task: y}
+    if task not in by_task:
+        raise ValueError(
+            f"Task {task!r}: expected labels in {what}. Received: labels of {list(by_task)}"
+        )
+    labels = {name: _column(value, name, samples, what) for name, value in by_task.items()}
+    own = labels.pop(task)
+    there = own[is_labelled(own)]
+    if len(there) < LEAST_SAMPLES:
+        raise ValueError(
+            f"Task {task!r}: expected at least {LEAST_SAMPLES} labelled samples in {what}, to tell "
+            f"anything. Received: {len(there)}"
+        )
+    kinds = len(np.unique(there))
+    if kinds < 2:
+        raise ValueError(
+            f"Task {task!r}: expected labels of at least two values in {what}. "
+            f"Received: {there[0]!r} in every sample"
+        )
+    if own.dtype.kind != "f" and kinds > len(there) / 2:
+        raise ValueError(
+            f"Task {task!r}: expected at least two samples a class, on average, in {what}. "
+            f"Received: {kinds} classes in {len(there)} samples"
+        )
+    return own, labels
+
+
+def _column(value: Any, task: str, samples: int, what: str) -> NDArray:
+    labels = np.asarray(value)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind not in "fiub" or labels.shape != (samples,):
+        raise ValueError(
+            f"Task {task!r}: expected labels of shape ({samples},) in {what}, one for each image. "
+            f"Received: shape {labels.shape}, dtype {labels.dtype}"
+        )
+    return labels if labels.dtype.kind == "f" else labels.astype("int64")
