@@ -1,6 +1,7 @@
 """Diagnosis: why a task does not learn, with evidence."""
 
 from mtlkit.diagnostics.audit import audit
+from mtlkit.diagnostics.diagnose import diagnose
 from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.reference import Reference
@@ -15,4 +16,5 @@ __all__ = [
     "Verdict",
     "audit",
     "decide",
+    "diagnose",
 ]

@@ -29,7 +29,7 @@ from mtlkit.diagnostics.probes.uncertainty import uncertainty
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
 from mtlkit.diagnostics.recommendations import recommend
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.diagnostics.verdict import decide
+from mtlkit.diagnostics.verdict import Verdict, decide
 from mtlkit.diagnostics.versions import versions
 from mtlkit.metrics.labels import is_labelled
 
@@ -85,6 +85,28 @@ def audit(
     start = time.process_time()
     images = checked_images(x)
     labels, others = checked_labels(y, task, len(images))
+    evidence = data_evidence(
+        images, labels, others, task, validation_data, num_classes, x_high, seed, verbose
+    )
+    return report(task, decide(evidence, task), evidence, len(images), seed, start)
+
+
+def data_evidence(
+    images: np.ndarray,
+    labels: np.ndarray,
+    others: dict[str, np.ndarray],
+    task: str,
+    validation_data: tuple[Any, Any] | None,
+    num_classes: int | None,
+    x_high: Any,
+    seed: int,
+    verbose: int,
+) -> dict[str, Evidence]:
+    """Runs all probes that need no model; arguments as those of `audit`, checked.
+
+    Returns:
+        The evidence by name.
+    """
     if labels.dtype.kind != "f" and num_classes is not None and labels.max() >= num_classes:
         raise ValueError(
             f"Task {task!r}: expected classes below num_classes={num_classes}. "
@@ -94,20 +116,32 @@ def audit(
     kept = {name: values[rows] for name, values in others.items()}
     high = None if x_high is None else checked_images(x_high, "x_high")[rows]
     reference = Reference(images[rows], labels[rows], num_classes, seed)
-    steps = _steps(reference, task, kept, _validation(validation_data, task), high, seed)
     evidence: dict[str, Evidence] = {}
+    steps = _steps(reference, task, kept, _validation(validation_data, task), high, seed)
     for name, probe in steps:
         found = _run(name, probe, verbose)
         evidence[found.name] = found
-    verdict = decide(evidence, task)
-    setup = {
+    return evidence
+
+
+def report(
+    task: str,
+    verdict: Verdict,
+    evidence: dict[str, Evidence],
+    samples: int,
+    seed: int,
+    start: float,
+    setup: Mapping[str, Any] | None = None,
+) -> Diagnosis:
+    """Puts verdict and evidence together, with what is to be done and how it was found."""
+    made = {
         "seed": seed,
-        "samples": len(rows),
-        "labelled": int(is_labelled(labels).sum()),
+        "samples": samples,
         "cpu_seconds": round(time.process_time() - start, 1),
         **versions(),
+        **(setup or {}),
     }
-    return Diagnosis(task, verdict, evidence, recommend(task, verdict, evidence), setup)
+    return Diagnosis(task, verdict, evidence, recommend(task, verdict, evidence), made)
 
 
 def _rows(there: np.ndarray, seed: int) -> np.ndarray:

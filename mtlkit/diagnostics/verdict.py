@@ -126,6 +126,8 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     found = [rule for rule in found if rule.cause not in undetermined]
     causes = tuple(_cause(rule, evidence) for rule in found)
     limits = {rule.limit for rule in found}
+    if _is_behind(evidence) and not {rule.cause for rule in found} & set(_NO_SIGNAL):
+        limits.add("model")
     if len(limits) == 2:
         limit = "mixed"
     elif limits:
@@ -169,6 +171,11 @@ def _unknown(evidence: Mapping[str, Evidence]) -> bool:
     return signal is None or not signal.found
 
 
+def _is_behind(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether a reference network does better than the model, for whatever reason."""
+    return "model_gap" in evidence and evidence["model_gap"].found
+
+
 def _cause(rule: Rule, evidence: Mapping[str, Evidence]) -> Cause:
     one = evidence["signal" if rule.cause == "no_signal" else rule.cause]
     return Cause(rule.cause, one.effect, one.interval, one.details)
@@ -182,10 +189,10 @@ def _sentence(
     undetermined: tuple[str, ...],
     missing: str,
 ) -> str:
-    named = "; ".join(
-        rule.words + ("" if rule.cause not in evidence else f" ({evidence[rule.cause].text})")
-        for rule in found
-    )
+    named = "; ".join(rule.words for rule in found)
+    if _is_behind(evidence) and not any(rule.limit == "model" for rule in found):
+        behind = "a reference network does better, and none of the tests tells why"
+        named = f"{named}; {behind}" if named else behind
     said = {
         "data": f"The data limit {task}: {named}.",
         "model": f"The model limits {task}: {named}.",

@@ -1,0 +1,160 @@
+"""Why does a task of a model not learn?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from mtlkit.diagnostics.audit import data_evidence, report
+from mtlkit.diagnostics.checks import checked_images, checked_labels
+from mtlkit.diagnostics.diagnosis import Diagnosis
+from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
+from mtlkit.diagnostics.verdict import decide
+
+#: Below this many CPU-seconds a probe of the model tells nothing.
+_LEAST_SECONDS = 15.0
+#: The probes of the model in the order in which they are run, what they say, and the share of
+#: the seconds that are left by then. The last ones are the first to be left out.
+_PROBES = (
+    (ceiling, ("model_gap",), 0.25),
+    (location, ("head_destroys_space", "backbone_lacks_task", "backbone_collapse"), 0.3),
+    (
+        training_health,
+        ("under_trained", "optimizer", "loss_mismatch", "input_scale"),
+        0.55,
+    ),
+    (interference, ("interference", "loss_starvation"), 0.95),
+)
+
+
+def diagnose(
+    model: Any,
+    x: Any,
+    y: Mapping[str, Any],
+    task: str,
+    *,
+    validation_data: tuple[Any, Any] | None = None,
+    num_classes: int | None = None,
+    x_high: Any = None,
+    budget: float = 600.0,
+    seed: int = 0,
+    verbose: int = 1,
+) -> Diagnosis:
+    """Finds out why a task does not learn: the data, the model, both, or neither.
+
+    First the data are looked at, as `audit` does. Then copies of the model are trained, each
+    with one thing changed, and compared on held-out samples. The model itself is not changed.
+    Do not give test data: the recommendations would be chosen by them.
+
+    Args:
+        model: A compiled and trained `mtlkit.MultiTaskModel`.
+        x: Images that it was trained on.
+        y: Their labels by task.
+        task: Name of the task.
+        validation_data: `(x_val, y_val)`, which it was not trained on. `None`: a fifth of the
+            data is set aside, and the model is trained anew on the rest for each comparison.
+        num_classes: Number of classes. `None`: one more than the largest label.
+        x_high: The same images at a higher resolution, if there are any.
+        budget: CPU-seconds to spend, roughly. Where they do not suffice, the probes of least
+            value are left out, and the result says so.
+        seed: Seed of everything that is drawn.
+        verbose: 0: silent; 1: a line for each step.
+
+    Returns:
+        A `Diagnosis`.
+
+    Raises:
+        ValueError: If the model has no such task or is not compiled, or if images or labels
+            are not valid.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+
+        rng = np.random.default_rng(0)
+        x, y = rng.random((120, 8, 8, 1), dtype="float32"), {"pose": rng.integers(4, size=120)}
+        model = mtl.MultiTaskModel(
+            mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 8)),
+            [mtl.Task("pose", mtl.heads.OrientationHead(4, spatial="pool"))],
+        )
+        model.compile("adam")
+        model.fit(x, y, verbose=0)
+        found = mtl.diagnostics.diagnose(model, x, y, "pose", budget=10, verbose=0)
+        print(found.verdict.sentence)
+        ```
+    """
+    start = time.process_time()
+    _check_model(model, task)
+    images = checked_images(x)
+    labels, others = checked_labels(y, task, len(images))
+    evidence = dict(
+        data_evidence(
+            images, labels, others, task, validation_data, num_classes, x_high, seed, verbose
+        )
+    )
+    spent = time.process_time() - start
+    left_out: list[str] = []
+    if evidence["signal"].found:
+        x_val, y_val = validation_data or (None, None)
+        data = {"x": x, "y": y, "x_val": x_val, "y_val": y_val}
+        for name, one in _of_model(model, task, data, start, budget, seed, verbose):
+            evidence[name] = one
+            if one.status == "skipped":
+                left_out.append(name)
+    verdict = decide(evidence, task)
+    setup = {"budget": budget, "left_out": left_out, "cpu_seconds_of_data": round(spent, 1)}
+    return report(task, verdict, evidence, len(images), seed, start, setup)
+
+
+def _check_model(model: Any, task: str) -> None:
+    tasks = getattr(model, "tasks", None)
+    if not isinstance(tasks, Mapping):
+        raise ValueError(
+            "Expected a mtlkit.MultiTaskModel; a plain Keras model can be its backbone, or use "
+            f"mtlkit.diagnostics.audit, which needs no model. Received: {type(model).__name__}"
+        )
+    if task not in tasks:
+        raise ValueError(f"Expected a task out of {list(tasks)}. Received: task={task!r}")
+    if not model.compiled:
+        raise ValueError(
+            "Expected a compiled model, to train copies of it. Received: one that is not"
+        )
+
+
+def _of_model(
+    model: Any,
+    task: str,
+    data: dict[str, Any],
+    start: float,
+    budget: float,
+    seed: int,
+    verbose: int,
+) -> Iterable[tuple[str, Evidence]]:
+    """Runs the probes of the model, as long as there is time."""
+    gap: Evidence | None = None
+    for module, names, share in _PROBES:
+        seconds = share * (budget - (time.process_time() - start))
+        if seconds < _LEAST_SECONDS:
+            for name in names:
+                yield name, skipped(name, f"Left out: the budget of {budget:g} s was spent.")
+            continue
+        if verbose:
+            print(f"{', '.join(names)} ...", end=" ", flush=True)
+        began = time.process_time()
+        options: dict[str, Any] = {"seed": seed, "budget": seconds}
+        if gap is not None:
+            options["ceiling"] = gap
+        found = module.probe(model, task=task, **data, **options)
+        found = found if isinstance(found, tuple) else (found,)
+        took = time.process_time() - began
+        if verbose:
+            print(f"{', '.join(one.status for one in found)} ({took:.1f} s)", flush=True)
+        for one in found:
+            if one.name == "model_gap":
+                gap = one
+            yield one.name, replace(one, seconds=took / len(found))
