@@ -81,10 +81,10 @@ def _first_learning(backbone: Any) -> Any:
     if len(getattr(backbone, "inputs", None) or ()) != 1:
         return None
     for layer in backbone.layers:
-        if layer.trainable_weights or (layer.weights and not layer.trainable):
+        if layer.weights and not hasattr(layer, "adapt"):  # not a normalisation with statistics
             try:
                 single = isinstance(layer.input, keras.KerasTensor)
             except (AttributeError, ValueError):  # called several times
                 return None
-            return layer if single and not hasattr(layer, "adapt") else None
+            return layer if single else None
     return None

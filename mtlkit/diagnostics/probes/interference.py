@@ -19,8 +19,8 @@ from mtlkit.diagnostics.probes.shares import Shares, gradient_shares
 from mtlkit.diagnostics.probes.training import Trainer
 
 NAMES = ("interference", "loss_starvation")
-#: Paired seeds, and epochs of each training at most.
-_SEEDS, _EPOCHS = 3, 8
+#: Paired seeds, and epochs of each training at most; a small set needs more for as many steps.
+_SEEDS, _EPOCHS, _ENOUGH_STEPS = 3, 8, 60
 #: Steps below which trainings tell nothing.
 _LEAST_STEPS = 5
 #: Samples that gradients are measured on.
@@ -156,7 +156,8 @@ def _train(bench: Bench, arms: _Arms) -> str:
         compiled_like(fresh_copy(bench.model, bench.seed), bench.model), bench.x, bench.y
     )
     # Nine trainings at most; and the rest of the budget for what surrounds them.
-    arms.steps = trainer.affordable(0.85 * bench.clock.left / (3 * _SEEDS), _EPOCHS)
+    epochs = max(_EPOCHS, _ENOUGH_STEPS / trainer.steps_of_epoch)
+    arms.steps = trainer.affordable(0.85 * bench.clock.left / (3 * _SEEDS), epochs)
     if arms.steps < _LEAST_STEPS:
         return f"A step takes {trainer.seconds:.2g} CPU-seconds, too long for the budget."
     for seed in range(bench.seed, bench.seed + _SEEDS):

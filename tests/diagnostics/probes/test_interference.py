@@ -12,7 +12,7 @@ from mtlkit.diagnostics.probes.copies import copy_of
 from mtlkit.diagnostics.probes.shares import gradient_shares
 
 
-def run(model, data, ceiling, budget=25):
+def run(model, data, ceiling, budget=40):
     x, y, x_val, y_val = data
     found = interference.probe(
         model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget

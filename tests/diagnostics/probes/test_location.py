@@ -10,7 +10,7 @@ from mtlkit.diagnostics.probes.features import dead_share, effective_rank, on_gr
 from mtlkit.diagnostics.probes.score import Score
 
 
-def run(model, data, ceiling, budget=15):
+def run(model, data, ceiling, budget=40):
     x, y, x_val, y_val = data
     found = location.probe(
         model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget
