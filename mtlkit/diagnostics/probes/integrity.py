@@ -454,9 +454,8 @@ def _judge(
         best = max(slipped.values(), key=list(slipped.values()).count)
     interval = bootstrap_interval(gain, seed=seed)
     threshold = least_effect(scan["chance"], max(mean.values()))
-    status = status_of(interval, threshold)
-    if status == "found" and value >= ALPHA:
-        status = "unclear"
+    # The best of ten offsets gains a little by luck; without significance it is nothing.
+    status = status_of(interval, threshold) if value < ALPHA else "absent"
     return {
         "offset": best,
         "gain": float(gain.mean()),
