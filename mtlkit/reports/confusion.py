@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +69,92 @@ def plot_confusion(
     return ax
 
 
+def plot_confusion_blocks(counts: ArrayLike, axes: Sequence[Axes] | None = None) -> list[Axes]:
+    """Draws a confusion matrix twice: as it is, and with confused classes as neighbours.
+
+    Args:
+        counts: How often each true class (row) was predicted as each class (column).
+        axes: Two axes to draw on. `None`: on a new figure.
+
+    Returns:
+        The axes that were drawn on.
+
+    Raises:
+        ValueError: If the matrix is not square.
+
+    Example:
+        ```python
+        import numpy as np
+
+        from mtlkit.reports.confusion import plot_confusion_blocks
+
+        counts = 10 * np.eye(6) + 8 * np.roll(np.eye(6), 3, axis=1)  # twins, three apart
+        left, right = plot_confusion_blocks(counts)
+        assert right.get_title() == "confused classes side by side"
+        ```
+    """
+    from matplotlib.figure import Figure
+
+    order = block_order(counts)
+    shares = _shares_of_rows(np.asarray(counts, "float64"))
+    if axes is None:
+        axes = list(Figure(figsize=(9.2, 4.0), layout="constrained").subplots(1, 2))
+    most = max(float(np.nanmax(shares, initial=0.0)), 1e-9)
+    titles = ("as numbered", "confused classes side by side")
+    natural = np.arange(len(shares))
+    for ax, rows, title in zip(axes, (natural, order), titles, strict=True):
+        part = shares[np.ix_(rows, rows)]
+        image = ax.imshow(part, vmin=0, vmax=most, cmap="viridis", interpolation="nearest")
+        ticks = range(0, len(rows), -(-len(rows) // _MAX_TICKS))
+        ax.set_xticks(ticks, [str(rows[tick]) for tick in ticks])
+        ax.set_yticks(ticks, [str(rows[tick]) for tick in ticks])
+        ax.set_xlabel("predicted class")
+        ax.set_ylabel("given label")
+        ax.set_title(title, fontsize="medium")
+    axes[-1].figure.colorbar(image, ax=list(axes), label="share of the given label")
+    return list(axes)
+
+
+def block_order(counts: ArrayLike) -> NDArray[np.int64]:
+    """Orders classes so that those that are confused are neighbours.
+
+    Classes are joined by how often they are taken for each other (average linkage); the order
+    is that of the leaves.
+
+    Args:
+        counts: How often each true class (row) was predicted as each class (column).
+
+    Returns:
+        The classes in order.
+
+    Raises:
+        ValueError: If the matrix is not square.
+
+    Example:
+        ```python
+        import numpy as np
+
+        from mtlkit.reports.confusion import block_order
+
+        counts = 10 * np.eye(4) + 8 * np.roll(np.eye(4), 2, axis=1)  # twins, two apart
+        assert sorted(block_order(counts)[:2]) in ([0, 2], [1, 3])
+        ```
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    counts = np.asarray(counts, "float64")
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
+        raise ValueError(f"Expected a square matrix. Received: shape={counts.shape}")
+    if len(counts) < 3:
+        return np.arange(len(counts))
+    shares = np.nan_to_num(_shares_of_rows(counts))
+    distance = 1 - (shares + shares.T) / 2
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    return leaves_list(tree).astype("int64")
+
+
 def confusion_shares(
     y_true: ArrayLike, y_pred: ArrayLike, num_classes: int | None = None
 ) -> NDArray[np.float64]:
@@ -95,5 +182,10 @@ def confusion_shares(
     true, predicted, num_classes = class_pairs(y_true, y_pred, num_classes)
     counts = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
     counts = counts.reshape(num_classes, num_classes)
+    return _shares_of_rows(counts)
+
+
+def _shares_of_rows(counts: NDArray) -> NDArray[np.float64]:
+    """Each row divided by its sum; NaN where that is zero."""
     totals = counts.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
+    return np.where(totals > 0, counts / np.where(totals > 0, totals, 1), np.nan)
