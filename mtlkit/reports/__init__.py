@@ -1,6 +1,8 @@
-"""Reports: plots of what a model does and of what a search found."""
+"""Reports: plots of what a model does, of what a search found, and of what a diagnosis found."""
 
-from mtlkit.reports.confusion import plot_confusion
+from mtlkit.reports.confusion import plot_confusion, plot_confusion_blocks
+from mtlkit.reports.diagnosis_plots import Level, plot_arms, plot_waterfall
+from mtlkit.reports.gallery import plot_gallery
 from mtlkit.reports.search_plots import (
     plot_costs,
     plot_curves,

@@ -33,6 +33,7 @@ th { font-weight: 600; border-bottom: 2px solid #bbb; white-space: nowrap; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th.number { text-align: right; }
 td.text { overflow-wrap: break-word; max-width: 32rem; }
+td.text .small { max-width: 24rem; }
 td.name { color: #555; white-space: nowrap; }
 tr.strong td { background: #eef5fb; font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
@@ -41,8 +42,21 @@ figure img { width: 100%; height: auto; }
 figcaption { color: #555; font-size: 0.9rem; }
 pre { background: #f6f6f6; padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.85rem;
   line-height: 1.4; }
+.badge { display: inline-block; padding: 0.1rem 0.6rem; border-radius: 1rem; font-size: 0.9rem;
+  font-weight: 600; color: #fff; background: #0072b2; white-space: nowrap; }
+.badge.data { background: #a34700; }
+.badge.healthy { background: #007a5a; }
+.badge.undetermined { background: #666; }
+.small { display: block; color: #555; font-size: 0.85rem; font-weight: 400; }
+.cards { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+.card { flex: 1 1 26rem; min-width: 0; max-width: 100%; }
+.card.wide { flex-basis: 100%; margin: 0; }
+.card.wide figure { max-width: 54rem; }
+.card h3, li h3 { font-size: 1rem; margin: 0.5rem 0 0; }
+ul, ol { margin: 0.3rem 0; padding-left: 1.4rem; }
+li { margin: 0.2rem 0; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: #0072b2; margin: 0.5rem 0; }
-@media print { p.lead, tr.strong td, pre { print-color-adjust: exact; } }
+@media print { p.lead, tr.strong td, pre, .badge { print-color-adjust: exact; } }
 """
 
 
@@ -171,6 +185,11 @@ def picture(ax: Axes, caption: str) -> Markup:
     data = base64.b64encode(buffer.getvalue()).decode()
     image = Markup(f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(caption)}">')
     return element("figure", [image, element("figcaption", caption)])
+
+
+def bullets(items: Iterable[Any], tag: str = "ul") -> Markup:
+    """Returns a list of items; numbered if the tag is `"ol"`."""
+    return element(tag, [element("li", item) for item in items])
 
 
 def folded(summary: str, *parts: Markup) -> Markup:
