@@ -89,7 +89,7 @@ class ContrastiveHead(DesignedHead):
         bottleneck: Channels of a 1x1 convolution before pooling; 0 for none.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the embedding.
-        layer_norm: Whether to normalise the pooled vector of each sample
+        layer_norm: Whether to normalise the pooled vector, and the hidden layer, of each sample
             (`keras.layers.LayerNormalization`), so that contrast matters less.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.

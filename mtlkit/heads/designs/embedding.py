@@ -43,7 +43,7 @@ class EmbeddingDesign(Design):
         bottleneck: Channels of the 1x1 convolution; 0 for none.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the embedding.
-        layer_norm: Whether to normalise the pooled vector of each sample
+        layer_norm: Whether to normalise the pooled vector, and the hidden layer, of each sample
             (`LayerNormalization`), so that the contrast of the image matters less.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
@@ -181,11 +181,10 @@ class EmbeddingDesign(Design):
         if self.layer_norm:
             steps.append(keras.layers.LayerNormalization(dtype=policy, name="layer_norm"))
         if self.hidden_units:
-            steps.append(
-                keras.layers.Dense(
-                    self.hidden_units, activation="relu", dtype=policy, name="hidden"
-                )
-            )
+            steps.append(keras.layers.Dense(self.hidden_units, dtype=policy, name="hidden"))
+            if self.layer_norm:  # so that no step of the optimizer leaves all units dead
+                steps.append(keras.layers.LayerNormalization(dtype=policy, name="hidden_norm"))
+            steps.append(keras.layers.Activation("relu", dtype=policy, name="hidden_relu"))
         if self.dropout:
             steps.append(ReproducibleDropout(self.dropout, dtype=policy, name="dropout"))
         return steps
