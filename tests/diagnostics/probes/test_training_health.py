@@ -40,7 +40,7 @@ def test_a_tiny_rate_is_found(data):
 
 
 def test_a_short_training_is_found(data):
-    found = run(user(epochs=1, rate=1e-3), data, gap())
+    found = run(user(epochs=1, rate=2e-4), data, gap(0.4))
     assert found["under_trained"].status == "found"
     assert found["under_trained"].details["gain"] > 0.1
     assert found["optimizer"].status != "found"  # the twin learns as much in as many steps
@@ -90,7 +90,7 @@ def test_the_scale_of_inputs(backbone, scale, expected):
 
 def test_inputs_of_another_scale_are_found(data):
     x, y, x_val, y_val = data
-    far = [1000 + 100 * one for one in (x, x_val)]
+    far = [1e4 + 100 * one for one in (x, x_val)]
     keras.utils.set_random_seed(0)
     model = mtl.MultiTaskModel(
         mtl.backbones.ConvBackbone(SHAPE, (4,), normalize=False),
