@@ -14,7 +14,9 @@ from mtlkit.diagnostics.ridge import Ridge
 #: Shares of the samples that the reference is fitted to.
 _SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 #: What doubling the data must gain, in accuracy, to say that there are too few.
-_THRESHOLD = 0.05
+_THRESHOLD = 0.03
+#: Who comes further than this from chance to perfection does not lack data in the first place.
+_FAR = 0.5
 _BOOTSTRAPS = 500
 
 
@@ -40,7 +42,8 @@ def amount(
         seed: Seed of the subsets and of the bootstrap.
 
     Returns:
-        Evidence `"too_little_data"`: the effect is the gain of the next doubling.
+        Evidence `"too_little_data"`: the effect is the gain of the next doubling. `"found"` only
+        where the reference does not come half of the way from chance to perfection.
 
     Example:
         ```python
@@ -70,7 +73,10 @@ def amount(
     ]
     gain = _next_gain(half.mean(), whole.mean())
     low, high = (float(end) for end in np.quantile(gains, (0.025, 0.975)))
+    way = (scores[-1] - reference.chance) / (1 - reference.chance)
     status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
+    if status == "found" and way > _FAR:
+        status = "unclear"
     spread = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(scores, counts, strict=True)]
     details = {
         "samples": counts,

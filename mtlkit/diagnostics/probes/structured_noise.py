@@ -14,6 +14,11 @@ from mtlkit.diagnostics.reference import Reference
 _THRESHOLD = 0.05
 #: Above it, labels flipped half of the time are not told from twins.
 _HALF = 0.42
+#: With fewer samples to read a floor from, mistakes of the reference look like one.
+_LEAST_SURE = 400
+#: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
+#: floor below this share of that with half of the samples is not told from them.
+_STAYS = 0.6
 #: Neighbours on both sides, one at least this share as often as the other, are an overlap.
 _BOTH_SIDES = 0.5
 
@@ -66,6 +71,8 @@ def structured_noise(
         status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
     elif floor.high >= _HALF:
         status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
+    elif floor.low > _THRESHOLD and not is_reliable(reference, pairing):
+        status, text = "unclear", "With so few samples, mistakes of the reference look the same."
     elif floor.low > _THRESHOLD:
         status = "found"
         text = (
@@ -96,14 +103,24 @@ def structured_noise(
     )
 
 
+def is_reliable(reference: Reference, pairing: Pairing) -> bool:
+    """Whether a floor is read from enough samples, and does not fall with their number."""
+    alike = [one for one in reference.smaller.pairings if one.distance == pairing.distance]
+    before = alike[0].ladder.floor.rate if alike else 0.0
+    enough = len(pairing.ladder.own) >= _LEAST_SURE
+    return enough and pairing.ladder.floor.rate >= _STAYS * before
+
+
 def is_overlap(reference: Reference) -> bool:
     """Whether labels of both neighbours around the circle are mixed, and about alike."""
     neighbours = (1, reference.num_classes - 1)
-    floors = [one.ladder.floor for one in reference.pairings if one.distance in neighbours]
-    if len(floors) < 2:
+    sides = [one for one in reference.pairings if one.distance in neighbours]
+    if len(sides) < 2:
         return False
+    floors = [one.ladder.floor for one in sides]
     rates = [one.rate for one in floors]
-    return max(f.low for f in floors) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates)
+    alike = max(f.low for f in floors) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates)
+    return alike and any(is_reliable(reference, one) for one in sides)
 
 
 def pairs_of(reference: Reference, pairing: Pairing, most: int = 20) -> list[list[float]]:
