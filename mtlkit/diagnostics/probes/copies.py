@@ -45,7 +45,7 @@ def copy_of(model: MultiTaskModel, **changes: Any) -> MultiTaskModel:
         head = mtl.heads.ClassificationHead(2)
         model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone((8, 8, 1), (4,)), mtl.Task("a", head))
         x = np.ones((2, 8, 8, 1), "float32")
-        assert np.array_equal(copy_of(model).predict(x)["a"], model.predict(x)["a"])
+        assert np.array_equal(copy_of(model)(x)["a"], model(x)["a"])
         ```
     """
     rebuilt = _rebuilt(model, changes)
@@ -115,6 +115,8 @@ def compiled_like(
 
     Example:
         ```python
+        import keras
+
         import mtlkit as mtl
         from mtlkit.diagnostics.probes.copies import compiled_like, copy_of
 
