@@ -28,8 +28,8 @@ NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
 _SHARES = {"under_trained": 0.2, "optimizer": 0.35, "loss_mismatch": 0.2, "input_scale": 0.25}
 #: How much longer to train, as a share of the training so far; and at least, in epochs and steps.
 _LONGER, _LEAST_EPOCHS, _LEAST_STEPS = 0.5, 2, 100
-#: Epochs of a fresh start at most.
-_EPOCHS = 8
+#: Epochs of a fresh start at most, with all tasks and on the task alone.
+_EPOCHS, _EPOCHS_ALONE = 8, 16
 #: The share of the gap to the reference that a remedy has to recover. Standardised inputs have to
 #: recover less: what raw ones spoil, a poor head often spoils, too.
 _RECOVERED, _RECOVERED_BY_SCALE = 0.5, 1 / 3
@@ -331,7 +331,8 @@ class Trials:
         x = bench.x if inputs is None else inputs(bench.x)
         trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None)
         if self.steps is None:
-            epochs = max(_EPOCHS, _LEAST_STEPS / trainer.steps_of_epoch)
+            most = _EPOCHS_ALONE if self.alone else _EPOCHS
+            epochs = max(most, _LEAST_STEPS / trainer.steps_of_epoch)
             self.steps = trainer.affordable(self.seconds, epochs) or None
         if self.steps is None:
             self.why = _too_dear(trainer)
