@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mtlkit.diagnostics.evidence import Evidence, plain
@@ -98,7 +98,12 @@ RULES = (
     Rule("head_destroys_space", "model", "the head throws positions away", _NO_SIGNAL),
     Rule("loss_starvation", "model", "other losses drown this one", _NO_SIGNAL),
     Rule("interference", "model", "other tasks disturb it", (*_NO_SIGNAL, "loss_starvation")),
-    Rule("backbone_lacks_task", "model", "the backbone does not serve this task", _NO_SIGNAL),
+    Rule(
+        "backbone_lacks_task",
+        "model",
+        "the backbone does not serve this task",
+        (*_NO_SIGNAL, "backbone_collapse"),
+    ),
 )
 
 
@@ -121,6 +126,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
         assert verdict.limit == "data" and verdict.causes[0].name == "uniform_noise"
         ```
     """
+    evidence = _slow_is_short(evidence)
     found = _found(evidence)
     undetermined, missing = _undecidable(evidence, found)
     found = [rule for rule in found if rule.cause not in undetermined]
@@ -136,6 +142,18 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
         limit = "undetermined" if undetermined or _unknown(evidence) else "healthy"
     sentence = _sentence(task, limit, found, evidence, undetermined, missing)
     return Verdict(limit, causes, sentence, undetermined, missing)
+
+
+def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
+    """A rate that is too low is training that is too short: more of either helps."""
+    rate = evidence.get("optimizer")
+    if rate is None or not rate.found or not rate.details.get("rate_too_low"):
+        return evidence
+    return {
+        **evidence,
+        "optimizer": replace(rate, status="absent"),
+        "under_trained": replace(rate, name="under_trained"),
+    }
 
 
 def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:

@@ -20,7 +20,7 @@ _LEAST_SURE = 400
 #: floor below this share of that with half of the samples is not told from them.
 _STAYS = 0.6
 #: Neighbours on both sides, one at least this share as often as the other, are an overlap.
-_BOTH_SIDES = 0.5
+_BOTH_SIDES = 0.7
 
 
 def structured_noise(
