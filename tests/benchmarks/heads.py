@@ -5,8 +5,9 @@
 
 Every run trains `identity`, `orientation` and `intensity` together on standardised images, with
 Adam and a cosine decay of its rate. Nothing is chosen on the test split. The last row is a
-control: `polar` with the training labels of `orientation` permuted, which must land at
-chance. Runs that the JSON file already holds are not repeated, so that the benchmark can be
+control: `flatten` with the training labels of `orientation` permuted, which must land at
+chance. (`polar` would not do: it turns with the image, so that without a signal its
+predictions are off by much the same angle everywhere.) Runs that the JSON file already holds are not repeated, so that the benchmark can be
 interrupted and continued. Prints a Markdown table with means over seeds and 95 % t-intervals,
 and draws it next to the JSON file.
 """
@@ -66,7 +67,7 @@ HEADS: dict[str, Callable[[], mtl.heads.Head]] = {
     "hierarchical, HXE": hierarchical(loss="hxe"),
     "hierarchical, frame": hierarchical(loss="frame"),
 }
-CONTROL = "polar, labels permuted"
+CONTROL = "flatten, labels permuted"
 
 
 def scored(model: mtl.MultiTaskModel, x: Any, y: dict[str, np.ndarray]) -> dict[str, float]:
@@ -93,7 +94,7 @@ def run(name: str, data_name: str, seed: int, epochs: int) -> dict[str, float]:
     if name == CONTROL:
         labels["orientation"] = np.random.default_rng(seed).permutation(labels["orientation"])
     keras.utils.set_random_seed(seed)
-    head = HEADS["polar" if name == CONTROL else name]()
+    head = HEADS["flatten" if name == CONTROL else name]()
     model = mtl.MultiTaskModel(
         mtl.backbones.ConvBackbone(),
         [
