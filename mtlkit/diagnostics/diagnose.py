@@ -12,6 +12,7 @@ from mtlkit.diagnostics.checks import checked_images, checked_labels
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
+from mtlkit.diagnostics.probes.bench import Bench
 from mtlkit.diagnostics.verdict import decide
 
 #: Below this many CPU-seconds a probe of the model tells nothing.
@@ -100,9 +101,8 @@ def diagnose(
     spent = time.process_time() - start
     left_out: list[str] = []
     if evidence["signal"].found:
-        x_val, y_val = validation_data or (None, None)
-        data = {"x": x, "y": y, "x_val": x_val, "y_val": y_val}
-        for name, one in _of_model(model, task, data, start, budget, seed, verbose):
+        judged, data = _data(model, x, y, task, validation_data, seed, budget)
+        for name, one in _of_model(judged, task, data, start, budget, seed, verbose):
             evidence[name] = one
             if one.status == "skipped":
                 left_out.append(name)
@@ -124,6 +124,24 @@ def _check_model(model: Any, task: str) -> None:
         raise ValueError(
             "Expected a compiled model, to train copies of it. Received: one that is not"
         )
+
+
+def _data(
+    model: Any,
+    x: Any,
+    y: Mapping[str, Any],
+    task: str,
+    validation_data: tuple[Any, Any] | None,
+    seed: int,
+    budget: float,
+) -> tuple[Any, dict[str, Any]]:
+    """The model that is judged, and the data: on those that it was trained on, it cannot be."""
+    if validation_data is not None:
+        x_val, y_val = validation_data
+        return model, {"x": x, "y": y, "x_val": x_val, "y_val": y_val}
+    bench = Bench(model, x, y, task, seed=seed, budget=budget)
+    held = {"x_val": bench.x_val, "y_val": {task: bench.y_val}}
+    return bench.model, {"x": bench.x, "y": bench.y, **held}
 
 
 def _of_model(

@@ -172,8 +172,11 @@ def _undecidable(
 ) -> tuple[tuple[str, ...], str]:
     """What the data cannot tell apart, and what would tell."""
     causes = {rule.cause for rule in found}
-    twins = evidence.get("ambiguity")
-    if "ambiguity" in causes and "symmetry" not in causes and twins.details.get("or_flipped"):
+    if (
+        "ambiguity" in causes
+        and "symmetry" not in causes
+        and evidence["ambiguity"].details.get("or_flipped")
+    ):
         return (
             ("structured_noise", "ambiguity"),
             "a second label for some hundred images, given without knowing the first",
