@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 #: Share of the samples, the likeliest to be of one of two classes, that is looked at.
 _CONFIDENT = 0.5
-#: Share of the samples, those with the widest margin, that partners are found in.
+#: Share of the samples, those with the widest margin, that count as clear.
 _CLEAREST = 0.25
 #: Steps of the ladder, from the clearest samples to the least clear ones.
 _LADDER = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -42,6 +42,18 @@ class Ladder:
             "self": [float(self.own[part].mean()) for part in parts],
             "partner": [float(self.partner[part].mean()) for part in parts],
         }
+
+    def clear(self) -> tuple[float, float, float]:
+        """How often labels of the clearest samples are the partner's: the rate and its interval."""
+        from scipy.stats import binomtest
+
+        order = np.argsort(-self.margin)[: max(1, round(_CLEAREST * len(self.margin)))]
+        partner, either = int(self.partner[order].sum()), (self.own | self.partner)[order]
+        if not either.any():
+            return 0.0, 0.0, 1.0
+        test = binomtest(partner, int(either.sum()))
+        interval = test.proportion_ci(0.95, "wilson")
+        return float(test.statistic), float(interval.low), float(interval.high)
 
     @cached_property
     def floor(self) -> Floor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
@@ -19,8 +20,10 @@ _LEAST_SURE = 400
 #: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
 #: floor below this share of that with half of the samples is not told from them.
 _STAYS = 0.6
+#: Neighbours that are told apart, but for a floor below this, have flipped labels; others overlap.
+_UNTOLD = 0.28
 #: Neighbours on both sides, one at least this share as often as the other, are an overlap.
-_BOTH_SIDES = 0.7
+_BOTH_SIDES = 0.6
 
 
 def structured_noise(
@@ -112,15 +115,20 @@ def is_reliable(reference: Reference, pairing: Pairing) -> bool:
 
 
 def is_overlap(reference: Reference) -> bool:
-    """Whether labels of both neighbours around the circle are mixed, and about alike."""
-    neighbours = (1, reference.num_classes - 1)
-    sides = [one for one in reference.pairings if one.distance in neighbours]
-    if len(sides) < 2:
+    """Whether clear samples have labels of both neighbours around the circle, about alike."""
+    sides = neighbours(reference)
+    if len(sides) < 2 or len(sides[0].ladder.own) < _LEAST_SURE:
         return False
-    floors = [one.ladder.floor for one in sides]
-    rates = [one.rate for one in floors]
-    alike = max(f.low for f in floors) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates)
-    return alike and any(is_reliable(reference, one) for one in sides)
+    rates, lows, _ = zip(*(one.ladder.clear() for one in sides), strict=True)
+    before = [one.ladder.clear()[0] for one in neighbours(reference.smaller)]
+    untold = min(one.ladder.floor.high for one in sides) >= _UNTOLD
+    stay = not before or np.mean(rates) >= _STAYS * np.mean(before)
+    return untold and stay and min(lows) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates)
+
+
+def neighbours(reference: Reference) -> list[Pairing]:
+    """The pairings of each class with the next one, and with the one before."""
+    return [one for one in reference.pairings if one.distance in (1, reference.num_classes - 1)]
 
 
 def pairs_of(reference: Reference, pairing: Pairing, most: int = 20) -> list[list[float]]:
