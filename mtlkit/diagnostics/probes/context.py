@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
 from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
-from mtlkit.diagnostics.probes.statistics import (
-    ALPHA,
-    bootstrap_interval,
-    holm,
-    least_effect,
-    p_better,
-    share_interval,
-    status_of,
-)
+from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.ridge import Ridge, one_hot
 

@@ -8,14 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
 from mtlkit.diagnostics.probes.samples import checked_probabilities, prepared, timed
-from mtlkit.diagnostics.probes.statistics import (
-    ALPHA,
-    bootstrap_interval,
-    least_effect,
-    p_better,
-    status_of,
-)
+from mtlkit.diagnostics.probes.statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory

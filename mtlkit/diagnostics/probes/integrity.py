@@ -10,24 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics.checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
 from mtlkit.diagnostics.probes.samples import (
-    checked_images,
     checked_tasks,
     prepared,
     small_images,
     timed,
     unit_vectors,
 )
-from mtlkit.diagnostics.probes.statistics import (
-    ALPHA,
-    bootstrap_interval,
-    holm,
-    least_effect,
-    p_better,
-    share_interval,
-    status_of,
-)
+from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: Copies in the validation data lift its accuracy by at most their share: two points matter.

@@ -7,16 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics.checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.patches import patch_features
-from mtlkit.diagnostics.probes.samples import checked_images, prepared, timed
-from mtlkit.diagnostics.probes.statistics import (
-    ALPHA,
-    bootstrap_interval,
-    least_effect,
-    p_better,
-    status_of,
-)
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes.samples import prepared, timed
+from mtlkit.diagnostics.probes.statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.ridge import Ridge
 

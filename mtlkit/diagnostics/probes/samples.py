@@ -11,11 +11,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics.checks import LEAST_SAMPLES, checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.reference import Reference
 
-#: With fewer samples, intervals are too wide to tell anything.
-LEAST_SAMPLES = 50
 #: Small images keep at least so many pixels a side: enough to tell objects from each other.
 _SMALL = 12
 
@@ -38,36 +37,6 @@ def timed(probe: Probe) -> Probe:
         return replace(probe(*args, **kwargs), seconds=time.process_time() - start)
 
     return cast(Probe, run)
-
-
-def checked_images(x: ArrayLike, name: str = "x") -> NDArray[np.float32]:
-    """Returns images as float32, of shape `(samples, height, width, channels)`.
-
-    Args:
-        x: Images, with or without an axis of channels.
-        name: What they are called in messages.
-
-    Returns:
-        The images.
-
-    Raises:
-        ValueError: If they are not images, or hold NaN or infinite values.
-    """
-    images = np.asarray(x, "float32")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(
-            f"Expected {name} to be images of shape (samples, height, width, channels). "
-            f"Received: {name}.shape={np.shape(x)}"
-        )
-    wrong = int((~np.isfinite(images)).any(axis=(1, 2, 3)).sum())
-    if wrong:
-        raise ValueError(
-            f"Expected finite values in {name}. Received: {wrong} of {len(images)} images with "
-            "NaN or infinite values"
-        )
-    return images
 
 
 def checked_labels(y: ArrayLike, samples: int, name: str = "y") -> NDArray:

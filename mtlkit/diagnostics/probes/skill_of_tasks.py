@@ -7,9 +7,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from mtlkit.diagnostics.checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes.samples import checked_images, checked_labels, prepared, timed
-from mtlkit.diagnostics.probes.statistics import status_of
+from mtlkit.diagnostics.probes.intervals import status_of
+from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of

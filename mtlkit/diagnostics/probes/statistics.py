@@ -1,24 +1,18 @@
-"""Intervals, thresholds and tests that probes share."""
+"""Thresholds and tests that probes share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-#: Coverage of the intervals.
-CONFIDENCE = 0.95
 #: How unlikely luck must be before a probe speaks of an effect, after correction for all looks.
 ALPHA = 0.01
 #: No effect below two points is worth a user's time.
 LEAST_EFFECT = 0.02
 #: Nor is one below a tenth of what can be learned at all, the way from chance to the ceiling.
 LEAST_SHARE = 0.1
-#: Redraws of a bootstrap: enough for the ends of a 95 % interval.
-_DRAWS = 1000
-#: Values redrawn at once, so that memory stays small.
-_CHUNK = 2_000_000
 
 
 def least_effect(chance: float, ceiling: float) -> float:
@@ -40,69 +34,6 @@ def least_effect(chance: float, ceiling: float) -> float:
         ```
     """
     return max(LEAST_EFFECT, LEAST_SHARE * (ceiling - chance))
-
-
-def status_of(interval: tuple[float, float], threshold: float) -> str:
-    """Whether an effect lies beyond a threshold: `"found"`, `"absent"` or `"unclear"`.
-
-    Args:
-        interval: The interval of the effect.
-        threshold: From where on it matters.
-
-    Returns:
-        The status.
-    """
-    low, high = interval
-    return "found" if low > threshold else "absent" if high < threshold else "unclear"
-
-
-def bootstrap_interval(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
-    """The bootstrap interval of a mean; of paired differences it is the paired interval.
-
-    Args:
-        values: One value for each sample.
-        seed: Seed of the redraws.
-
-    Returns:
-        The ends of the interval.
-
-    Example:
-        ```python
-        from mtlkit.diagnostics.probes.statistics import bootstrap_interval
-
-        low, high = bootstrap_interval([0, 1] * 50)
-        assert low < 0.5 < high
-        ```
-    """
-    values = np.asarray(values, "float64")
-    rng, samples = np.random.default_rng(seed), len(values)
-    rows = max(1, _CHUNK // samples)
-    means = np.concatenate(
-        [
-            values[rng.integers(samples, size=(min(rows, _DRAWS - start), samples))].mean(axis=1)
-            for start in range(0, _DRAWS, rows)
-        ]
-    )
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
-def share_interval(count: int, samples: int) -> tuple[float, float]:
-    """Wilson's interval of a share.
-
-    Args:
-        count: How many samples have a property.
-        samples: Out of how many.
-
-    Returns:
-        The ends of the interval; the whole range if there are no samples.
-    """
-    from scipy.stats import binomtest
-
-    if samples == 0:
-        return 0.0, 1.0
-    interval = binomtest(int(count), int(samples)).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def p_better(first: NDArray, second: NDArray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
 from mtlkit.diagnostics.probes.samples import (
     checked_labels,
     prepared,
@@ -16,15 +17,7 @@ from mtlkit.diagnostics.probes.samples import (
     timed,
     unit_vectors,
 )
-from mtlkit.diagnostics.probes.statistics import (
-    ALPHA,
-    bootstrap_interval,
-    holm,
-    least_effect,
-    p_better,
-    share_interval,
-    status_of,
-)
+from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: Images that are compared with all others; the rest would tell the same.

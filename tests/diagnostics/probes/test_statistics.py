@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtlkit.diagnostics.probes.statistics import (
-    bootstrap_interval,
-    holm,
-    least_effect,
-    p_better,
-    share_interval,
-    status_of,
-)
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes.statistics import holm, least_effect, p_better
 
 
 def test_bootstrap_interval_is_about_the_normal_one():
