@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics.checks import checked_images, checked_labels
+from mtlkit.diagnostics.checks import (
+    checked_images,
+    checked_labels,
+    complete,
+    labels_by_task,
+)
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes.ambiguity import ambiguity
@@ -56,7 +61,8 @@ def audit(
     Args:
         x: Images of shape `(samples, height, width, channels)`.
         y: Labels by task, or those of the task alone: integers for classes (-1: unlabelled),
-            floats for values (NaN: unlabelled). The other tasks are used as context.
+            floats for values (NaN: unlabelled). The other tasks are used as context where
+            none of their labels is missing.
         task: Name of the task.
         validation_data: `(x_val, y_val)`, to look for copies of training images.
         num_classes: Number of classes. `None`: one more than the largest label.
@@ -113,7 +119,7 @@ def data_evidence(
             f"Received: {labels.max()}"
         )
     rows = _rows(is_labelled(labels), seed)
-    kept = {name: values[rows] for name, values in others.items()}
+    kept = complete({name: values[rows] for name, values in others.items()})
     high = None if x_high is None else checked_images(x_high, "x_high")[rows]
     reference = Reference(images[rows], labels[rows], num_classes, seed)
     evidence: dict[str, Evidence] = {}
@@ -158,8 +164,12 @@ def _validation(data: tuple[Any, Any] | None, task: str) -> tuple[Any, Any] | No
         return None
     x_val, y_val = data
     images = checked_images(x_val, "x_val")
-    own, others = checked_labels(y_val, task, len(images), "y_val")
-    return images, {task: own, **others}
+    own, others = labels_by_task(y_val, task, len(images), "y_val")
+    rows = is_labelled(own)
+    if not rows.any():
+        raise ValueError(f"Task {task!r}: expected labels in y_val. Received: none")
+    kept = complete({name: values[rows] for name, values in others.items()})
+    return images[rows], {task: own[rows], **kept}
 
 
 def _steps(

@@ -28,7 +28,7 @@ def checked_images(x: ArrayLike, what: str = "x") -> NDArray[np.float32]:
         ValueError: If they are no images, none at all, or hold NaN or infinite values.
     """
     images = np.asarray(x)
-    if images.dtype.kind not in "fiub" or images.ndim not in (3, 4) or not len(images):
+    if images.dtype.kind not in "fiub" or images.ndim not in (3, 4) or not images.size:
         raise ValueError(
             f"Expected {what} to be images of shape (samples, height, width, channels). "
             f"Received: {what} of shape {images.shape}, dtype {images.dtype}"
@@ -64,13 +64,7 @@ def checked_labels(
     Raises:
         ValueError: If the task has no labels, too few, of a wrong shape, or of one class.
     """
-    by_task = dict(y) if isinstance(y, Mapping) else {task: y}
-    if task not in by_task:
-        raise ValueError(
-            f"Task {task!r}: expected labels in {what}. Received: labels of {list(by_task)}"
-        )
-    labels = {name: _column(value, name, samples, what) for name, value in by_task.items()}
-    own = labels.pop(task)
+    own, others = labels_by_task(y, task, samples, what)
     there = own[is_labelled(own)]
     if len(there) < LEAST_SAMPLES:
         raise ValueError(
@@ -81,23 +75,59 @@ def checked_labels(
     if kinds < 2:
         raise ValueError(
             f"Task {task!r}: expected labels of at least two values in {what}. "
-            f"Received: {there[0]!r} in every sample"
+            f"Received: {there[0]} in every sample"
         )
     if own.dtype.kind != "f" and kinds > len(there) / 2:
         raise ValueError(
             f"Task {task!r}: expected at least two samples a class, on average, in {what}. "
             f"Received: {kinds} classes in {len(there)} samples"
         )
+    return own, others
+
+
+def labels_by_task(
+    y: Any, task: str, samples: int, what: str = "y"
+) -> tuple[NDArray, dict[str, NDArray]]:
+    """As `checked_labels`, of any number of labels.
+
+    Raises:
+        ValueError: If the task has no labels, or any task has labels of a wrong shape.
+    """
+    by_task = dict(y) if isinstance(y, Mapping) else {task: y}
+    if task not in by_task:
+        raise ValueError(
+            f"Task {task!r}: expected labels in {what}. Received: labels of {list(by_task)}"
+        )
+    labels = {name: _column(value, name, samples, what) for name, value in by_task.items()}
+    own = labels.pop(task)
+    if own.ndim > 1:
+        raise ValueError(
+            f"Task {task!r}: expected labels of shape ({samples},) in {what}, one for each image. "
+            f"Received: shape {own.shape}"
+        )
     return own, labels
+
+
+def complete(labels: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Returns those labels of which none is missing."""
+    return {name: values for name, values in labels.items() if is_labelled(values).all()}
 
 
 def _column(value: Any, task: str, samples: int, what: str) -> NDArray:
     labels = np.asarray(value)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.dtype.kind not in "fiub" or labels.shape != (samples,):
+    axes = (1, 2) if labels.dtype.kind == "f" else (1,)  # a value may be several numbers
+    if labels.dtype.kind not in "fiub" or labels.ndim not in axes or len(labels) != samples:
         raise ValueError(
             f"Task {task!r}: expected labels of shape ({samples},) in {what}, one for each image. "
             f"Received: shape {labels.shape}, dtype {labels.dtype}"
         )
-    return labels if labels.dtype.kind == "f" else labels.astype("int64")
+    if labels.dtype.kind == "f":
+        return labels
+    if labels.min() < -1:
+        raise ValueError(
+            f"Task {task!r}: expected classes from 0 on, or -1 for no label, in {what}. "
+            f"Received: {labels.min()}"
+        )
+    return labels.astype("int64")

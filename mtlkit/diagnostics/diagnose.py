@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mtlkit.diagnostics.audit import data_evidence, report
@@ -101,8 +102,8 @@ def diagnose(
     spent = time.process_time() - start
     left_out: list[str] = []
     if evidence["signal"].found:
-        judged, data = _data(model, x, y, task, validation_data, seed, budget)
-        for name, one in _of_model(judged, task, data, start, budget, seed, verbose):
+        data = partial(_data, model, x, y, task, validation_data, seed)
+        for name, one in _of_model(data, task, start, budget, seed, verbose):
             evidence[name] = one
             if one.status == "skipped":
                 left_out.append(name)
@@ -145,9 +146,8 @@ def _data(
 
 
 def _of_model(
-    model: Any,
+    data: Callable[[float], tuple[Any, dict[str, Any]]],
     task: str,
-    data: dict[str, Any],
     start: float,
     budget: float,
     seed: int,
@@ -155,8 +155,13 @@ def _of_model(
 ) -> Iterable[tuple[str, Evidence]]:
     """Runs the probes of the model, as long as there is time."""
     gap: Evidence | None = None
+    given: dict[str, Any] = {}
     for module, names, share in _PROBES:
-        seconds = share * (budget - (time.process_time() - start))
+        left = budget - (time.process_time() - start)
+        if not given and share * left >= _LEAST_SECONDS:
+            model, given = data(left)
+            left = budget - (time.process_time() - start)
+        seconds = share * left
         if seconds < _LEAST_SECONDS:
             for name in names:
                 yield name, skipped(name, f"Left out: the budget of {budget:g} s was spent.")
@@ -167,7 +172,7 @@ def _of_model(
         options: dict[str, Any] = {"seed": seed, "budget": seconds}
         if gap is not None:
             options["ceiling"] = gap
-        found = module.probe(model, task=task, **data, **options)
+        found = module.probe(model, task=task, **given, **options)
         found = found if isinstance(found, tuple) else (found,)
         took = time.process_time() - began
         if verbose:

@@ -13,7 +13,7 @@ STATUSES = ("found", "absent", "unclear", "skipped")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one probe measured.
+    """What one probe measured; its numbers are kept as plain floats.
 
     Attributes:
         name: What was measured, such as `"uniform_noise"`.
@@ -59,6 +59,12 @@ class Evidence:
             raise ValueError(
                 f"Expected status to be one of {list(STATUSES)}. Received: status={self.status!r}"
             )
+        for name in ("effect", "null", "threshold", "p_value"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
+        if self.interval is not None:
+            low, high = self.interval
+            object.__setattr__(self, "interval", (float(low), float(high)))
 
     @property
     def found(self) -> bool:

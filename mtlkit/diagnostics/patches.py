@@ -94,7 +94,7 @@ def _normalised(patches: NDArray) -> NDArray:
 
 def _whitening(patches: NDArray) -> tuple[NDArray, NDArray]:
     mean = patches.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(patches - mean, rowvar=False))
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(patches, rowvar=False)))
     scale = 1 / np.sqrt(np.maximum(values, 0) + 0.1)
     return mean, ((vectors * scale) @ vectors.T).astype("float32")
 

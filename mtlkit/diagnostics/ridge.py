@@ -36,7 +36,7 @@ class Ridge:
         centred = np.asarray(features, "float32")
         centred = centred - centred.mean(axis=0)
         self._values, self._left = _decomposed(centred)
-        self._scale = float(np.mean(self._values))
+        self._scale = float(np.mean(self._values)) if len(self._values) else 1.0
 
     def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
         """Predicts each sample from all others.
@@ -89,7 +89,7 @@ def _decomposed(centred: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
     samples, features = centred.shape
     gram = centred @ centred.T if samples < features else centred.T @ centred
     values, vectors = np.linalg.eigh(gram.astype("float64"))
-    keep = values > values[-1] * 1e-7
+    keep = values > max(values[-1] * 1e-7, 0.0)  # none, of constant features
     values, vectors = values[keep], vectors[:, keep].astype("float32")
     if samples < features:
         return values, vectors

@@ -13,6 +13,8 @@ from mtlkit.diagnostics.ridge import Ridge, one_hot
 
 #: Below it a signal is believed; above it, it is denied only if the control succeeds.
 _LEVEL = 0.01
+#: The fewest permutations with which the smallest p-value reaches the level.
+_LEAST = round(1 / _LEVEL) - 1
 #: Strengths of the watermark, in standard deviations of the features it moves.
 _WATERMARKS = (0.25, 0.5, 1.0)
 #: Features that each class of the watermark moves.
@@ -40,13 +42,16 @@ def signal(
         x: Images of shape `(samples, height, width, channels)`.
         y: Labels of shape `(samples,)`.
         num_classes: Number of classes.
-        permutations: Number of permutations.
+        permutations: Number of permutations, 99 at least: with fewer no signal could be found.
         reference: The reference of these samples, if there is one already.
         seed: Seed of permutations and watermarks.
 
     Returns:
         Evidence `"signal"`. `"found"`: there is a signal. `"absent"`: there is none that the
         reference sees, and the control found its watermark. `"unclear"`: nor did the control.
+
+    Raises:
+        ValueError: If there are too few permutations.
 
     Example:
         ```python
@@ -63,6 +68,11 @@ def signal(
         2010](https://jmlr.org/papers/v11/ojala10a.html)
     """
     start = time.process_time()
+    if permutations < _LEAST:
+        raise ValueError(
+            f"Expected at least {_LEAST} permutations, to reach the level {_LEVEL}. "
+            f"Received: permutations={permutations}"
+        )
     reference = reference or Reference(x, y, num_classes, seed)
     rng = np.random.default_rng(seed)
     score = _score(reference.scores, reference.y, reference.classes)
