@@ -1,5 +1,6 @@
 """The function, its arguments, and what all conditions have in common."""
 
+import functools
 import importlib
 import sys
 from pathlib import Path
@@ -54,6 +55,16 @@ def small(cause, family="digits", **options):
     return planted(cause, family=family, **{"samples": 160, "num_bins": 8, **options})
 
 
+#: Each condition on one family, each family on every third condition.
+FAMILY_OF = {cause: EMBEDDED[n % 3] for n, cause in enumerate(PLANTED_CONDITIONS)}
+
+
+@functools.cache
+def built(cause):
+    """Made once for all tests that look at every condition."""
+    return small(cause, FAMILY_OF[cause])
+
+
 def arrays(data):
     for split, x, y in data.splits():
         yield f"x_{split}", x
@@ -68,10 +79,9 @@ def test_planted_is_the_function_and_the_package_is_importable():
     assert tuple(FAMILIES) == (*EMBEDDED[:2], "digits", "fashion")
 
 
-@pytest.mark.parametrize("family", EMBEDDED)
 @pytest.mark.parametrize("cause", PLANTED_CONDITIONS)
-def test_every_condition_builds(cause, family):
-    data = small(cause, family)
+def test_every_condition_builds(cause):
+    data = built(cause)
     assert isinstance(data, PlantedData) and isinstance(data, MultiTaskData)
     assert [len(x) for _, x, _ in data.splits()] == [96, 32, 32]
     assert data.tasks == ("identity", "orientation", "intensity")
@@ -104,7 +114,7 @@ def test_fashion_says_how_to_get_its_files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("cause", PLANTED_CONDITIONS)
 def test_truth_uses_the_names_of_the_diagnosis(cause):
-    truth = small(cause).truth
+    truth = built(cause).truth
     known = {*DATA_CAUSES, *MODEL_CAUSES}
     assert truth.name == cause and truth.limit in LIMITS
     assert {*truth.causes, *truth.undetermined, *truth.allowed} <= known
@@ -125,21 +135,24 @@ def test_determined_by_the_seed(family):
         assert not np.array_equal(array, different)
 
 
-@pytest.mark.parametrize("family", EMBEDDED)
-def test_planted_labels_leave_images_as_they_are(family):
-    clean = small("clean", family)
-    for cause in ("uniform_noise", "pair_flip", "no_signal", "misaligned_labels"):
-        np.testing.assert_array_equal(small(cause, family).x_train, clean.x_train)
+@pytest.mark.parametrize(
+    ("cause", "family"),
+    [
+        ("uniform_noise", "glyphs"),
+        ("pair_flip", "textures"),
+        ("no_signal", "digits"),
+        ("misaligned_labels", "glyphs"),
+    ],
+)
+def test_planted_labels_leave_images_as_they_are(cause, family):
+    np.testing.assert_array_equal(small(cause, family).x_train, small("clean", family).x_train)
 
 
 @pytest.mark.parametrize("num_bins", [8, 16, 32])
 def test_numbers_of_bins(num_bins):
     data = planted("clean", samples=800, num_bins=num_bins)
     assert set(data.y_train["orientation"]) == set(range(num_bins))
-    assert data.train(epochs=0).predict(data.x_test[:2], verbose=0)["orientation"].shape == (
-        2,
-        num_bins,
-    )
+    assert data.train(epochs=0)(data.x_test[:2])["orientation"].shape == (2, num_bins)
 
 
 def test_sizes_and_data_formats():
@@ -149,7 +162,8 @@ def test_sizes_and_data_formats():
     np.testing.assert_array_equal(first.x_train[:, 0], last.x_train[..., 0])
     if keras.config.backend() != "tensorflow":  # which has no such convolution on CPUs
         first.train(epochs=1)
-    last.train(epochs=1)
+    else:
+        last.train(epochs=1)
 
 
 def test_small_data_are_small():
