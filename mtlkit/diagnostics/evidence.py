@@ -94,7 +94,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        ready = value.dtype.kind in "iub" or (value.dtype.kind == "f" and np.isfinite(value).all())
+        return value.tolist() if ready else plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     if isinstance(value, np.generic):

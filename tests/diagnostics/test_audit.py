@@ -1,0 +1,157 @@
+import json
+
+import numpy as np
+import pytest
+from diagnostics.made_images import bright_rows, flipped
+
+import mtlkit as mtl
+from mtlkit.diagnostics import audit
+from mtlkit.diagnostics.verdict import RULES
+
+X, Y = bright_rows(300)
+
+
+def of(y=Y, task="pose", x=X, **options):
+    return audit(x, y, task, verbose=0, **options)
+
+
+def causes(found):
+    return [cause.name for cause in found.verdict.causes]
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return of()
+
+
+def test_nothing_is_wrong(clean):
+    assert clean.verdict.limit == "healthy" and clean.evidence["signal"].found
+    assert clean.recommendations == () and clean.task == "pose"
+    assert clean.evidence["invalid_split"].status == "skipped"
+    assert "needs_context" not in clean.evidence  # there is no other task
+
+
+def test_every_cause_in_the_data_was_looked_for(clean):
+    wanted = {rule.cause for rule in RULES if rule.limit == "data"}
+    missing = wanted - set(clean.evidence) - {"no_signal"}
+    assert missing == {"needs_context", "label_leak"}
+
+
+def test_numbers_are_plain_and_cost_is_told(clean):
+    for name, one in clean.evidence.items():
+        assert one.name == name and one.text
+        assert one.effect is None or type(one.effect) is float
+        assert one.interval is None or [type(end) for end in one.interval] == [float, float]
+    assert clean.setup["seed"] == 0 and clean.setup["samples"] == 300
+    assert clean.setup["cpu_seconds"] >= 0 and "numpy" in clean.setup
+
+
+def test_json_holds_everything(clean, tmp_path):
+    text = clean.to_json(tmp_path / "found.json")
+    read = json.loads(text)
+    assert read == json.loads((tmp_path / "found.json").read_text()) == clean.to_dict()
+    assert read["verdict"]["limit"] == "healthy" and set(read["evidence"]) == set(clean.evidence)
+    assert read["evidence"]["signal"]["effect"] == clean.evidence["signal"].effect
+
+
+def test_it_is_printed(clean, capsys):
+    clean.show()
+    said = capsys.readouterr().out
+    assert said.startswith(clean.verdict.sentence) and "structured_noise" in said
+
+
+def test_permuted_labels_have_no_signal_and_are_not_noise():
+    found = of(np.random.default_rng(0).permutation(Y))
+    assert causes(found) == ["no_signal"] and found.verdict.limit == "data"
+    assert [one.cause for one in found.recommendations] == ["no_signal"]
+
+
+def measured(found):
+    """All of it but what it cost."""
+    told = found.to_dict()
+    del told["setup"]["cpu_seconds"]
+    for one in told["evidence"].values():
+        del one["seconds"]
+    return told
+
+
+def test_determined_by_the_seed(clean):
+    assert measured(of(seed=0)) == measured(clean)
+    other = measured(of(seed=1))
+    assert other["evidence"]["signal"] != measured(clean)["evidence"]["signal"]
+
+
+def test_values():
+    shade = (X[:, :4].mean(axis=(1, 2, 3)) - X[:, 4:].mean(axis=(1, 2, 3))).astype("float32")
+    found = of({"shade": shade, "pose": Y}, "shade")
+    assert found.evidence["signal"].found and found.verdict.limit != "undetermined"
+    assert "uniform_noise" not in found.evidence
+    assert not {"uniform_noise", "structured_noise", "imbalance"} & set(causes(found))
+    noise = np.random.default_rng(0).random(300)
+    assert causes(of(noise, "noise")) == ["no_signal"]
+
+
+def test_unlabelled_samples_are_left_out():
+    half = np.where(np.arange(300) % 2, -1, Y)
+    kept = of(half).evidence
+    alone = of(Y[::2], x=X[::2]).evidence
+    assert kept["signal"].samples == 150
+    assert kept["signal"].effect == alone["signal"].effect
+    values = np.where(np.arange(300) % 2, np.nan, Y + 0.5)
+    assert of(values).evidence["signal"].samples == 150
+
+
+def test_other_tasks_may_have_missing_labels():
+    others = {
+        "class": np.where(Y == 0, -1, Y),
+        "value": np.where(Y == 0, np.nan, 0.5),
+        "none": np.full(300, -1),
+        "box": np.random.default_rng(0).random((300, 4)),
+    }
+    found = of({"pose": Y, **others})
+    assert found.evidence["signal"].found
+    assert set(found.evidence["skill"].details["tasks"]) == {"pose", "box"}
+
+
+def test_copies_in_the_validation_data():
+    held = X[:60], {"pose": np.where(np.arange(60) < 5, -1, Y[:60])}
+    found = of(x=X, validation_data=held)
+    assert causes(found) == ["invalid_split"] and found.evidence["invalid_split"].samples == 55
+    fresh, labels = bright_rows(30, seed=9)
+    few = of({"pose": Y}, validation_data=(fresh, {"pose": labels, "other": labels}))
+    assert few.evidence["invalid_split"].status != "found"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation_data": (X, {"pose": np.full(300, -1)})}, "Task 'pose': expected labels in y"),
+        ({"validation_data": (X, {"other": Y})}, "Task 'pose': expected labels in y_val"),
+        ({"validation_data": (X * np.nan, Y)}, "finite values in x_val"),
+        ({"num_classes": 4}, "Task 'pose': expected classes below num_classes=4. Received: 7"),
+        ({"x_high": X * np.nan}, "finite values in x_high"),
+    ],
+)
+def test_bad_input(options, message):
+    with pytest.raises(ValueError, match=message):
+        of(**options)
+
+
+def test_images_that_are_all_the_same():
+    assert causes(of(x=np.ones_like(X))) == ["no_signal"]
+
+
+def test_noise_and_what_to_do():
+    x, y = bright_rows(1500, seed=4)
+    found = mtl.diagnostics.audit(x, flipped(y, "any", 0.2), "pose", verbose=0)
+    assert causes(found) == ["uniform_noise"]
+    assert found.evidence["uniform_noise"].effect == pytest.approx(0.2, abs=0.05)
+    assert found.recommendations[0].cause == "uniform_noise"
+    assert '"pose"' in found.recommendations[0].code
+
+
+def test_progress_is_shown_on_demand(capsys):
+    audit(X[:60], Y[:60], "pose", verbose=1)
+    assert "uniform_noise ... " in capsys.readouterr().out
+    audit(X[:60], Y[:60], "pose", verbose=0)
+    assert not capsys.readouterr().out

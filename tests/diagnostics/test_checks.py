@@ -1,0 +1,87 @@
+"""Bad input is named; nothing fails inside other libraries."""
+
+import numpy as np
+import pytest
+
+from mtlkit.diagnostics import audit
+from mtlkit.diagnostics.checks import checked_images, checked_labels, complete
+
+RNG = np.random.default_rng(0)
+X = RNG.random((80, 6, 6, 1), dtype="float32")
+Y = np.arange(80) % 4
+USES = {
+    "checks": lambda y: checked_labels(y, "pose", 80),
+    "audit": lambda y: audit(X, y, "pose", verbose=0),
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        (X, (80, 6, 6, 1)),
+        (X[..., 0], (80, 6, 6, 1)),
+        (np.moveaxis(X.repeat(3, axis=3), 3, 1), (80, 6, 6, 3)),
+        ((255 * X).astype("uint8"), (80, 6, 6, 1)),
+        (X[..., 0].tolist(), (80, 6, 6, 1)),
+    ],
+)
+def test_images_come_in_many_forms(given, shape):
+    images = checked_images(given)
+    assert images.shape == shape and images.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (X[0, :, :, 0], "images of shape .*Received: pictures of shape"),
+        (X[:0], "images of shape"),
+        (X[:, :0], "images of shape"),
+        (np.full((80, 6, 6), "a"), "dtype <U1"),
+        (np.where(X[3] == X, np.nan, X), "finite values in pictures.*in 1 of 80"),
+        (np.where(X[3] == X, np.inf, X), "finite values in pictures.*in 1 of 80"),
+    ],
+)
+def test_bad_images(given, message):
+    with pytest.raises(ValueError, match=message):
+        checked_images(given, "pictures")
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ({"shade": Y}, r"Task 'pose': expected labels in y\. Received: labels of \['shade'\]"),
+        ({"pose": Y[:-1]}, r"Task 'pose': expected labels of shape \(80,\)"),
+        ({"pose": np.zeros((80, 3))}, r"Task 'pose': expected labels of shape \(80,\)"),
+        ({"pose": np.full(80, "a")}, "Task 'pose'.*dtype <U1"),
+        ({"pose": np.zeros(80, int)}, "Task 'pose'.*at least two values.*Received: 0 in every"),
+        ({"pose": np.full(80, 0.5)}, "Task 'pose'.*at least two values.*Received: 0.5 in every"),
+        ({"pose": np.full(80, -1)}, "Task 'pose'.*50 labelled.*Received: 0"),
+        ({"pose": np.full(80, np.nan)}, "Task 'pose'.*50 labelled.*Received: 0"),
+        ({"pose": np.where(np.arange(80) < 40, -1, Y)}, "Task 'pose'.*Received: 40"),
+        ({"pose": np.arange(80)}, "Task 'pose'.*two samples a class.*80 classes in 80"),
+        ({"pose": Y - 2}, "Task 'pose'.*classes from 0 on.*Received: -2"),
+        ({"pose": Y, "shade": Y[:5]}, "Task 'shade': expected labels of shape"),
+        ({"pose": Y, "shade": np.full(80, "a")}, "Task 'shade'.*dtype <U1"),
+    ],
+)
+@pytest.mark.parametrize("use", USES)
+def test_bad_labels(y, message, use):
+    with pytest.raises(ValueError, match=message):
+        USES[use](y)
+
+
+def test_good_labels():
+    others = {"shade": RNG.random((80, 1)), "box": RNG.random((80, 4)), "on": Y > 1}
+    own, rest = checked_labels({"pose": Y.astype("uint8"), **others}, "pose", 80)
+    assert own.dtype == "int64" and rest["on"].dtype == "int64"
+    assert rest["shade"].shape == (80,) and rest["box"].shape == (80, 4)
+    assert checked_labels(Y, "pose", 80)[1] == {}
+    half = np.where(np.arange(80) < 20, -1, Y)
+    np.testing.assert_array_equal(checked_labels(half, "pose", 80)[0], half)
+
+
+def test_labels_of_which_some_are_missing():
+    box = RNG.random((80, 4))
+    box[7, 2] = np.nan
+    labels = {"a": Y, "b": np.where(Y == 3, -1, Y), "c": box, "d": box[:, 0]}
+    assert list(complete(labels)) == ["a", "d"]

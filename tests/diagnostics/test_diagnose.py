@@ -1,0 +1,108 @@
+import sys
+
+import keras
+import numpy as np
+import pytest
+from diagnostics.made_images import bright_rows
+
+import mtlkit as mtl
+from mtlkit.diagnostics import Evidence, diagnose
+from mtlkit.diagnostics.verdict import RULES
+
+X, Y = bright_rows(300)
+LABELS = {"pose": Y, "shade": X.mean(axis=(1, 2, 3))}
+OF_MODEL = [rule.cause for rule in RULES if rule.limit == "model"] + ["model_gap"]
+
+
+def user(compiled=True):
+    model = mtl.MultiTaskModel(
+        mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,)),
+        [
+            mtl.Task("pose", mtl.heads.ClassificationHead(8, "flatten")),
+            mtl.Task("shade", mtl.heads.RegressionHead()),
+        ],
+    )
+    if compiled:
+        model.compile("adam", jit_compile=False)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return user()
+
+
+def test_without_time_the_data_are_looked_at_alone(model):
+    before = [one.copy() for one in model.get_weights()]
+    found = diagnose(model, X, LABELS, "pose", budget=5, verbose=0)
+    assert set(found.setup["left_out"]) == set(OF_MODEL)
+    for name in OF_MODEL:
+        assert found.evidence[name].status == "skipped"
+        assert "budget of 5 s was spent" in found.evidence[name].text
+    assert found.evidence["signal"].found and found.setup["budget"] == 5
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_model_is_trained_where_there_is_nothing_to_learn(model):
+    labels = {"pose": np.random.default_rng(0).permutation(Y)}
+    found = diagnose(model, X, labels, "pose", budget=500, verbose=0)
+    assert [cause.name for cause in found.verdict.causes] == ["no_signal"]
+    assert not set(OF_MODEL) & set(found.evidence)
+
+
+class FakeProbe:
+    """Stands in for a probe of the model, and remembers what it was given."""
+
+    def __init__(self, *names):
+        self.names, self.given = names, []
+
+    def probe(self, model, **given):
+        self.given.append({"model": model, **given})
+        found = tuple(Evidence(name, "absent", "", 0.0, (0.0, 0.0)) for name in self.names)
+        return found if len(found) > 1 else found[0]
+
+
+def test_probes_share_the_data_and_the_time(model, monkeypatch):
+    module = sys.modules["mtlkit.diagnostics.diagnose"]
+    gap, rest = FakeProbe("model_gap"), FakeProbe("optimizer", "under_trained")
+    monkeypatch.setattr(module, "_PROBES", ((gap, gap.names, 0.25), (rest, rest.names, 0.5)))
+    x_val, y_val = bright_rows(60, seed=9)
+    held = x_val, {"pose": y_val, "shade": x_val.mean(axis=(1, 2, 3))}
+    found = diagnose(model, X, LABELS, "pose", validation_data=held, budget=100, seed=3, verbose=0)
+    assert found.setup["left_out"] == [] and found.verdict.limit == "healthy"
+    (first,), (second,) = gap.given, rest.given
+    for given in (first, second):
+        assert given["model"] is model and given["task"] == "pose" and given["seed"] == 3
+        assert given["x"] is X and given["x_val"] is held[0] and given["y_val"] is held[1]
+    assert 15 < first["budget"] <= 25 and 30 < second["budget"] <= 50
+    assert "ceiling" not in first and second["ceiling"].name == "model_gap"
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "message"),
+    [
+        (user(), "size", r"Expected a task out of \['pose', 'shade'\]. Received: task='size'"),
+        (user(compiled=False), "pose", "Expected a compiled model"),
+        (keras.Sequential([keras.layers.Dense(1)]), "pose", "MultiTaskModel.*Received: Sequential"),
+        (None, "pose", "MultiTaskModel.*Received: NoneType"),
+    ],
+)
+def test_models_that_cannot_be_diagnosed(given, task, message):
+    with pytest.raises(ValueError, match=message):
+        diagnose(given, X, LABELS, task, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X, {"shade": LABELS["shade"]}, "Task 'pose': expected labels in y"),
+        (X, {"pose": 0 * Y}, "Task 'pose'.*at least two values"),
+        (X[:40], {"pose": Y[:40]}, "Task 'pose'.*at least 50"),
+        (np.where(X[5] == X, np.nan, X), LABELS, "finite values in x.*1 of 300"),
+        (X, {"pose": Y[:-1]}, "Task 'pose': expected labels of shape"),
+    ],
+)
+def test_bad_input(model, x, y, message):
+    with pytest.raises(ValueError, match=message):
+        diagnose(model, x, y, "pose", verbose=0)

@@ -1,0 +1,153 @@
+"""Made evidence, and what follows from it."""
+
+import pytest
+
+from mtlkit.diagnostics import Evidence, decide
+from mtlkit.diagnostics.verdict import LIMITS, RULES
+
+#: What is known of a task that can be learned.
+SIGNAL = Evidence("signal", "found", "", 0.5, (0.4, 0.6))
+NO_SIGNAL = Evidence("signal", "absent", "", 0.0, (-0.1, 0.1))
+UNSURE = Evidence("signal", "unclear", "", 0.0, (-0.1, 0.1))
+DATA = [rule.cause for rule in RULES if rule.limit == "data"]
+MODEL = [rule.cause for rule in RULES if rule.limit == "model"]
+
+
+def verdict(*found, signal=SIGNAL, **details):
+    """The verdict where these causes were found, and all others were looked for in vain."""
+    evidence = {
+        rule.cause: Evidence(rule.cause, "absent", "", 0.0, (-0.1, 0.1))
+        for rule in RULES
+        if rule.cause != "no_signal"
+    }
+    for name in found:
+        given = details.get(name, {})
+        evidence[name] = Evidence(name, "found", "", 0.3, (0.2, 0.4), details=given)
+    if signal is not None:
+        evidence["signal"] = signal
+    return decide(evidence, "pose")
+
+
+def names(given):
+    return [cause.name for cause in given.causes]
+
+
+def test_nothing_found_is_healthy():
+    given = verdict()
+    assert given.limit == "healthy" and given.causes == () and given.undetermined == ()
+    assert given.sentence == "Nothing was found that holds pose back."
+
+
+@pytest.mark.parametrize("cause", [one for one in DATA if one != "no_signal"])
+def test_each_cause_in_the_data(cause):
+    given = verdict(cause)
+    assert given.limit == "data" and names(given) == [cause]
+    assert given.sentence.startswith("The data limit pose: ")
+    assert given.causes[0].effect == 0.3 and given.causes[0].interval == (0.2, 0.4)
+
+
+@pytest.mark.parametrize("cause", MODEL)
+def test_each_cause_in_the_model(cause):
+    given = verdict(cause)
+    assert given.limit == "model" and names(given) == [cause]
+    assert given.sentence.startswith("The model limits pose: ")
+
+
+@pytest.mark.parametrize(
+    ("found", "limit", "causes"),
+    [
+        # Several at a time.
+        (["uniform_noise", "head_destroys_space"], "mixed", None),
+        (["uniform_noise", "symmetry"], "data", None),
+        (["input_scale", "head_destroys_space"], "model", None),
+        # What explains the others away.
+        (["invalid_split", "misaligned_labels", "uniform_noise"], "data", ["invalid_split"]),
+        (["misaligned_labels", "structured_noise"], "data", ["misaligned_labels"]),
+        (["invalid_split", "optimizer"], "data", ["invalid_split"]),
+        (["structured_noise", "ambiguity"], "data", ["structured_noise"]),
+        (["uniform_noise", "too_little_data"], "data", ["uniform_noise"]),
+        (["class_overlap", "too_little_data"], "data", ["class_overlap"]),
+        (["loss_mismatch", "optimizer"], "model", ["loss_mismatch"]),
+        (["optimizer", "under_trained"], "model", ["optimizer"]),
+        (["loss_starvation", "interference"], "model", ["loss_starvation"]),
+    ],
+)
+def test_several_findings(found, limit, causes):
+    given = verdict(*found)
+    assert given.limit == limit
+    assert sorted(names(given)) == sorted(causes or found)
+
+
+def test_no_signal_explains_all_but_what_would_bring_it_back():
+    spoilt = ("uniform_noise", "structured_noise", "ambiguity", "imbalance", "head_destroys_space")
+    given = verdict(*spoilt, signal=NO_SIGNAL)
+    assert given.limit == "data" and names(given) == ["no_signal"]
+    assert (given.causes[0].effect, given.causes[0].interval) == (0.0, (-0.1, 0.1))
+    given = verdict("resolution", "needs_context", signal=NO_SIGNAL)
+    assert {"resolution", "needs_context"} <= {*names(given), *given.undetermined}
+    assert names(verdict("misaligned_labels", signal=NO_SIGNAL)) == ["misaligned_labels"]
+
+
+def test_too_weak_a_test_decides_nothing():
+    given = verdict(signal=UNSURE)
+    assert given.limit == "undetermined" and not given.causes
+    assert set(given.undetermined) == {"no_signal", "too_little_data"}
+    assert given.missing and given.missing in given.sentence
+
+
+def test_without_a_signal_nothing_is_healthy():
+    assert verdict(signal=None).limit == "undetermined"
+    assert decide({}).limit == "undetermined"
+
+
+def test_twins_or_labels_flipped_half_of_the_time():
+    given = verdict("ambiguity", ambiguity={"or_flipped": True})
+    assert given.limit == "undetermined" and not given.causes
+    assert set(given.undetermined) == {"structured_noise", "ambiguity"}
+    assert "second label" in given.missing and given.missing in given.sentence
+
+
+def test_the_images_may_tell_them_apart():
+    given = verdict("ambiguity", "symmetry", ambiguity={"or_flipped": True})
+    assert "symmetry" in names(given) and given.limit == "data" and not given.undetermined
+    assert names(verdict("ambiguity", ambiguity={"or_flipped": False})) == ["ambiguity"]
+
+
+def test_other_causes_stand_beside_what_cannot_be_decided():
+    given = verdict("ambiguity", "head_destroys_space", ambiguity={"or_flipped": True})
+    assert names(given) == ["head_destroys_space"] and given.undetermined
+
+
+def test_a_gap_without_a_cause_is_the_models():
+    given = verdict("model_gap")
+    assert given.limit == "model" and given.causes == ()
+    assert "none of the tests tells why" in given.sentence
+    assert verdict("model_gap", "uniform_noise").limit == "mixed"
+    assert "none of the tests" not in verdict("model_gap", "optimizer").sentence
+    assert verdict("model_gap", signal=NO_SIGNAL).limit == "data"
+
+
+def test_skipped_and_unclear_evidence_makes_no_cause():
+    evidence = {
+        "signal": SIGNAL,
+        "uniform_noise": Evidence("uniform_noise", "unclear", "", 0.5, (0.0, 1.0)),
+        "optimizer": Evidence("optimizer", "skipped", "No time."),
+    }
+    assert not decide(evidence).causes
+
+
+def test_the_order_of_evidence_does_not_matter():
+    evidence = {
+        name: Evidence(name, "found", "", 0.3, (0.2, 0.4))
+        for name in ("optimizer", "under_trained", "signal", "uniform_noise", "symmetry")
+    }
+    assert decide(evidence) == decide(dict(reversed(evidence.items())))
+    assert next(iter(evidence)) == "optimizer"  # and it is not changed
+
+
+def test_rules_are_about_known_causes():
+    causes = [rule.cause for rule in RULES]
+    assert len(set(causes)) == len(causes)
+    for number, rule in enumerate(RULES):
+        assert rule.limit in LIMITS and rule.words
+        assert set(rule.unless) <= set(causes[:number])  # which must have been judged before
