@@ -1,0 +1,38 @@
+import pytest
+from diagnostics.made_images import reference
+
+from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
+
+
+def of(made):
+    return uniform_noise(made.x, made.y, reference=made)
+
+
+@pytest.mark.parametrize("num_classes", [8, 3])
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_planted_rates_are_found(rate, num_classes):
+    found = of(reference("any", rate, num_classes))
+    assert found.status == "found"
+    assert found.effect == pytest.approx(rate, abs=0.05)
+    low, high = found.interval
+    assert low - 0.01 <= rate <= high + 0.01
+    assert found.unit == "share of labels" and f"{100 * found.effect:.0f} %" in found.text
+
+
+@pytest.mark.parametrize("num_classes", [8, 3])
+def test_right_labels_are_not_noise(num_classes):
+    found = of(reference("any", 0.0, num_classes))
+    assert found.status == "absent" and found.effect < 0.01
+
+
+def test_exchanged_labels_and_twins_are_not_noise():
+    for made in (reference("opposite", 0.2), reference("next", 0.2), reference("twins")):
+        found = of(made)
+        assert found.status != "found" and found.effect < 0.03
+
+
+def test_ranks_are_counted():
+    found = of(reference("any", 0.3))
+    counts = found.details["ranks"]
+    assert counts.sum() == 2000 and counts[0] == reference("any", 0.3).correct.sum()
+    assert counts[4:].min() > 30  # wrong labels have any rank
