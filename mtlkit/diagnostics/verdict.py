@@ -75,6 +75,11 @@ _INVALID = ("invalid_split", "misaligned_labels")
 _LABELS = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
 _NO_SIGNAL = (*_INVALID, "no_signal")
 
+#: What other tasks do explains a gap to the reference from this share of it on. (The other
+#: probes of the model ask the same of themselves.)
+_EXPLAINS = 0.5
+_OF_OTHER_TASKS = ("interference", "loss_starvation")
+
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
 RULES = (
     Rule("invalid_split", "data", "validation images are copies of training images"),
@@ -168,7 +173,7 @@ def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
 
 
 def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
-    names = {name for name, one in evidence.items() if one.found}
+    names = {name for name, one in evidence.items() if one.found and _explains(name, one, evidence)}
     if "signal" in evidence and evidence["signal"].status == "absent":
         names.add("no_signal")
     found: list[Rule] = []
@@ -176,6 +181,14 @@ def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
         if rule.cause in names and not {one.cause for one in found} & set(rule.unless):
             found.append(rule)
     return found
+
+
+def _explains(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether what other tasks do is enough of the gap to the reference, if one was measured."""
+    if name not in _OF_OTHER_TASKS or not _is_behind(evidence):
+        return True
+    gap = evidence["model_gap"].effect or 0.0
+    return (one.effect or 0.0) >= _EXPLAINS * gap
 
 
 def _undecidable(

@@ -151,3 +151,15 @@ def test_rules_are_about_known_causes():
     for number, rule in enumerate(RULES):
         assert rule.limit in LIMITS and rule.words
         assert set(rule.unless) <= set(causes[:number])  # which must have been judged before
+
+
+@pytest.mark.parametrize(("gain", "named"), [(0.5, True), (0.16, False)])
+def test_other_tasks_must_explain_half_of_the_gap(gain, named):
+    evidence = {
+        "signal": Evidence("signal", "found", "", 0.5, (0.4, 0.6)),
+        "model_gap": Evidence("model_gap", "found", "", 0.8, (0.7, 0.9)),
+        "head_destroys_space": Evidence("head_destroys_space", "found", "", 0.7, (0.6, 0.8)),
+        "loss_starvation": Evidence("loss_starvation", "found", "", gain, (0.1, 0.6)),
+    }
+    names = [cause.name for cause in decide(evidence).causes]
+    assert "head_destroys_space" in names and ("loss_starvation" in names) == named
