@@ -95,6 +95,21 @@ def test_swapping_the_head_leaves_the_orbit(orbit, images):
     assert predictions(model, images)["orientation"].shape == (48, 8)
 
 
+@pytest.mark.parametrize(("spatial", "shape"), [("orbit", (4, 4, 4, 6)), ("flatten", (4, 4, 6))])
+def test_maps_of_four_rows_and_four_turns_are_told_apart(spatial, shape):
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 6))
+    model = build(spatial, backbone, orientation={"feature": "stage2"})
+    assert model.tasks["orientation"].head.input.shape[1:] == shape
+    assert model.output["orientation"].shape == (None, 8)
+
+
+def test_vectors_of_four_turns():
+    layers = [keras.layers.Flatten(), keras.layers.Dense(3)]
+    backbone = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+    model = build("orbit", backbone)
+    assert model.tasks["orientation"].head.input.shape[1:] == (4, 3)
+
+
 def test_errors():
     with pytest.raises(ValueError, match=r"(?s)square images.*Received"):
         mtl.MultiTaskModel(

@@ -97,5 +97,9 @@ class Head(keras.layers.Layer, ABC):
 
     @classmethod
     def search_space(cls) -> dict[str, Any]:
-        """Returns what a search may try: `{argument: mtlkit.space.Choice(...), ...}`."""
+        """Returns what a search may try: `{argument: mtlkit.space.Choice(...), ...}`.
+
+        Whatever a task has in the way of classes and maps, most of it should fit: a search
+        rejects the points that cannot be built, and says why.
+        """
         return {}

@@ -127,7 +127,8 @@ class OrientationHead(DesignedHead):
 
     Input shape:
         A map `(batch, height, width, channels)`, or `(batch, channels, height, width)`; for
-        `"orbit"` with an axis of four turns after the batch.
+        `"orbit"` with an axis of four turns after the batch, which no other design reads.
+        `"pool"`, `"flatten"`, `"attention"` and `"orbit"` read vectors `(batch, channels)`, too.
 
     Output shape:
         `(batch, num_bins)` logits, float32. For `"sincos"` `(batch, 2)`, for `"phase_shift"`
@@ -135,7 +136,7 @@ class OrientationHead(DesignedHead):
 
     Raises:
         ValueError: If an argument is out of range, or given to a design or target that has
-            no use for it.
+            no use for it; or if the input is not such a map.
 
     Example:
         ```python
@@ -205,6 +206,16 @@ class OrientationHead(DesignedHead):
         self.data_format = self.design.data_format
         self.default_feature = SPATIAL_DESIGNS[spatial].default_feature
         self.reads_orbit = SPATIAL_DESIGNS[spatial].reads_orbit
+
+    def build(self, input_shape: Any) -> None:
+        shape = input_shape if self.design.conditioning is None else input_shape[0]
+        if len(shape) > 4 and not self.reads_orbit:
+            raise ValueError(
+                "Expected a map with two spatial axes; the features of an image's four turns are "
+                f'for spatial="orbit". Received: spatial={self.spatial!r}, '
+                f"input_shape={tuple(shape)}"
+            )
+        super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
         return self.coder.outputs(self.design(inputs))
@@ -280,6 +291,12 @@ class OrientationHead(DesignedHead):
 
     @classmethod
     def search_space(cls) -> dict[str, Any]:
+        """Returns what a search may try.
+
+        All of it can be built if `num_bins` is a multiple of 4, and read from any map with two
+        spatial axes. Other bins have no `"orbit"`, unless the period makes up for it;
+        `mtlkit.search` leaves that out by itself.
+        """
         return {
             "spatial": Choice(list(SPATIAL_DESIGNS)),
             "target": Choice(["onehot", "smooth", "von_mises", "sincos", "phase_shift"]),

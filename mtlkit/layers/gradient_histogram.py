@@ -77,10 +77,11 @@ class GradientHistogram(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         first = self.data_format == "channels_first"
-        height, width = input_shape[2:] if first else input_shape[1:3]
-        if height is None or width is None:
+        size = input_shape[2:] if first else input_shape[1:3]
+        if len(input_shape) != 4 or None in size:
             raise ValueError(
-                "Expected a map of known height and width, to divide it into cells. "
+                "Expected a map with two spatial axes, of known height and width, to divide it "
+                "into cells. "
                 f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
             )
 

@@ -119,7 +119,10 @@ def test_errors(kwargs, message):
         OrbitDesign(**kwargs)
 
 
-@pytest.mark.parametrize("shape", [(2, 8), (2, 8, 8, 3), (2, 3, 5)])
+@pytest.mark.parametrize(
+    "shape", [(2, 8), (2, 8, 8, 3), (2, 3, 5), (2, 4, 8, 3), (2, 4, 4, 4), (2, 8, 8, 8, 3)]
+)
 def test_not_four_turns(shape):
+    """A map is none, whatever its height."""
     with pytest.raises(ValueError, match=r"of 4 turns, .*RotationOrbit.*Received: input_shape="):
         OrbitDesign(8)(np.zeros(shape, "float32"))

@@ -471,10 +471,21 @@ class TestArguments:
     def test_no_map(self):
         for shape in ((2, 16), (2, 16, 3)):
             message = rf"two spatial axes.*Received: input_shape={re.escape(str(shape))}"
-            with pytest.raises(ValueError, match=message):
-                OrientationHead(8)(np.zeros(shape, "float32"))
+            for spatial in ("polar", "gradient_histogram", "coord"):
+                with pytest.raises(ValueError, match=message):
+                    OrientationHead(8, spatial=spatial).build(shape)
         with pytest.raises(ValueError, match=r"known height and width.*\(None, None, 8, 1\)"):
             OrientationHead(8)(keras.Input((None, 8, 1)))
+
+    @pytest.mark.parametrize("spatial", [name for name in DESIGNS if name != "orbit"])
+    def test_turns_are_for_orbit(self, spatial):
+        """Nor does a map of four rows pass for turns, or turns for a map."""
+        message = rf"Received: spatial='{spatial}', input_shape=\(6, 4, 8, 8, 2\)"
+        with pytest.raises(ValueError, match=message):
+            OrientationHead(8, spatial=spatial)(ORBIT)
+        assert OrientationHead(8, spatial=spatial)(IMAGES[:, :4]).shape == (6, 8)
+        with pytest.raises(ValueError, match=r"4 turns.*Received: input_shape=\(6, 4, 8, 2\)"):
+            OrientationHead(8, spatial="orbit")(IMAGES[:, :4])
 
     def test_no_hidden_layer(self):
         head = OrientationHead(8, spatial="flatten", hidden_units=0)
@@ -501,6 +512,18 @@ def test_search_space():
             seen.add(point["spatial"])
             assert np.isfinite(outputs(head, feature(point["spatial"]))).all()
     assert seen == set(SPATIAL_DESIGNS)
+
+
+@pytest.mark.parametrize("num_bins", [2, 8, 10])
+def test_search_space_can_be_built(num_bins):
+    """All of it; but without quarters there is no orbit, as the search finds by itself."""
+    plain = {"hidden_units": 64, "dropout": 0.5}
+    for point in space.points(space.override(OrientationHead.search_space(), plain), resolution=2):
+        if point["spatial"] == "orbit" and num_bins % 4:
+            with pytest.raises(ValueError, match="divided into quarters"):
+                OrientationHead(num_bins, **point)
+        else:
+            assert OrientationHead(num_bins, **point).spatial == point["spatial"]
 
 
 def test_search_space_has_every_choice_where_it_means_something():

@@ -35,14 +35,16 @@ class OrbitDesign(Design):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Input shape:
-        `(batch, 4, ...)`: of each turn a vector or a map, as for `PooledDesign`.
+        `(batch, 4, channels)`, a vector for each turn; or `(batch, 4, height, width, channels)`,
+        a map for each, with channels in the data format. Sequences of tokens are reshaped to
+        maps first: a shape of four axes would be that of a plain map, too.
 
     Output shape:
         `(batch, num_bins * channels)`, float32.
 
     Raises:
         ValueError: If the bins cannot be divided into quarters, or the input has not four
-            turns.
+            turns of vectors or maps.
 
     Example:
         ```python
@@ -100,10 +102,12 @@ class OrbitDesign(Design):
         self.data_format = self.each.data_format
 
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        if len(input_shape) < 3 or input_shape[1] != TURNS:
+        # Not of four axes: that is what a plain map has, whose height may well be 4.
+        if len(input_shape) not in (3, 5) or input_shape[1] != TURNS:
             raise ValueError(
-                f"Expected the features of {TURNS} turns, of shape (batch, {TURNS}, ...), as "
-                f"RotationOrbit gives them. Received: input_shape={tuple(input_shape)}"
+                f"Expected the features of {TURNS} turns, as RotationOrbit gives them: vectors of "
+                f"shape (batch, {TURNS}, channels), or maps of shape (batch, {TURNS}, height, "
+                f"width, channels). Received: input_shape={tuple(input_shape)}"
             )
         shape = self.each.build_features((input_shape[0], *input_shape[2:]))
         return input_shape[0], TURNS, *shape[1:]
