@@ -9,6 +9,8 @@ import numpy as np
 
 #: What a probe may come to.
 STATUSES = ("found", "absent", "unclear", "skipped")
+#: Digits behind the point of arrays, as plain data.
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f":  # of pictures, which do not need more
+            value = np.round(value.astype("float64"), _DIGITS)
         ready = value.dtype.kind in "iub" or (value.dtype.kind == "f" and np.isfinite(value).all())
         return value.tolist() if ready else plain(value.tolist())
     if isinstance(value, list | tuple):
