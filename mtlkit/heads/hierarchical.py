@@ -16,12 +16,12 @@ from mtlkit.heads.designs.frame import FrameDesign
 from mtlkit.heads.designs.pooled import PooledDesign
 from mtlkit.heads.designs.tree import CoarseToFineDesign
 from mtlkit.heads.labels import check_classes
+from mtlkit.hierarchy.forms import as_hierarchy
 from mtlkit.hierarchy.log_probabilities import (
     DECISIONS,
     decided_nodes,
     leaf_log_probabilities,
 )
-from mtlkit.hierarchy.tree import as_hierarchy
 from mtlkit.losses.hierarchical.base import HierarchicalLoss, distances_config
 from mtlkit.losses.hierarchical.coarse_to_fine import (
     CoarseToFineCrossEntropy,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtlkit.hierarchy.tree import Hierarchy, padded
+from mtlkit.hierarchy.arrays import padded
+from mtlkit.hierarchy.tree import Hierarchy
 
 #: What a missing value counts in a softmax: nothing, and no NaN in its gradient.
 _NOTHING = -1e30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,15 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.hierarchy import drawing
+from mtlkit.hierarchy.arrays import frozen, padded
 from mtlkit.hierarchy.circle import arc_groups, circular_distances
 from mtlkit.hierarchy.discovery import confusion_groups, embedding_groups
+from mtlkit.hierarchy.distances import DISTANCES, checked_distances, tree_distances
 from mtlkit.hierarchy.groups import read_groups
+from mtlkit.hierarchy.nodes import check_names, check_tree, default_names, way_up
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: Distances between classes that a hierarchy knows by name.
-DISTANCES = ("tree", "circular")
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -66,9 +65,9 @@ class Hierarchy:
 
     def __post_init__(self) -> None:
         parents = tuple(int(parent) for parent in self.parents)
-        names = _default_names(parents) if self.names is None else tuple(map(str, self.names))
-        _check_names(names, len(parents))
-        _check_tree(parents, names)
+        names = default_names(parents) if self.names is None else tuple(map(str, self.names))
+        check_names(names, len(parents))
+        check_tree(parents, names)
         object.__setattr__(self, "parents", parents)
         object.__setattr__(self, "names", names)
 
@@ -273,19 +272,19 @@ class Hierarchy:
     @cached_property
     def paths(self) -> np.ndarray:
         """The nodes from level 1 down to each node itself, then -1; of shape `(N, depth)`."""
-        ups = [_up(node, self.parents) for node in range(self.num_nodes)]
+        ups = [way_up(node, self.parents) for node in range(self.num_nodes)]
         return padded([up[::-1] for up in ups], fill=-1)
 
     @cached_property
     def depths(self) -> np.ndarray:
         """The level of each node, of shape `(N,)`."""
-        return _frozen((self.paths >= 0).sum(axis=1))
+        return frozen((self.paths >= 0).sum(axis=1))
 
     @cached_property
     def heights(self) -> np.ndarray:
         """How many edges each node stands above its deepest class, of shape `(N,)`."""
         deepest = np.where(self.ancestors, self.depths[: self.num_leaves], 0).max(axis=1)
-        return _frozen(deepest - self.depths)
+        return frozen(deepest - self.depths)
 
     @cached_property
     def ancestors(self) -> np.ndarray:
@@ -294,7 +293,7 @@ class Hierarchy:
         leaves = np.arange(self.num_leaves)
         for nodes in self.determined[: self.num_leaves].T:
             above[nodes, leaves] = True
-        return _frozen(above)
+        return frozen(above)
 
     # === Levels ===
 
@@ -307,7 +306,7 @@ class Hierarchy:
         nodes = self.paths.copy()
         for leaf in range(self.num_leaves):
             nodes[leaf, nodes[leaf] < 0] = leaf
-        return _frozen(nodes)
+        return frozen(nodes)
 
     def level(self, level: int) -> np.ndarray:
         """Returns the node of each class at a level.
@@ -379,7 +378,7 @@ class Hierarchy:
             ```
         """
         if not isinstance(kind, str):
-            return _checked_distances(kind, self.num_leaves)
+            return checked_distances(kind, self.num_leaves)
         if kind not in DISTANCES:
             raise ValueError(
                 f"Expected distances of a kind in {DISTANCES}, or a matrix. Received: {kind!r}"
@@ -388,11 +387,7 @@ class Hierarchy:
 
     @cached_property
     def _tree_distances(self) -> np.ndarray:
-        distances = np.full((self.num_leaves, self.num_leaves), float(self.depth))
-        for node in np.argsort(-self.heights, kind="stable"):  # lower ancestors come later
-            below = np.flatnonzero(self.ancestors[node])
-            distances[np.ix_(below, below)] = self.heights[node]
-        return _frozen(distances)
+        return tree_distances(self)
 
     # === Showing and saving ===
 
@@ -457,126 +452,3 @@ class Hierarchy:
     def from_config(cls, config: Mapping[str, Any]) -> Hierarchy:
         """Builds a hierarchy from what `get_config` returned."""
         return cls(**config)
-
-
-def as_hierarchy(value: Any) -> Hierarchy:
-    """Reads a hierarchy in any of its forms.
-
-    Args:
-        value: A `Hierarchy`, its configuration, what Keras serializes it to, or nested
-            groups as `Hierarchy.from_groups` takes them.
-
-    Returns:
-        The hierarchy.
-
-    Raises:
-        ValueError: If it is none of these.
-
-    Example:
-        ```python
-        from mtlkit.hierarchy.tree import as_hierarchy
-
-        hierarchy = as_hierarchy({"animal": ["cat", "dog"], "plant": ["oak", "fir"]})
-        assert as_hierarchy(hierarchy.get_config()) == hierarchy
-        ```
-    """
-    if isinstance(value, Hierarchy):
-        return value
-    if isinstance(value, Mapping) and value.get("class_name") == "Hierarchy":
-        value = value["config"]
-    if isinstance(value, Mapping) and set(value) == {"parents", "names", "stability"}:
-        return Hierarchy.from_config(value)
-    if isinstance(value, Mapping):
-        return Hierarchy.from_groups(value)
-    raise ValueError(
-        "Expected a mtlkit.Hierarchy, its configuration, or groups as a dict. "
-        f"Received: hierarchy={value!r}"
-    )
-
-
-def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
-    """Returns rows of different lengths as a matrix of int32.
-
-    Args:
-        rows: The rows.
-        fill: What stands after the end of the shorter ones.
-
-    Returns:
-        A matrix, which cannot be written to.
-
-    Example:
-        ```python
-        from mtlkit.hierarchy.tree import padded
-
-        assert padded([[1, 2], [3]], fill=-1).tolist() == [[1, 2], [3, -1]]
-        ```
-    """
-    matrix = np.full((len(rows), max(map(len, rows))), fill, "int32")
-    for row, values in zip(matrix, rows, strict=True):
-        row[: len(values)] = values
-    return _frozen(matrix)
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    array.setflags(write=False)
-    return array
-
-
-def _up(node: int, parents: Sequence[int]) -> list[int]:
-    """The node and its ancestors; no more than there are nodes, should they go in a circle."""
-    path: list[int] = []
-    while node >= 0 and len(path) <= len(parents):
-        path.append(node)
-        node = parents[node]
-    return path
-
-
-def _default_names(parents: Sequence[int]) -> tuple[str, ...]:
-    groups = set(parents)
-    return tuple(f"group {n}" if n in groups else str(n) for n in range(len(parents)))
-
-
-def _check_names(names: Sequence[str], num_nodes: int) -> None:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if len(names) != num_nodes or repeated:
-        raise ValueError(
-            f"Expected {num_nodes} different names, one for each node. "
-            f"Received: {len(names)} names, of which {repeated} repeat"
-        )
-
-
-def _check_tree(parents: Sequence[int], names: Sequence[str]) -> None:
-    expected = "Expected parents that make a tree, groups (with two children or more) after classes"
-    nodes = range(len(parents))
-    for node in nodes:
-        if not -1 <= parents[node] < len(parents):
-            raise ValueError(f"{expected}. Received: {names[node]!r} with parent {parents[node]}")
-        if len(_up(node, parents)) > len(parents):
-            raise ValueError(f"{expected}. Received: {names[node]!r} above itself")
-    counts = Counter(parents)
-    first_group = min((p for p in parents if p >= 0), default=len(parents))
-    for node in nodes[first_group:]:
-        if counts[node] < 2:
-            raise ValueError(
-                f"{expected}. Received: group {names[node]!r} with {counts[node]} children"
-            )
-    if counts[-1] < 2:
-        raise ValueError(f"{expected}. Received: a root with {counts[-1]} children")
-
-
-def _checked_distances(matrix: ArrayLike, num_leaves: int) -> np.ndarray:
-    distances = np.asarray(matrix, "float64")
-    if (
-        distances.shape != (num_leaves, num_leaves)
-        or not np.all(np.isfinite(distances))
-        or distances.min() < 0
-        or distances.diagonal().any()
-        or not np.allclose(distances, distances.T)
-        or not distances.any()
-    ):
-        raise ValueError(
-            "Expected distances as a symmetric matrix of finite numbers >= 0, zero on the "
-            f"diagonal only, of shape {(num_leaves, num_leaves)}. "
-            f"Received: shape {distances.shape}, {distances.tolist()!r:.200}"
-        )
-    return distances

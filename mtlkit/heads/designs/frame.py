@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from mtlkit.heads.designs.design import Design
 from mtlkit.heads.designs.pooled import PooledDesign
+from mtlkit.hierarchy.forms import as_hierarchy
 from mtlkit.hierarchy.frames import frame, frame_similarity
-from mtlkit.hierarchy.tree import as_hierarchy
 from mtlkit.losses.hierarchical.base import distances_config
 
 

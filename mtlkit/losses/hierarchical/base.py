@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from mtlkit.hierarchy.tree import as_hierarchy
+from mtlkit.hierarchy.forms import as_hierarchy
 
 
 class HierarchicalLoss(keras.losses.Loss, ABC):

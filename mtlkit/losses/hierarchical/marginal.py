@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from mtlkit.hierarchy.arrays import padded
 from mtlkit.hierarchy.log_probabilities import gathered_logsumexp, node_log_probabilities
-from mtlkit.hierarchy.tree import padded
 from mtlkit.losses.hierarchical.base import HierarchicalLoss
 
 

@@ -1,0 +1,36 @@
+"""Arrays that belong to a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
+    """Returns rows of different lengths as a matrix of int32.
+
+    Args:
+        rows: The rows.
+        fill: What stands after the end of the shorter ones.
+
+    Returns:
+        A matrix, which cannot be written to.
+
+    Example:
+        ```python
+        from mtlkit.hierarchy.arrays import padded
+
+        assert padded([[1, 2], [3]], fill=-1).tolist() == [[1, 2], [3, -1]]
+        ```
+    """
+    matrix = np.full((len(rows), max(map(len, rows))), fill, "int32")
+    for row, values in zip(matrix, rows, strict=True):
+        row[: len(values)] = values
+    return frozen(matrix)
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Returns the array itself, which can be written to no more."""
+    array.setflags(write=False)
+    return array
