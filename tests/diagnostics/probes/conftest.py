@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from diagnostics.probes.planted_users import split, user
 
+from mtlkit.diagnostics.probes import ceiling
+from mtlkit.diagnostics.probes.training import Trainer
+
 
 @pytest.fixture(scope="package")
 def data():
@@ -20,3 +23,10 @@ def healthy():
 @pytest.fixture(scope="package")
 def pooled():
     return user("average")
+
+
+@pytest.fixture
+def even_steps(monkeypatch):
+    """Makes budgets buy as many steps on any machine, and the reference small."""
+    monkeypatch.setattr(Trainer, "seconds", 0.03)
+    monkeypatch.setattr(ceiling, "_FILTERS", (8, 16))

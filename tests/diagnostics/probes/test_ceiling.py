@@ -9,6 +9,8 @@ from diagnostics.probes.planted_users import unchanged
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import ceiling
 
+pytestmark = pytest.mark.usefixtures("even_steps")
+
 
 def run(model, data, task="place", **options):
     x, y, x_val, y_val = data

@@ -11,6 +11,8 @@ from mtlkit.diagnostics.probes import interference
 from mtlkit.diagnostics.probes.copies import copy_of
 from mtlkit.diagnostics.probes.shares import gradient_shares
 
+pytestmark = pytest.mark.usefixtures("even_steps")
+
 
 def run(model, data, ceiling, budget=40):
     x, y, x_val, y_val = data

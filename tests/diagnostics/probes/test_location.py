@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from diagnostics.probes.planted_users import gap, unchanged, user
 
 from mtlkit.diagnostics.probes import location
 from mtlkit.diagnostics.probes.features import dead_share, effective_rank, on_grid, probed
 from mtlkit.diagnostics.probes.score import Score
+
+pytestmark = pytest.mark.usefixtures("even_steps")
 
 
 def run(model, data, ceiling, budget=40):

@@ -11,6 +11,8 @@ import mtlkit as mtl
 from mtlkit.diagnostics.probes import training_health
 from mtlkit.diagnostics.probes.inputs import is_standardised
 
+pytestmark = pytest.mark.usefixtures("even_steps")
+
 
 def run(model, data, ceiling, budget=8):
     x, y, x_val, y_val = data
