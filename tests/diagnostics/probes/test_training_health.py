@@ -52,14 +52,14 @@ def test_a_loss_that_does_not_train_is_found(data):
     def flat(y_true, y_pred):
         return keras.ops.mean(keras.ops.tanh(y_pred), axis=-1)
 
-    found = run(user(loss=flat), data, gap(), budget=8)["loss_mismatch"]
+    found = run(user(loss=flat), data, gap(), budget=4)["loss_mismatch"]
     assert found.status == "found" and "by heart" in found.text
     assert found.details["by_heart"]["own"] < 0.5
 
 
 def test_a_plain_loss_of_the_users_own_is_not(data):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    found = run(user(loss=loss, epochs=12), data, gap(0.9), budget=8)["loss_mismatch"]
+    found = run(user(loss=loss, epochs=12), data, gap(0.9), budget=4)["loss_mismatch"]
     assert found.status != "found"
 
 
