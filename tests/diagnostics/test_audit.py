@@ -142,12 +142,11 @@ def test_images_that_are_all_the_same():
 
 
 def test_noise_and_what_to_do():
-    x, y = bright_rows(1500, seed=4)
+    x, y = bright_rows(3000, seed=4)
     found = mtl.diagnostics.audit(x, flipped(y, "any", 0.2), "pose", verbose=0)
     assert causes(found) == ["uniform_noise"]
     assert found.evidence["uniform_noise"].effect == pytest.approx(0.2, abs=0.05)
     assert found.recommendations[0].cause == "uniform_noise"
-    assert '"pose"' in found.recommendations[0].code
 
 
 def test_progress_is_shown_on_demand(capsys):
