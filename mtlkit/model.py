@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,13 +12,14 @@ from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.conditioning import with_layer, with_new_layer
-from mtlkit.data_checks import check_stream, checked, checked_validation, is_stream, peek
+from mtlkit.fit_arguments import by_name, check_evaluate_arguments, check_fit_arguments
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
+from mtlkit.objective import task_objective
+from mtlkit.seed_states import load_seed_states, save_seed_states
 from mtlkit.tasks import Task
-from mtlkit.uniform_streams import uniform
 from mtlkit.wiring import check_logs, check_tasks, task_metrics, wire
 
 
@@ -184,8 +184,7 @@ class MultiTaskModel(keras.Model):
                 range or for unknown tasks, no label at all. Also if the backbone was frozen
                 or unfrozen after `compile`.
         """
-        given = inspect.signature(keras.Model.fit).bind(self, x, y, *args, **kwargs).arguments
-        given.pop("self")
+        given = by_name(keras.Model.fit, x, y, *args, **kwargs)
         if self.compiled:
             if self._compile_is_stale:
                 raise ValueError(
@@ -213,16 +212,11 @@ class MultiTaskModel(keras.Model):
             ValueError: If the data do not fit the model.
         """
         # Inside fit() Keras comes here each epoch, with data that fit() has checked.
-        if not kwargs.get("_use_cached_eval_dataset"):
-            signature = inspect.signature(keras.Model.evaluate)
-            given = signature.bind(self, x, y, *args, **kwargs).arguments
-            given.pop("self")
-            weight = given.get("sample_weight")
-            given["x"], given["y"], given["sample_weight"] = checked(
-                x, y, weight, self.tasks, self.input, "evaluation data"
-            )
-            return super().evaluate(**given)
-        return super().evaluate(x, y, *args, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):
+            return super().evaluate(x, y, *args, **kwargs)
+        given = by_name(keras.Model.evaluate, x, y, *args, **kwargs)
+        check_evaluate_arguments(given, self.tasks, self.input)
+        return super().evaluate(**given)
 
     def compute_loss(
         self,
@@ -290,27 +284,9 @@ class MultiTaskModel(keras.Model):
         Raises:
             ValueError: If the task or metric is not the model's, or its direction unknown.
         """
-        import keras_tuner
-
-        head = self._task(task).head
-        known = {"loss": "min"}
-        primary, primary_direction = head.primary_metric
-        names = [m.name.removeprefix(f"{task}_") for m in self._metrics_by_task[task]]
-        if primary in names:
-            known[primary] = primary_direction
-        metric = metric or (primary if primary in names else "loss")
-        if metric not in ("loss", *names):
-            raise ValueError(
-                f"Task {task!r}: expected metric to be one of {['loss', *names]}. "
-                f"Received: metric={metric!r}"
-            )
-        direction = direction or known.get(metric)
-        if direction not in ("max", "min"):
-            raise ValueError(
-                f'Task {task!r}: expected direction="max" or "min" for the metric {metric!r}. '
-                f"Received: direction={direction!r}"
-            )
-        return keras_tuner.Objective(f"val_{task}_{metric}", direction)
+        found = self._task(task)
+        metrics = [m.name.removeprefix(f"{task}_") for m in self._metrics_by_task[task]]
+        return task_objective(found, metrics, metric, direction)
 
     def task_model(self, task: str) -> keras.Model:
         """Returns a model of one task alone, sharing this one's weights.
@@ -407,18 +383,11 @@ class MultiTaskModel(keras.Model):
         return model
 
     def save_own_variables(self, store: Any) -> None:
-        # Keras leaves the states of seeds out; with them, resumed training is exact.
         super().save_own_variables(store)
-        for number, state in enumerate(self._seed_states()):
-            store[f"seed_{number}"] = state
+        save_seed_states(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        saved = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping)
-        for number, state in enumerate(self._seed_states()):
-            if f"seed_{number}" in saved:
-                state.assign(saved[f"seed_{number}"])
-        own = {key: value for key, value in saved.items() if not key.startswith("seed_")}
-        super().load_own_variables(own)
+        super().load_own_variables(load_seed_states(self, store))
 
     # === Private ===
 
@@ -426,13 +395,8 @@ class MultiTaskModel(keras.Model):
     def _gates(self) -> dict[str, GradientScale]:
         """The gradient gates with a scale, by task."""
         gates = {name: f"{name}_gradient" for name in self.tasks}
-        by_name = {layer.name: layer for layer in self.layers if isinstance(layer, GradientScale)}
-        return {name: by_name[gate] for name, gate in gates.items() if gate in by_name}
-
-    def _seed_states(self) -> list[Any]:
-        """The states of the seed generators of all layers."""
-        known = {id(v) for v in (*self.weights, *self.metrics_variables)}
-        return [v for v in self.variables if id(v) not in known]
+        found = {layer.name: layer for layer in self.layers if isinstance(layer, GradientScale)}
+        return {name: found[gate] for name, gate in gates.items() if gate in found}
 
     def _task(self, name: str) -> Task:
         if name not in self.tasks:
@@ -445,32 +409,18 @@ class MultiTaskModel(keras.Model):
 
     def _prepare(self, given: dict[str, Any]) -> None:
         """Checks the arguments of `fit` in place, and adapts the input normalisation."""
-        x, y, sample_weight = (given.get(name) for name in ("x", "y", "sample_weight"))
         adapts = not getattr(self.backbone, "adapted", True)
-        what = "training data"
-        if x is not None and is_stream(x):
-            limit = given.get("steps_per_epoch") if adapts else 1
-            given["x"], batches = peek(uniform(x, self.tasks), limit)
-            images = check_stream(batches, self.tasks, self.input, what, first=not adapts)
-        else:
-            x, y, sample_weight = checked(x, y, sample_weight, self.tasks, self.input, what)
-            given.update(x=x, y=y, sample_weight=sample_weight)
-            samples = keras.tree.flatten(x)[0].shape[0]
-            trained = int(samples * (1 - given.get("validation_split", 0.0)))
-            images = iter([keras.tree.map_structure(lambda array: array[:trained], x)])
-        if given.get("validation_data") is not None:
-            validation = given["validation_data"]
-            given["validation_data"] = checked_validation(validation, self.tasks, self.input)
+        inputs = check_fit_arguments(given, self.tasks, self.input, whole=adapts)
         if adapts:
-            self.backbone.adapt(self._images(x) for x in images)
+            self.backbone.adapt(self._images(x) for x in inputs)
         else:
-            for _ in images:  # checks them
+            for _ in inputs:  # checks them
                 pass
 
     def _images(self, x: Any) -> Any:
         """The backbone's part of the inputs, which may be a dict by name."""
-        by_name = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
-        return x[self._backbone_inputs.name] if by_name else x
+        named = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
+        return x[self._backbone_inputs.name] if named else x
 
 
 def _of_task(sample_weight: Any, name: str) -> Any:

@@ -1,0 +1,56 @@
+"""What a tuner should optimise for a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mtlkit.tasks import Task
+
+
+def task_objective(
+    task: Task, metrics: Sequence[str], metric: str | None = None, direction: str | None = None
+) -> Any:
+    """Returns the objective of a task, on validation data.
+
+    Args:
+        task: The task.
+        metrics: Names of its metrics, without that of the task.
+        metric: One of them, or `"loss"`. `None`: the head's primary metric if the task has it,
+            else the loss.
+        direction: `"max"` or `"min"`; needed for a metric other than the primary one.
+
+    Returns:
+        A `keras_tuner.Objective`.
+
+    Raises:
+        ValueError: If the task has no such metric, or its direction is not known.
+
+    Example:
+        ```python
+        import mtlkit as mtl
+        from mtlkit.objective import task_objective
+
+        task = mtl.Task("identity", mtl.heads.ClassificationHead(10))
+        assert task_objective(task, ["accuracy"]).name == "val_identity_accuracy"
+        ```
+    """
+    import keras_tuner
+
+    known = {"loss": "min"}
+    primary, primary_direction = task.head.primary_metric
+    if primary in metrics:
+        known[primary] = primary_direction
+    metric = metric or (primary if primary in metrics else "loss")
+    if metric not in ("loss", *metrics):
+        raise ValueError(
+            f"Task {task.name!r}: expected metric to be one of {['loss', *metrics]}. "
+            f"Received: metric={metric!r}"
+        )
+    direction = direction or known.get(metric)
+    if direction not in ("max", "min"):
+        raise ValueError(
+            f'Task {task.name!r}: expected direction="max" or "min" for the metric {metric!r}. '
+            f"Received: direction={direction!r}"
+        )
+    return keras_tuner.Objective(f"val_{task.name}_{metric}", direction)
