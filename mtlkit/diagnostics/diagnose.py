@@ -162,7 +162,8 @@ def _of_model(
             model, given = data(left)
             left = budget - (time.process_time() - start)
         seconds = share * left
-        if seconds < _LEAST_SECONDS:
+        first = module is ceiling  # the others need what it found
+        if seconds < _LEAST_SECONDS or (gap is None and not first):
             for name in names:
                 yield name, skipped(name, f"Left out: the budget of {budget:g} s was spent.")
             continue

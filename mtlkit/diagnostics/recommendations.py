@@ -12,7 +12,7 @@ from mtlkit.diagnostics.verdict import Verdict
 
 @dataclass(frozen=True)
 class Remedy:
-    """What helps against a cause, and the code that does it, with a place for the task."""
+    """What helps against a cause, and the code that does it, with places for names."""
 
     text: str
     code: str = ""
@@ -31,22 +31,23 @@ REMEDIES = {
     ),
     "uniform_noise": Remedy(
         "Have the labels checked that the model finds least likely; a loss that smooths labels "
-        "bears the rest.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead(num_bins, target="smooth"))',
+        "bears the rest."
     ),
     "structured_noise": Remedy("Have labels of the listed pairs checked: they were exchanged."),
     "ambiguity": Remedy(
         "Merge the classes that share images, or predict them at two levels.",
-        "tree = mtl.Hierarchy.from_confusion(matrix, num_groups)\n"
+        'matrix = found.evidence["confusion"].details["matrix"]  # found: this diagnosis\n'
+        "tree = mtl.Hierarchy.from_confusion(matrix, num_groups={half})\n"
         'model = model.with_head("{task}", mtl.heads.HierarchicalHead(tree))',
     ),
     "symmetry": Remedy(
         "Give the head the period after which objects look the same.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead(num_bins, period=180))',
+        'model = model.with_head("{task}", mtl.heads.OrientationHead({half}, period=180))\n'
+        "# with labels modulo {half}",
     ),
     "class_overlap": Remedy(
         "Take fewer, wider bins, or labels that spread over neighbours.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead(num_bins, target="smooth"))',
+        'model = model.with_head("{task}", mtl.heads.OrientationHead({classes}, target="smooth"))',
     ),
     "needs_context": Remedy(
         "Let the task see what the other one predicts.",
@@ -69,7 +70,7 @@ REMEDIES = {
     ),
     "head_destroys_space": Remedy(
         "Take a head that keeps positions.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead(num_bins, spatial="polar"))',
+        'model = model.with_head("{task}", mtl.heads.OrientationHead({classes}, spatial="polar"))',
     ),
     "loss_starvation": Remedy(
         "Raise the task's weight, or stop the gradient of the task that drowns it.",
@@ -110,6 +111,8 @@ def recommend(
         assert "period=180" in first.code
         ```
     """
+    matrix = evidence["confusion"].details["matrix"] if "confusion" in evidence else ()
+    classes = len(matrix) or 32
     found = []
     for cause in verdict.causes:
         one = evidence.get(cause.name)
@@ -117,7 +120,9 @@ def recommend(
         remedy = REMEDIES[cause.name]
         code = details.get("code") or remedy.code
         other = str(details.get("task", "other"))
-        code = code.replace("{task}", task).replace("{other}", other)
+        for place, value in (("task", task), ("other", other), ("classes", classes)):
+            code = code.replace(f"{{{place}}}", str(value))
+        code = code.replace("{half}", str(max(2, classes // 2)))
         found.append(
             Recommendation(
                 cause.name, remedy.text, code, details.get("gain"), details.get("gain_interval")

@@ -7,9 +7,9 @@ Every run trains `identity`, `orientation` and `intensity` together on standardi
 Adam and a cosine decay of its rate. Nothing is chosen on the test split. The last row is a
 control: `flatten` with the training labels of `orientation` permuted, which must land at
 chance. (`polar` would not do: it turns with the image, so that without a signal its
-predictions are off by much the same angle everywhere.) Runs that the JSON file already holds are not repeated, so that the benchmark can be
-interrupted and continued. Prints a Markdown table with means over seeds and 95 % t-intervals,
-and draws it next to the JSON file.
+predictions are off by much the same angle everywhere.) Runs that the JSON file already holds
+are not repeated, so that the benchmark can be interrupted and continued. Prints a Markdown
+table with means over seeds and 95 % t-intervals, and draws it next to the JSON file.
 """
 
 from __future__ import annotations

@@ -86,7 +86,9 @@ def structured_noise(
         status, text = "absent", "Clear images have the right labels: none were exchanged in pairs."
     else:
         status = "unclear"
-        text = f"Up to {100 * floor.high:.0f} % of the labels may be those of {_named(pairing)}."
+        text = (
+            f"Up to {100 * floor.high:.0f} % of the labels may be exchanged for {_named(pairing)}."
+        )
     return Evidence(
         "structured_noise",
         status,
@@ -100,6 +102,7 @@ def structured_noise(
         details={
             "ladder": pairing.ladder.steps(),
             "distance": pairing.distance,
+            "neighbours": pairing.distance in (1, reference.num_classes - 1),
             "pairs": pairs_of(reference, pairing),
         },
         seconds=time.process_time() - start,
@@ -145,5 +148,5 @@ def pairs_of(reference: Reference, pairing: Pairing, most: int = 20) -> list[lis
 
 def _named(pairing: Pairing) -> str:
     if pairing.distance is None:
-        return "those of one other class"
+        return "one other class"
     return f"the class {pairing.distance} further around the circle"
