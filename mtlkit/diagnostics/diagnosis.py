@@ -24,6 +24,14 @@ class Recommendation:
         gain: What it has been measured to gain, in the unit of the score; `None` where it
             could not be measured.
         interval: Confidence interval of the gain.
+
+    Example:
+        ```python
+        from mtlkit.diagnostics import Recommendation
+
+        advice = Recommendation("under_trained", "Train for longer.", gain=0.1)
+        assert advice.code == ""
+        ```
     """
 
     cause: str

@@ -21,6 +21,14 @@ class Cause:
         effect: How large it is, in the unit of its evidence.
         interval: The confidence interval of the effect.
         details: What else is known of it, such as the pairs of classes.
+
+    Example:
+        ```python
+        from mtlkit.diagnostics import Cause
+
+        cause = Cause("uniform_noise", 0.2, (0.17, 0.23))
+        assert cause.interval[0] < cause.effect
+        ```
     """
 
     name: str
@@ -39,6 +47,14 @@ class Verdict:
         sentence: The verdict in words.
         undetermined: Causes among which the data cannot decide.
         missing: What would decide among them.
+
+    Example:
+        ```python
+        from mtlkit.diagnostics import Verdict
+
+        verdict = Verdict("healthy", (), "Nothing was found that holds it back.")
+        assert verdict.to_dict()["limit"] == "healthy"
+        ```
     """
 
     limit: str

@@ -6,6 +6,7 @@ import pytest
 from diagnostics.probes.planted_users import split, user
 
 from mtlkit.diagnostics.probes import ceiling
+from mtlkit.diagnostics.probes.clock import Clock
 from mtlkit.diagnostics.probes.training import Trainer
 
 
@@ -29,4 +30,5 @@ def pooled():
 def even_steps(monkeypatch):
     """Makes budgets buy as many steps on any machine, and the reference small."""
     monkeypatch.setattr(Trainer, "seconds", 0.03)
+    monkeypatch.setattr(Clock, "spent", 0.0)
     monkeypatch.setattr(ceiling, "_FILTERS", (8, 16))

@@ -14,7 +14,7 @@ from mtlkit.diagnostics.probes.shares import gradient_shares
 pytestmark = pytest.mark.usefixtures("even_steps")
 
 
-def run(model, data, ceiling, budget=40):
+def run(model, data, ceiling, budget=80):
     x, y, x_val, y_val = data
     found = interference.probe(
         model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget

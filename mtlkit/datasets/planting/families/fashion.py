@@ -30,6 +30,18 @@ def fashion(
     Raises:
         FileNotFoundError: If the files are not found.
         ValueError: If another size is asked for.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.datasets.planting.families.fashion import fashion
+
+        try:
+            found = fashion({"train": 5, "val": 2, "test": 2}, np.random.default_rng(0))
+            assert len(found["train"].identity) == 5
+        except FileNotFoundError as error:
+            print(error)  # says where it looked and how to get the files
+        ```
     """
     if size != _SIZE:
         raise ValueError(f"Expected size={_SIZE} for family 'fashion'. Received: size={size}")
