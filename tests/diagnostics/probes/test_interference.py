@@ -14,7 +14,7 @@ from mtlkit.diagnostics.probes.shares import gradient_shares
 pytestmark = pytest.mark.usefixtures("even_steps")
 
 
-def run(model, data, ceiling, budget=80):
+def run(model, data, ceiling, budget=40):
     x, y, x_val, y_val = data
     found = interference.probe(
         model, x, y, "place", x_val=x_val, y_val=y_val, ceiling=ceiling, budget=budget
@@ -38,7 +38,10 @@ def test_a_starved_task_is_found(data):
     weights = model.get_weights()
     found = run(model, data, gap())
     starved = found["loss_starvation"]
-    assert starved.status == "found"
+    stuck = [skill < 0.5 for skill in starved.details["by_seed"]["all tasks"]]
+    assert any(stuck) and starved.effect > 0.2
+    # Three seeds tell only if they agree; with other weights, one may escape.
+    assert starved.status == ("found" if all(stuck) else "unclear")
     assert starved.details["shares_at_start"]["place"] < 0.1
     assert found["interference"].status != "found"  # equal shares are all that it needs
     assert len(starved.details["by_seed"]["alone"]) == 3
