@@ -69,13 +69,13 @@ def test_probes_share_the_data_and_the_time(model, monkeypatch):
     monkeypatch.setattr(module, "_PROBES", ((gap, gap.names, 0.25), (rest, rest.names, 0.5)))
     x_val, y_val = bright_rows(60, seed=9)
     held = x_val, {"pose": y_val, "shade": x_val.mean(axis=(1, 2, 3))}
-    found = diagnose(model, X, LABELS, "pose", validation_data=held, budget=100, seed=3, verbose=0)
+    found = diagnose(model, X, LABELS, "pose", validation_data=held, budget=1e4, seed=3, verbose=0)
     assert found.setup["left_out"] == [] and found.verdict.limit == "healthy"
     (first,), (second,) = gap.given, rest.given
     for given in (first, second):
         assert given["model"] is model and given["task"] == "pose" and given["seed"] == 3
         assert given["x"] is X and given["x_val"] is held[0] and given["y_val"] is held[1]
-    assert 15 < first["budget"] <= 25 and 30 < second["budget"] <= 50
+    assert 2400 < first["budget"] <= 2500 and 4800 < second["budget"] <= 5000
     assert "ceiling" not in first and second["ceiling"].name == "model_gap"
 
 
