@@ -14,6 +14,7 @@ from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes.bench import Bench
+from mtlkit.diagnostics.probes.imbalance import imbalance_of
 from mtlkit.diagnostics.verdict import decide
 
 #: Below this many CPU-seconds a probe of the model tells nothing.
@@ -107,9 +108,23 @@ def diagnose(
             evidence[name] = one
             if one.status == "skipped":
                 left_out.append(name)
+        evidence["imbalance"] = _imbalance(evidence, seed)
     verdict = decide(evidence, task)
     setup = {"budget": budget, "left_out": left_out, "cpu_seconds_of_data": round(spent, 1)}
     return report(task, verdict, evidence, len(images), seed, start, setup)
+
+
+def _imbalance(evidence: Mapping[str, Evidence], seed: int) -> Evidence:
+    """Whether frequency costs a network anything, where it costs the simple reference."""
+    simple, gap = evidence["imbalance"], evidence["model_gap"]
+    if simple.status != "unclear" or gap.details.get("class_counts") is None:
+        return simple
+    details = gap.details
+    better = max(("reference", "user"), key=lambda who: details[f"{who}_skill"])
+    probabilities = details[f"{better}_probability"]
+    if probabilities is None:
+        return simple
+    return imbalance_of(probabilities, details["labels"], details["class_counts"], seed=seed)
 
 
 def _check_model(model: Any, task: str) -> None:

@@ -55,6 +55,16 @@ class Ladder:
         interval = test.proportion_ci(0.95, "wilson")
         return float(test.statistic), float(interval.low), float(interval.high)
 
+    def by_chance(self, num_classes: int) -> float:
+        """The share of partners' labels, out of both, that comes of labels wrong by chance.
+
+        Those fall on all other classes alike, so the classes that are neither tell how many.
+        """
+        order = np.argsort(-self.margin)[: max(1, round(_CLEAREST * len(self.margin)))]
+        own, partner = self.own[order].mean(), self.partner[order].mean()
+        each = (1 - own - partner) / max(num_classes - 2, 1)
+        return float(each / max(own + each, 1e-9))
+
     @cached_property
     def floor(self) -> Floor:
         """How often the partner is the label even where the image is clear."""

@@ -161,7 +161,8 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     evidence = _slow_is_short(evidence)
     found = _found(evidence)
     undetermined, missing = _undecidable(evidence, found)
-    found = [rule for rule in found if rule.cause not in undetermined]
+    # That the images do not tell the labels is certain; only why, may be open.
+    found = [rule for rule in found if rule.cause not in set(undetermined) - {"no_signal"}]
     causes = tuple(_cause(rule, evidence) for rule in found)
     limits = {rule.limit for rule in found}
     if _is_behind(evidence) and not {rule.cause for rule in found} & set(_NO_SIGNAL):
@@ -242,9 +243,33 @@ def _undecidable(
             ("structured_noise", "ambiguity"),
             "a second label for some hundred images, given without knowing the first",
         )
-    if "signal" in evidence and evidence["signal"].status == "unclear" and not causes:
+    if "no_signal" in causes and not _higher_was_seen(evidence):
+        return ("no_signal", "resolution"), "images of a higher resolution"
+    if causes:
+        return (), ""
+    if "signal" in evidence and evidence["signal"].status == "unclear":
         return ("no_signal", "too_little_data"), "more samples"
+    if _may_be("uniform_noise", evidence):
+        return ("uniform_noise", "too_little_data"), "more samples, or second labels for some"
+    if _may_be("imbalance", evidence):
+        return (
+            ("imbalance", "too_little_data"),
+            "what a trained model predicts for held-out samples (as `diagnose` looks at)",
+        )
     return (), ""
+
+
+def _higher_was_seen(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether images of a higher resolution were looked at."""
+    return "resolution" in evidence and bool(evidence["resolution"].details.get("higher_given"))
+
+
+def _may_be(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether an effect is evident, but not what it comes from."""
+    one = evidence.get(name)
+    if one is None or one.status != "unclear" or one.interval is None or one.threshold is None:
+        return False
+    return one.interval[0] > one.threshold
 
 
 def _unknown(evidence: Mapping[str, Evidence]) -> bool:

@@ -196,7 +196,8 @@ def _trained_again(model: MultiTaskModel, bench: Bench) -> MultiTaskModel:
     again = compiled_like(fresh_copy(model, bench.seed), model)
     trainer = Trainer(again, bench.x, bench.y)
     steps = steps_trained(model) or _EPOCHS * trainer.steps_of_epoch
-    trainer.run(min(steps, trainer.affordable(bench.clock.budget / 3, 1e9)), bench.seed)
+    epochs = steps / trainer.steps_of_epoch
+    trainer.run(trainer.affordable(bench.clock.budget / 3, epochs), bench.seed)
     return again
 
 

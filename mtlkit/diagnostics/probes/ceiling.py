@@ -108,6 +108,7 @@ def probe(
             "reference_rows": rows,
             "user_rows": bench.user_rows,
             "labels": bench.score.targets(bench.y_val),
+            "class_counts": _class_counts(bench),
             "reference_probability": decoded.get("probability"),
             "user_probability": bench.decoded.get("probability"),
             "inner_skill": curves,
@@ -215,6 +216,14 @@ def _adapt(model: MultiTaskModel, images: NDArray) -> None:
     for layer in model._flatten_layers():
         if isinstance(layer, InputNormalization):
             layer.adapt(images)
+
+
+def _class_counts(bench: Bench) -> NDArray | None:
+    """How many training samples there are of each class."""
+    if not bench.score.of_classes:
+        return None
+    labels = bench.score.targets(bench.y[bench.name][bench.rows])
+    return np.bincount(labels, minlength=bench.score.num_classes)
 
 
 def _seen(bench: Bench) -> int:

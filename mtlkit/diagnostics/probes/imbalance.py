@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,49 +69,91 @@ def imbalance(
     ready = prepared("imbalance", x, y, reference, seed)
     if isinstance(ready, Evidence):
         return ready
-    given = probabilities is not None
-    judged = (
-        ready.probabilities
-        if probabilities is None
-        else checked_probabilities(probabilities, ready)
-    )
     counts = np.bincount(ready.y, minlength=ready.num_classes)
-    plain, adjusted, taus = _adjusted(judged, ready.y, counts, np.random.default_rng(seed))
+    if probabilities is None:
+        found = _measured(ready.probabilities, ready.y, counts, seed, "the reference")
+        if found.found:
+            text = _text("reference", found.details["ratio"], found.effect or 0.0)
+            found = replace(found, status="unclear", text=text)
+        return found
+    judged = checked_probabilities(probabilities, ready.y, ready.num_classes)
+    return _measured(judged, ready.y, counts, seed, "the model")
+
+
+def imbalance_of(
+    probabilities: ArrayLike, y: ArrayLike, counts: ArrayLike, *, seed: int = 0
+) -> Evidence:
+    """Asks of a model's predictions for held-out samples what `imbalance` asks of a reference.
+
+    Args:
+        probabilities: What the model predicts, of shape `(samples, classes)`.
+        y: The classes of these samples.
+        counts: How many samples of each class it was trained on.
+        seed: Seed of halves and the interval.
+
+    Returns:
+        Evidence `"imbalance"`.
+
+    Raises:
+        ValueError: If the probabilities are not valid.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.imbalance import imbalance_of
+
+        y = np.repeat([0, 1], [180, 20])
+        sure = np.eye(2)[y]
+        assert imbalance_of(sure, y, counts=[900, 100]).status == "absent"
+        ```
+    """
+    start = time.process_time()
+    labels, trained = np.asarray(y, "int64"), np.asarray(counts)
+    judged = checked_probabilities(probabilities, labels, len(trained))
+    found = _measured(judged, labels, trained, seed, "the model")
+    return replace(found, seconds=time.process_time() - start)
+
+
+def _measured(
+    probabilities: NDArray, labels: NDArray, trained: NDArray, seed: int, of: str
+) -> Evidence:
+    """The gain of the mean recall, for samples that the probabilities were not fitted to."""
+    counts = np.bincount(labels, minlength=len(trained))
+    plain, adjusted, taus = _adjusted(probabilities, labels, trained, np.random.default_rng(seed))
     # The mean recall is a mean over samples, each weighed against the size of its class.
-    weight = len(ready) / ((counts > 0).sum() * counts[ready.y])
+    weight = len(labels) / ((counts > 0).sum() * counts[labels])
     gained = (adjusted.astype("float64") - plain) * weight
     interval = bootstrap_interval(gained, seed=seed)
-    recall = float((plain * weight).mean())
-    threshold = least_effect(ready.chance, recall + max(0.0, float(gained.mean())))
+    gain, recall = float(gained.mean()), float((plain * weight).mean())
+    threshold = least_effect(1 / len(trained), recall + max(0.0, gain))
     p = p_better(gained, np.zeros(len(gained)))
     status = status_of(interval, threshold)
-    if status == "found" and (p >= ALPHA or not given):
+    if status == "found" and p >= ALPHA:
         status = "unclear"
-    ratio = float(counts.max() / counts[counts > 0].min())
-    details: dict[str, Any] = {
-        "of": "the model" if given else "the reference",
-        "counts": counts,
-        "ratio": ratio,
-        "empty_classes": np.flatnonzero(counts == 0),
-        "tau": taus,
-        "mean_recall": recall,
-        "accuracy": float(plain.mean()),
-        "accuracy_adjusted": float(adjusted.mean()),
-        "recall": _recalls(plain, ready.y, counts),
-        "recall_adjusted": _recalls(adjusted, ready.y, counts),
-    }
+    ratio = float(trained.max() / trained[trained > 0].min())
     return Evidence(
         "imbalance",
         status,
-        _text(status, ratio, float(gained.mean()), given),
-        float(gained.mean()),
+        _text(status, ratio, gain),
+        gain,
         interval,
         null=0.0,
         threshold=threshold,
         p_value=p,
         unit="mean recall",
-        samples=len(ready),
-        details=details,
+        samples=len(labels),
+        details={
+            "of": of,
+            "counts": trained,
+            "ratio": ratio,
+            "empty_classes": np.flatnonzero(trained == 0),
+            "tau": taus,
+            "mean_recall": recall,
+            "accuracy": float(plain.mean()),
+            "accuracy_adjusted": float(adjusted.mean()),
+            "recall": _recalls(plain, labels, counts),
+            "recall_adjusted": _recalls(adjusted, labels, counts),
+        },
     )
 
 
@@ -121,7 +164,7 @@ def _adjusted(
     logs = np.log(np.maximum(probabilities, 1e-12))
     frequency = np.log(np.maximum(counts, 0.5) / counts.sum())
     right = np.stack([(logs - tau * frequency).argmax(axis=1) == labels for tau in _TAUS])
-    weight = 1 / counts[labels]
+    weight = 1 / np.bincount(labels, minlength=len(counts))[labels]
     order = rng.permutation(len(labels))
     adjusted, taus = np.empty(len(labels), bool), []
     for judged, chosen_by in ((order[::2], order[1::2]), (order[1::2], order[::2])):
@@ -136,15 +179,14 @@ def _recalls(right: NDArray, labels: NDArray, counts: NDArray) -> list[float | N
     return [float(hit / count) if count else None for hit, count in zip(found, counts, strict=True)]
 
 
-def _text(status: str, ratio: float, gain: float, given: bool) -> str:
+def _text(status: str, ratio: float, gain: float) -> str:
     start = f"The most frequent class has {ratio:.3g} times the samples of the rarest"
-    if status == "absent":
-        return f"{start}, which costs nothing that matters (mean recall {gain:+.3f})."
-    if status == "found":
-        return f"{start}: were frequency taken off, the mean recall would gain {gain:.3f}."
-    if not given:
-        return (
+    return {
+        "absent": f"{start}, which costs nothing that matters (mean recall {gain:+.3f}).",
+        "found": f"{start}: were frequency taken off, the mean recall would gain {gain:.3f}.",
+        "reference": (
             f"{start}: the simple reference would gain {gain:.3f} of mean recall; whether a "
             "better model needs that, only its own predictions tell."
-        )
-    return f"{start}; whether that costs anything cannot be told."
+        ),
+        "unclear": f"{start}; whether that costs anything cannot be told.",
+    }[status]

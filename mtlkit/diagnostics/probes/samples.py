@@ -129,12 +129,15 @@ def prepared(
     return ready
 
 
-def checked_probabilities(given: ArrayLike, reference: Reference) -> NDArray[np.float64]:
-    """Returns what a model predicts for the samples of a reference.
+def checked_probabilities(
+    given: ArrayLike, labels: NDArray, num_classes: int
+) -> NDArray[np.float64]:
+    """Returns what a model predicts for some samples.
 
     Args:
         given: Probabilities of shape `(samples, classes)`.
-        reference: The reference of the same samples.
+        labels: The classes of the samples.
+        num_classes: Number of classes.
 
     Returns:
         The probabilities.
@@ -143,7 +146,7 @@ def checked_probabilities(given: ArrayLike, reference: Reference) -> NDArray[np.
         ValueError: If they are not probabilities of these samples.
     """
     found = np.asarray(given, "float64")
-    shape = (len(reference), reference.num_classes)
+    shape = (len(labels), num_classes)
     if found.shape != shape:
         raise ValueError(f"Expected probabilities of shape {shape}. Received: shape={found.shape}")
     if not (np.isfinite(found).all() and (found >= 0).all()) or (

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.partners import Pairing
+from mtlkit.diagnostics.partners import Floor, Pairing
 from mtlkit.diagnostics.reference import Reference
 
 #: A rate below this does not matter.
@@ -39,7 +39,8 @@ def structured_noise(
     Of the samples that are surely of a class or its partner, some are hard to tell apart, and
     their labels are mixed; those of clear samples are not, unless labels are wrong. So the rate
     is the floor of the curve of mixed labels against clarity (see
-    `mtlkit.diagnostics.partners.fit_floor`). Where both neighbours on a circle of classes
+    `mtlkit.diagnostics.partners.fit_floor`), less what labels that are wrong by chance
+    contribute, of which each class has as many. Where both neighbours on a circle of classes
     have a floor, classes overlap: see `class_overlap`. Where images do not tell partners apart at
     all, the rate is unknown, and the status `"unclear"`: see `ambiguity`.
 
@@ -69,8 +70,10 @@ def structured_noise(
     start = time.process_time()
     reference = reference or Reference(x, y, num_classes, seed)
     pairing = max(reference.pairings, key=lambda one: one.ladder.floor.low)
-    floor = pairing.ladder.floor
-    if is_overlap(reference):
+    floor = beyond_chance(pairing, reference.num_classes)
+    if reference.num_classes < 3:
+        status, text = "absent", "Of two classes, exchanged labels are those wrong by chance."
+    elif is_overlap(reference):
         status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
     elif floor.high >= _HALF:
         status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
@@ -107,6 +110,15 @@ def structured_noise(
         },
         seconds=time.process_time() - start,
     )
+
+
+def beyond_chance(pairing: Pairing, num_classes: int) -> Floor:
+    """The floor of a pairing, without the labels that are wrong by chance."""
+    floor, chance = pairing.ladder.floor, pairing.ladder.by_chance(num_classes)
+    if floor.high >= _HALF:
+        return floor  # twins: there is no floor to correct
+    rate, low, high = (max(0.0, one - chance) for one in (floor.rate, floor.low, floor.high))
+    return Floor(rate, low, high, floor.slope)
 
 
 def is_reliable(reference: Reference, pairing: Pairing) -> bool:

@@ -76,8 +76,14 @@ class Trainer:
             variable.assign(value)
 
     def affordable(self, seconds: float, epochs: float) -> int:
-        """How many steps fit into these CPU-seconds, at most those of so many epochs."""
-        return max(0, min(math.ceil(epochs * self.steps_of_epoch), int(seconds / self.seconds)))
+        """The steps of so many epochs, halved until they fit into these CPU-seconds.
+
+        Halved, rather than cut: what is measured must not depend on how busy the machine is.
+        """
+        steps = math.ceil(epochs * self.steps_of_epoch)
+        while steps and steps * self.seconds > seconds:
+            steps //= 2
+        return steps
 
     def run(self, steps: int, seed: int, *, decay: bool = False) -> None:
         """Trains for some steps.

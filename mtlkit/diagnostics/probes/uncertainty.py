@@ -74,7 +74,7 @@ def uncertainty(
     rng = np.random.default_rng(seed)
     given = probabilities is not None
     judged = (
-        checked_probabilities(probabilities, ready)
+        checked_probabilities(probabilities, ready.y, ready.num_classes)
         if probabilities is not None
         else ready.probabilities.astype("float64")
     )

@@ -40,8 +40,8 @@ def uniform_noise(
 
     Only samples of which the reference is sure are counted, and labels that are the usual
     partner of the predicted class are not: those are told by `structured_noise` and
-    `ambiguity`. With fewer than 6 classes the floor of the errors of clear samples is taken
-    in its place (see `mtlkit.diagnostics.partners.fit_floor`).
+    `ambiguity`. With fewer than 6 classes the floor of such errors of clear samples is taken
+    in its place (see `mtlkit.diagnostics.partners.fit_floor`); with two, of all errors.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.
@@ -131,5 +131,10 @@ def _is_sure(reference: Reference) -> NDArray[np.bool_]:
 
 def _floor_of_errors(reference: Reference) -> tuple[float, tuple[float, float], int]:
     ordered = np.sort(reference.scores, axis=1)
-    floor = fit_floor(ordered[:, -1] - ordered[:, -2], ~reference.correct)
-    return floor.rate, (floor.low, floor.high), len(reference)
+    wrong, factor = ~reference.correct, 1.0
+    if reference.num_classes > 2:
+        wrong &= ~_is_partner(reference)
+        factor = (reference.num_classes - 1) / (reference.num_classes - 2)
+    floor = fit_floor(ordered[:, -1] - ordered[:, -2], wrong)
+    rate, low, high = (min(1.0, factor * one) for one in (floor.rate, floor.low, floor.high))
+    return rate, (low, high), len(reference)

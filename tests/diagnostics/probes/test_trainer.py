@@ -36,7 +36,9 @@ def test_measuring_a_step_changes_nothing(trainer):
     before = weights_of(trainer.model)
     assert trainer.seconds > 0
     assert all(np.array_equal(a, b) for a, b in zip(weights_of(trainer.model), before, strict=True))
-    assert trainer.affordable(trainer.seconds * 5.5, epochs=100) == 5
+    epoch = trainer.steps_of_epoch
+    assert trainer.affordable(trainer.seconds * (4 * epoch + 0.5), epochs=8) == 4 * epoch
+    assert trainer.affordable(trainer.seconds * (4 * epoch - 0.5), epochs=8) == 2 * epoch
     assert trainer.affordable(1e9, epochs=2) == 2 * trainer.steps_of_epoch
     assert trainer.affordable(-1, epochs=2) == 0
 
