@@ -37,6 +37,7 @@ class Ridge:
         centred = centred - centred.mean(axis=0)
         self._values, self._left = _decomposed(centred)
         self._scale = float(np.mean(self._values)) if len(self._values) else 1.0
+        self._shrinkages: dict[float, tuple[NDArray, NDArray]] = {}
 
     def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
         """Predicts each sample from all others.
@@ -52,16 +53,14 @@ class Ridge:
         if strength is None:
             strength = self.best_strength(targets)
         targets = np.asarray(targets, "float32")
-        mean = targets.mean(axis=0)
-        fitted, leverage = self._fit(self._left.T @ (targets - mean), strength)
-        fitted += mean
-        return targets - (targets - fitted) / (1 - leverage)[:, None]
+        return self._left_out(targets, self._projected(targets), strength)
 
     def best_strength(self, targets: NDArray[np.floating]) -> float:
         """Returns the strength with the least squared error of left-out samples."""
         targets = np.asarray(targets, "float32")
+        projected = self._projected(targets)
         errors = [
-            float(np.mean((self.left_out(targets, strength) - targets) ** 2))
+            float(np.mean((self._left_out(targets, projected, strength) - targets) ** 2))
             for strength in _STRENGTHS
         ]
         return _STRENGTHS[int(np.argmin(errors))]
@@ -78,10 +77,21 @@ class Ridge:
         largest = np.sqrt(self._values[-count:], dtype="float64").astype("float32")
         return (self._left[:, -count:] * largest)[:, ::-1]
 
-    def _fit(self, projected: NDArray, strength: float) -> tuple[NDArray, NDArray]:
-        shrink = (self._values / (self._values + strength * self._scale)).astype("float32")
-        leverage = (self._left**2) @ shrink + 1 / len(self._left)
-        return self._left @ (shrink[:, None] * projected), np.minimum(leverage, 1 - 1e-4)
+    def _projected(self, targets: NDArray) -> NDArray:
+        return self._left.T @ (targets - targets.mean(axis=0))
+
+    def _left_out(self, targets: NDArray, projected: NDArray, strength: float) -> NDArray:
+        shrink, leverage = self._shrinkage(strength)
+        fitted = self._left @ (shrink[:, None] * projected) + targets.mean(axis=0)
+        return targets - (targets - fitted) / (1 - leverage)[:, None]
+
+    def _shrinkage(self, strength: float) -> tuple[NDArray, NDArray]:
+        """What a strength leaves of each component, and the leverages; kept for other labels."""
+        if strength not in self._shrinkages:
+            shrink = (self._values / (self._values + strength * self._scale)).astype("float32")
+            leverage = (self._left**2) @ shrink + 1 / len(self._left)
+            self._shrinkages[strength] = shrink, np.minimum(leverage, 1 - 1e-4)
+        return self._shrinkages[strength]
 
 
 def _decomposed(centred: NDArray[np.float32]) -> tuple[NDArray, NDArray]:

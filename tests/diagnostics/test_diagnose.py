@@ -66,6 +66,7 @@ class FakeProbe:
 def test_probes_share_the_data_and_the_time(model, monkeypatch):
     module = sys.modules["mtlkit.diagnostics.diagnose"]
     gap, rest = FakeProbe("model_gap"), FakeProbe("optimizer", "under_trained")
+    monkeypatch.setattr(module, "ceiling", gap)
     monkeypatch.setattr(module, "_PROBES", ((gap, gap.names, 0.25), (rest, rest.names, 0.5)))
     x_val, y_val = bright_rows(60, seed=9)
     held = x_val, {"pose": y_val, "shade": x_val.mean(axis=(1, 2, 3))}

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 from scipy.signal import correlate
 from scipy.special import expit
+from this_machine import skip_where_bfloat16_channels_first_is_missing
 
 from mtlkit.layers.conditioning import SpatialDistillation
 from mtlkit.testing import LayerTestCase, gradients
@@ -44,6 +45,8 @@ def convolved(x, conv):
 class TestContract(LayerTestCase):
     @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
     def test_layer(self, data_format):
+        if data_format == "channels_first":
+            skip_where_bfloat16_channels_first_is_missing()
         inputs = INPUTS if data_format == "channels_last" else [first(x) for x in INPUTS]
         self.run_layer_test(
             SpatialDistillation,
