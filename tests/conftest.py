@@ -9,18 +9,15 @@ from pathlib import Path
 
 # Before Keras is imported: no accelerator chatter in the output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow convolves "channels_first" on a CPU with oneDNN only, which it leaves out on older ones.
+# On older CPUs TensorFlow convolves "channels_first" only with oneDNN, which it leaves out there.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # One thread for each library: with a worker for each core, more of them wait for one another
 # (a test that takes half a second alone took twenty beside others).
-for variable in (
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-):
-    os.environ.setdefault(variable, "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hypothesis

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import json
 import runpy
 import sys
 from pathlib import Path
+
+import pytest
 
 import mtlkit as mtl
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch):
+    """Makes the digits load quickly, and be few."""
+    load = mtl.datasets.rotated_digits
+
+    def few(**options):
+        data = load(copies=1, **options)
+        parts = {}
+        for split, count in {"train": 320, "val": 96, "test": 96}.items():
+            parts[f"x_{split}"] = getattr(data, f"x_{split}")[:count]
+            labels = getattr(data, f"y_{split}")
+            parts[f"y_{split}"] = {task: one[:count] for task, one in labels.items()}
+        return dataclasses.replace(data, **parts)
+
+    monkeypatch.setattr(mtl.datasets, "rotated_digits", few)
+
+
 def test_quickstart(monkeypatch, tmp_path, capsys):
-    small = functools.partial(mtl.datasets.rotated_digits, copies=1)
-    monkeypatch.setattr(mtl.datasets, "rotated_digits", small)
     monkeypatch.setattr(sys, "argv", ["quickstart.py", "--epochs", "1", "--output", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
     printed = capsys.readouterr().out
@@ -26,8 +43,6 @@ def test_quickstart(monkeypatch, tmp_path, capsys):
 
 
 def test_search_orientation_head(monkeypatch, tmp_path, capsys):
-    small = functools.partial(mtl.datasets.rotated_digits, copies=1)
-    monkeypatch.setattr(mtl.datasets, "rotated_digits", small)
     options = ["--trials", "2", "--epochs", "1", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["search_orientation_head.py", *options])
     runpy.run_path(str(EXAMPLES / "search_orientation_head.py"), run_name="__main__")
@@ -37,8 +52,6 @@ def test_search_orientation_head(monkeypatch, tmp_path, capsys):
 
 
 def test_diagnose_stuck_task(monkeypatch, tmp_path, capsys):
-    small = functools.partial(mtl.datasets.rotated_digits, copies=1)
-    monkeypatch.setattr(mtl.datasets, "rotated_digits", small)
     options = ["--epochs", "1", "--budget", "1", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["diagnose_stuck_task.py", *options])
     runpy.run_path(str(EXAMPLES / "diagnose_stuck_task.py"), run_name="__main__")

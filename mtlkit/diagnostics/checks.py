@@ -59,7 +59,8 @@ def checked_labels(
         what: What the labels are called.
 
     Returns:
-        The labels of the task, of shape `(samples,)`, and those of the others by name.
+        The labels of the task, of shape `(samples,)` or, of several values, `(samples, values)`,
+        and those of the others by name.
 
     Raises:
         ValueError: If the task has no labels, too few, of a wrong shape, or of one class.
@@ -99,13 +100,7 @@ def labels_by_task(
             f"Task {task!r}: expected labels in {what}. Received: labels of {list(by_task)}"
         )
     labels = {name: _column(value, name, samples, what) for name, value in by_task.items()}
-    own = labels.pop(task)
-    if own.ndim > 1:
-        raise ValueError(
-            f"Task {task!r}: expected labels of shape ({samples},) in {what}, one for each image. "
-            f"Received: shape {own.shape}"
-        )
-    return own, labels
+    return labels.pop(task), labels
 
 
 def complete(labels: Mapping[str, NDArray]) -> dict[str, NDArray]:

@@ -8,6 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mtlkit.diagnostics.audit import data_evidence, report
 from mtlkit.diagnostics.checks import checked_images, checked_labels
 from mtlkit.diagnostics.diagnosis import Diagnosis
@@ -15,6 +18,7 @@ from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes.bench import Bench
 from mtlkit.diagnostics.probes.imbalance import imbalance_of
+from mtlkit.diagnostics.probes.score import Score
 from mtlkit.diagnostics.verdict import decide
 
 #: Below this many CPU-seconds a probe of the model tells nothing.
@@ -59,7 +63,7 @@ def diagnose(
         task: Name of the task.
         validation_data: `(x_val, y_val)`, which it was not trained on. `None`: a fifth of the
             data is set aside, and the model is trained anew on the rest for each comparison.
-        num_classes: Number of classes. `None`: one more than the largest label.
+        num_classes: Number of classes. `None`: that of the task's head.
         x_high: The same images at a higher resolution, if there are any.
         budget: CPU-seconds to spend, roughly. Where they do not suffice, the probes of least
             value are left out, and the result says so.
@@ -94,11 +98,12 @@ def diagnose(
     start = time.process_time()
     _check_model(model, task)
     images = checked_images(x)
-    labels, others = checked_labels(y, task, len(images))
+    head = model.tasks[task].head
+    labels, others = checked_labels(_in_bins(y, task, head), task, len(images))
+    held = validation_data and (validation_data[0], _in_bins(validation_data[1], task, head))
+    classes = num_classes or _num_classes(model, task, labels)
     evidence = dict(
-        data_evidence(
-            images, labels, others, task, validation_data, num_classes, x_high, seed, verbose
-        )
+        data_evidence(images, labels, others, task, held, classes, x_high, seed, verbose)
     )
     spent = time.process_time() - start
     left_out: list[str] = []
@@ -140,6 +145,24 @@ def _check_model(model: Any, task: str) -> None:
         raise ValueError(
             "Expected a compiled model, to train copies of it. Received: one that is not"
         )
+
+
+def _in_bins(y: Any, task: str, head: Any) -> Any:
+    """Labels in degrees as bins, which the probes of the data compare; others as they are."""
+    if getattr(head, "labels", "bins") != "degrees" or task not in y:
+        return y
+    angles = np.asarray(y[task], "float64")
+    bins = np.round(np.nan_to_num(angles) / head.period * head.num_bins) % head.num_bins
+    return {**y, task: np.where(np.isnan(angles), -1, bins).astype("int64")}
+
+
+def _num_classes(model: Any, task: str, labels: NDArray) -> int | None:
+    """How many classes the task's head tells apart, if the labels are among them."""
+    if labels.dtype.kind == "f":
+        return None
+    outputs = int(np.prod(model.output[task].shape[1:]))
+    known = Score.of(model.tasks[task].head, outputs, labels).num_classes
+    return known if labels.max() < known else None
 
 
 def _data(

@@ -31,6 +31,14 @@ def test_nothing_is_wrong(clean):
     assert "needs_context" not in clean.evidence  # there is no other task
 
 
+def test_several_values_at_a_time():
+    halves = np.stack([X[:, :4].mean(axis=(1, 2, 3)), X[:, 4:].mean(axis=(1, 2, 3))], axis=1)
+    halves[3] = np.nan  # unlabelled
+    found = of(halves)
+    assert found.evidence["signal"].found and found.evidence["signal"].samples == 299
+    assert found.evidence["gallery"].details["labels"]
+
+
 def test_every_cause_in_the_data_was_looked_for(clean):
     wanted = {rule.cause for rule in RULES if rule.limit == "data"}
     missing = wanted - set(clean.evidence) - {"no_signal"}

@@ -51,7 +51,7 @@ def test_bad_images(given, message):
     [
         ({"shade": Y}, r"Task 'pose': expected labels in y\. Received: labels of \['shade'\]"),
         ({"pose": Y[:-1]}, r"Task 'pose': expected labels of shape \(80,\)"),
-        ({"pose": np.zeros((80, 3))}, r"Task 'pose': expected labels of shape \(80,\)"),
+        ({"pose": np.zeros((80, 3), int)}, r"Task 'pose': expected labels of shape \(80,\)"),
         ({"pose": np.full(80, "a")}, "Task 'pose'.*dtype <U1"),
         ({"pose": np.zeros(80, int)}, "Task 'pose'.*at least two values.*Received: 0 in every"),
         ({"pose": np.full(80, 0.5)}, "Task 'pose'.*at least two values.*Received: 0.5 in every"),

@@ -80,6 +80,31 @@ def test_probes_share_the_data_and_the_time(model, monkeypatch):
     assert "ceiling" not in first and second["ceiling"].name == "model_gap"
 
 
+def test_angles_are_looked_at_as_bins():
+    head = mtl.heads.OrientationHead(9, "pool", labels="degrees")
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,))
+    model = mtl.MultiTaskModel(backbone, mtl.Task("pose", head))
+    model.compile("adam", jit_compile=False)
+    angles = np.where(np.arange(300) == 5, np.nan, 40.0 * Y + 3)
+    found = diagnose(model, X, {"pose": angles}, "pose", budget=5, verbose=0)
+    assert found.evidence["confusion"].details["matrix"].shape == (9, 9)
+    assert found.evidence["signal"].samples == 299 and found.evidence["signal"].effect > 0.5
+
+
+def test_what_frequency_costs_is_asked_of_a_network(model, monkeypatch):
+    """Where the simple reference gains, the better one of the networks is asked."""
+    module = sys.modules["mtlkit.diagnostics.diagnose"]
+    rare = np.repeat([0, 1], [90, 10])
+    shy = np.where(rare[:, None] == 1, [0.6, 0.4], [0.9, 0.1])
+    unclear = Evidence("imbalance", "unclear", "", 0.1, (0.05, 0.2), threshold=0.02)
+    told = {"reference_skill": 0.5, "user_skill": 0.2, "labels": rare, "class_counts": [900, 100]}
+    for reference, user, status in ((shy, np.eye(2)[rare], "found"), (None, shy, "unclear")):
+        details = {**told, "reference_probability": reference, "user_probability": user}
+        gap = Evidence("model_gap", "found", "", details=details)
+        found = module._imbalance({"imbalance": unclear, "model_gap": gap}, seed=0)
+        assert found.status == status
+
+
 @pytest.mark.parametrize(
     ("given", "task", "message"),
     [

@@ -88,6 +88,29 @@ def test_no_signal_explains_all_but_what_would_bring_it_back():
     assert names(verdict("misaligned_labels", signal=NO_SIGNAL)) == ["misaligned_labels"]
 
 
+def test_only_a_higher_resolution_tells_whether_the_signal_was_lost():
+    given = verdict(signal=NO_SIGNAL)
+    assert given.limit == "data" and names(given) == ["no_signal"]
+    assert set(given.undetermined) == {"no_signal", "resolution"}
+    assert "images of a higher resolution would" in given.sentence
+    evidence = {
+        "signal": NO_SIGNAL,
+        "resolution": Evidence("resolution", "absent", "", details={"higher_given": True}),
+    }
+    assert decide(evidence).undetermined == ()
+
+
+@pytest.mark.parametrize("cause", ["uniform_noise", "imbalance"])
+def test_what_is_evident_but_has_several_explanations(cause):
+    unclear = Evidence(cause, "unclear", "", 0.1, (0.06, 0.14), threshold=0.05)
+    given = decide({"signal": SIGNAL, cause: unclear})
+    assert given.limit == "undetermined" and set(given.undetermined) == {cause, "too_little_data"}
+    weak = Evidence(cause, "unclear", "", 0.1, (0.04, 0.14), threshold=0.05)
+    assert decide({"signal": SIGNAL, cause: weak}).limit == "healthy"
+    known = Evidence("optimizer", "found", "", 0.3, (0.2, 0.4))
+    assert decide({"signal": SIGNAL, cause: unclear, "optimizer": known}).undetermined == ()
+
+
 def test_too_weak_a_test_decides_nothing():
     given = verdict(signal=UNSURE)
     assert given.limit == "undetermined" and not given.causes

@@ -36,28 +36,29 @@ def gallery(reference: Reference) -> Evidence:
         reference: The reference of the samples.
 
     Returns:
-        Evidence `"gallery"`, a description. Values are shown from the smallest to the largest.
+        Evidence `"gallery"`, a description. Of classes with few samples, places stay blank. Values
+        are shown from the smallest to the largest (of several, the first one).
     """
     y = reference.y
     if reference.classes:
-        shown = np.unique(y)
-        if len(shown) > _CLASSES:
-            shown = shown[np.linspace(0, len(shown) - 1, _CLASSES).round().astype(int)]
-        rows = [np.flatnonzero(y == label)[:_EACH] for label in shown]
-        labels = [str(label) for label in shown]
+        classes = np.unique(y)
+        if len(classes) > _CLASSES:
+            classes = classes[np.linspace(0, len(classes) - 1, _CLASSES).round().astype(int)]
+        rows = [np.flatnonzero(y == label)[:_EACH] for label in classes]
+        labels = [str(label) for label in classes]
     else:
-        parts = np.array_split(np.argsort(y, kind="stable"), min(8, len(y) // _EACH))
+        first = y.reshape(len(y), -1)[:, 0]
+        parts = np.array_split(np.argsort(first, kind="stable"), min(8, len(y) // _EACH))
         rows = [part[:_EACH] for part in parts]
-        labels = [f"{y[part[0]]:.3g}" for part in rows]
-    full = [row for row in rows if len(row) == _EACH]
-    images = reference.x[np.array(full, dtype=int).reshape(len(full), -1)]
+        labels = [f"{first[part[0]]:.3g}" for part in rows]
     low, high = float(reference.x.min()), float(reference.x.max())
-    scaled = (images - low) / max(high - low, 1e-12)
-    kept = [label for label, row in zip(labels, rows, strict=True) if len(row) == _EACH]
+    images = np.zeros((len(rows), _EACH, *reference.x.shape[1:]), "float32")
+    for shown, row in zip(images, rows, strict=True):
+        shown[: len(row)] = (reference.x[row] - low) / max(high - low, 1e-12)
     return Evidence(
         "gallery",
         "absent",
         "Samples of each class.",
         samples=len(reference),
-        details={"images": np.round(scaled, 3), "labels": kept},
+        details={"images": np.round(images, 3), "labels": labels},
     )
