@@ -9,7 +9,9 @@ from diagnostics.probes.planted_users import SHAPE, gap, unchanged, user
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import training_health
+from mtlkit.diagnostics.probes.bench import Bench, Gap
 from mtlkit.diagnostics.probes.inputs import is_standardised
+from mtlkit.diagnostics.probes.mismatch import loss_mismatch
 
 pytestmark = pytest.mark.usefixtures("even_steps")
 
@@ -21,6 +23,12 @@ def run(model, data, ceiling, budget=8):
     )
     assert [one.name for one in found] == list(training_health.NAMES)
     return {one.name: one for one in found}
+
+
+def mismatch(model, data, ceiling):
+    x, y, x_val, y_val = data
+    bench = Bench(model, x, y, "place", x_val, y_val, budget=60)
+    return loss_mismatch(bench, Gap.of(ceiling), seconds=15)
 
 
 def test_nothing_is_tried_where_nothing_is_amiss(healthy, data):
@@ -52,14 +60,14 @@ def test_a_loss_that_does_not_train_is_found(data):
     def flat(y_true, y_pred):
         return keras.ops.mean(keras.ops.tanh(y_pred), axis=-1)
 
-    found = run(user(loss=flat), data, gap(), budget=4)["loss_mismatch"]
+    found = mismatch(user(loss=flat), data, gap())
     assert found.status == "found" and "by heart" in found.text
     assert found.details["by_heart"]["own"] < 0.5
 
 
 def test_a_plain_loss_of_the_users_own_is_not(data):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    found = run(user(loss=loss, epochs=12), data, gap(0.9), budget=4)["loss_mismatch"]
+    found = mismatch(user(loss=loss, epochs=12), data, gap(0.9))
     assert found.status != "found"
 
 
