@@ -12,12 +12,14 @@ from mtlkit.reports.diagnosis_levels import levels
 from mtlkit.reports.diagnosis_panels import numbers, panels
 from mtlkit.reports.diagnosis_plots import plot_waterfall
 from mtlkit.reports.diagnosis_words import (
+    DESCRIBED,
     DESCRIPTIONS,
     EVIDENCE,
     LIMITS,
     heading,
     interval,
     number,
+    p_value,
     title,
 )
 from mtlkit.reports.page import (
@@ -244,11 +246,11 @@ def _test(one: Evidence) -> list[Any]:
     name = Markup(element("span", heading(one.name), title=one.name) + _small(one.text))
     return [
         name,
-        one.status,
+        "described" if one.name in DESCRIBED and one.status == "absent" else one.status,
         _effect(one.effect, one.unit, one.interval),
         number(one.null),
         number(one.threshold),
-        number(one.p_value),
+        p_value(one.p_value),
         one.samples,
         f"{one.seconds:.1f}",
     ]

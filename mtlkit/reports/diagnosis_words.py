@@ -37,6 +37,8 @@ DESCRIPTIONS = {
     "gallery": "what the classes look like",
     "location": "where along the network the task can be read",
 }
+#: Those that are no tests: there is nothing to find.
+DESCRIBED = ("skill", "uncertainty", "confusion", "gallery")
 #: What limits a task.
 LIMITS = {
     "data": "limited by the data",
@@ -71,6 +73,11 @@ def heading(name: str) -> str:
 def number(value: float | None) -> str:
     """Returns a number with three digits; nothing for `None`."""
     return "" if value is None else f"{value:.3g}"
+
+
+def p_value(value: float | None) -> str:
+    """Returns a p-value; what is below 0.001 is not told apart."""
+    return "< 0.001" if value is not None and value < 1e-3 else number(value)
 
 
 def interval(ends: tuple[float, float] | None) -> str:

@@ -11,8 +11,8 @@ from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.ridge import Ridge
 
-#: Shares of the samples that the reference is fitted to.
-_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
+#: Shares of the samples that the reference is fitted to, besides half and all of them.
+_SHARES = (1 / 8, 1 / 4)
 #: What doubling the data must gain, in accuracy, to say that there are too few.
 _THRESHOLD = 0.03
 #: Who comes further than this from chance to perfection does not lack data in the first place.
@@ -63,8 +63,9 @@ def amount(
     reference = reference or Reference(x, y, num_classes, seed)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(reference))
-    counts = [round(share * len(reference)) for share in _SHARES]
-    curves = [_correct(reference, order[:count]) for count in counts]
+    curves = [_correct(reference, order[: round(share * len(order))]) for share in _SHARES]
+    curves += [reference.smaller.correct, reference.correct]
+    counts = [len(curve) for curve in curves]
     scores = [float(curve.mean()) for curve in curves]
     half, whole = curves[-2], curves[-1]
     gains = [
@@ -105,8 +106,6 @@ def amount(
 
 
 def _correct(reference: Reference, rows: np.ndarray) -> np.ndarray:
-    if len(rows) == len(reference):
-        return reference.correct[rows]
     scores = Ridge(reference.features[rows]).left_out(reference.targets[rows])
     return scores.argmax(axis=1) == reference.y[rows]
 
