@@ -25,6 +25,7 @@ from mtlkit.diagnostics.probes.class_overlap import class_overlap
 from mtlkit.diagnostics.probes.context import label_leak, needs_context
 from mtlkit.diagnostics.probes.imbalance import imbalance
 from mtlkit.diagnostics.probes.integrity import alignment, duplicates, splits
+from mtlkit.diagnostics.probes.marks import marks
 from mtlkit.diagnostics.probes.panels import confusion, gallery
 from mtlkit.diagnostics.probes.resolution import resolution
 from mtlkit.diagnostics.probes.signal import signal
@@ -206,10 +207,26 @@ def _steps(
     yield "symmetry", lambda: symmetry(x, y, others=others, **shared)
     if others:
         yield "needs_context", lambda: needs_context(x, y, others, **shared)
-        yield "label_leak", lambda: label_leak(y, others, seed=seed)
+    if others or validation is not None:
+        yield "label_leak", lambda: _leak(reference, others, validation, seed)
     yield "imbalance", lambda: imbalance(x, y, **shared)
     yield "resolution", lambda: resolution(x, y, x_high=x_high, **shared)
     yield "uncertainty", lambda: uncertainty(x, y, **shared)
+
+
+def _leak(
+    reference: Reference,
+    others: dict[str, np.ndarray],
+    validation: tuple[Any, Any] | None,
+    seed: int,
+) -> Evidence:
+    """Whether the label is told by marks in the training images, or by another label."""
+    if validation is not None:
+        x, y = reference.x, reference.y
+        found = marks(x, y, validation[0], reference=reference, seed=seed)
+        if found.found or not others:
+            return found
+    return label_leak(reference.y, others, seed=seed)
 
 
 def _run(name: str, probe: Callable[[], Evidence], verbose: int) -> Evidence:

@@ -27,7 +27,8 @@ REMEDIES = {
         "or the labels are not theirs. A higher resolution may show it."
     ),
     "label_leak": Remedy(
-        "Find out why the other task's labels tell this one's, before you use it."
+        "Find out why the other task's labels, or marks in the training images, tell this one's: "
+        "the model learns them instead."
     ),
     "uniform_noise": Remedy(
         "Have the labels checked that the model finds least likely; a loss that smooths labels "

@@ -101,7 +101,7 @@ RULES = (
     Rule("invalid_split", "data", "validation images are copies of training images"),
     Rule("misaligned_labels", "data", "labels belong to other images", ("invalid_split",)),
     Rule("no_signal", "data", "the images do not tell the labels", _INVALID),
-    Rule("label_leak", "data", "another task's labels tell this one's", _NO_SIGNAL),
+    Rule("label_leak", "data", "what will not be there in use tells the labels", _NO_SIGNAL),
     Rule("uniform_noise", "data", "labels are wrong by chance", _NO_SIGNAL),
     Rule("symmetry", "data", "objects look the same after a turn", _NO_SIGNAL),
     # Where images do not tell a turn, the reference mixes up more than the turned classes.
