@@ -1,7 +1,7 @@
 """Every head design in the three-task model, on one data set: equal budget, several seeds.
 
     python tests/benchmarks/heads.py --data rotated-digits --json digits.json
-    python tests/benchmarks/heads.py --data rotated-fashion-mnist --epochs 10 --json fashion.json
+    python tests/benchmarks/heads.py --data rotated-fashion-mnist --epochs 5 --json fashion.json
 
 Every run trains `identity`, `orientation` and `intensity` together on standardised images, with
 Adam and a cosine decay of its rate. Nothing is chosen on the test split. The last row is a
@@ -24,17 +24,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from rotfashion32 import interval
+from rotfashion32 import DATA, interval
 
 import mtlkit as mtl
 
 NUM_BINS = 32
 SCORES = ("accuracy", "within_1", "mae_degrees", "identity_accuracy", "intensity_mae")
 COLUMNS = (*SCORES, "parameters", "seconds_per_epoch")
-DATA = {
-    "rotated-digits": mtl.datasets.rotated_digits,
-    "rotated-fashion-mnist": mtl.datasets.rotated_fashion_mnist,
-}
 
 
 def orientation(**options: Any) -> Callable[[], mtl.heads.Head]:

@@ -1,6 +1,7 @@
-"""Orientation heads on RotFashion32: all three tasks together, several seeds.
+"""Orientation heads on RotFashion32 or rotated digits: three tasks together, several seeds.
 
     python tests/benchmarks/rotfashion32.py --seeds 0 1 2 --epochs 10
+    python tests/benchmarks/rotfashion32.py --data rotated-digits --runs "polar"
 
 Nothing is chosen on the test split: epochs, seeds and designs are fixed beforehand. Prints a
 Markdown table with the mean over seeds and a 95 % t-interval.
@@ -23,6 +24,10 @@ from scipy import stats
 
 import mtlkit as mtl
 
+DATA = {
+    "rotated-digits": mtl.datasets.rotated_digits,
+    "rotated-fashion-mnist": mtl.datasets.rotated_fashion_mnist,
+}
 BATCH = 64
 SCORES = ("orientation_accuracy", "orientation_mae_degrees", "identity_accuracy", "intensity_mae")
 
@@ -80,9 +85,9 @@ def intensity_of(spec: Run) -> mtl.Task:
     return mtl.Task("intensity", mtl.heads.RegressionHead(), gradient="flow" if alone else "stop")
 
 
-def run(spec: Run, epochs: int, seed: int) -> dict[str, float]:
+def run(spec: Run, data_name: str, epochs: int, seed: int) -> dict[str, float]:
     """Trains one model; returns its test scores."""
-    data = mtl.datasets.rotated_fashion_mnist(seed=seed)
+    data = DATA[data_name](seed=seed)
     keras.utils.set_random_seed(seed)
     backbone = mtl.backbones.ConvBackbone(normalize=spec.normalize)
     model = mtl.MultiTaskModel(backbone, tasks_of(spec))
@@ -124,6 +129,7 @@ def table(what: str, scores: dict[str, list[dict[str, float]]], columns: Sequenc
 def main() -> None:
     """Runs all designs and seeds, and prints the table as it grows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=list(DATA), default="rotated-fashion-mnist")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
@@ -133,13 +139,13 @@ def main() -> None:
     for seed in arguments.seeds:
         for name in arguments.runs:
             epochs = RUNS[name].epochs or arguments.epochs
-            scores[name].append(run(RUNS[name], epochs, seed))
+            scores[name].append(run(RUNS[name], arguments.data, epochs, seed))
             print(name, "seed", seed, scores[name][-1], flush=True)
             if arguments.json:
                 arguments.json.write_text(json.dumps(scores, indent=1))
     print(
-        f"\n{datetime.date.today()}, Keras {keras.__version__} on {keras.backend.backend()}, "
-        f"seeds {arguments.seeds}, {arguments.epochs} epochs where not said otherwise\n"
+        f"\n{arguments.data}, {datetime.date.today()}, Keras {keras.__version__} on "
+        f"{keras.backend.backend()}, seeds {arguments.seeds}, {arguments.epochs} epochs where not said otherwise\n"
     )
     columns = (*SCORES, "seconds")
     print(table("head", scores, columns))
