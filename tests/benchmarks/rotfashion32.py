@@ -145,7 +145,8 @@ def main() -> None:
                 arguments.json.write_text(json.dumps(scores, indent=1))
     print(
         f"\n{arguments.data}, {datetime.date.today()}, Keras {keras.__version__} on "
-        f"{keras.backend.backend()}, seeds {arguments.seeds}, {arguments.epochs} epochs where not said otherwise\n"
+        f"{keras.backend.backend()}, seeds {arguments.seeds}, {arguments.epochs} epochs where "
+        "not said otherwise\n"
     )
     columns = (*SCORES, "seconds")
     print(table("head", scores, columns))
