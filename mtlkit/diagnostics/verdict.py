@@ -94,6 +94,8 @@ _NO_SIGNAL = (*_INVALID, "no_signal")
 #: What other tasks do explains a gap to the reference from this share of it on. (The other
 #: probes of the model ask the same of themselves.)
 _EXPLAINS = 0.5
+#: A margin for the score of a network on some hundred samples.
+_MARGIN = 0.03
 _OF_OTHER_TASKS = ("interference", "loss_starvation")
 
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
@@ -216,13 +218,25 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     """Whether it cannot be that the reference alone mixes classes up.
 
     That some images are shared must be seen in the images. Beside labels that are wrong by
-    chance, a poor reference takes neighbours for each other even where it is clear.
+    chance, a poor reference takes neighbours for each other even where it is clear. And no more
+    labels are wrong than the best network gets wrong.
     """
+    if name in ("uniform_noise", "structured_noise") and one.interval is not None:
+        if one.interval[0] > _most_errors(evidence):
+            return False
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or _is_found("symmetry", evidence)
     if name == "structured_noise" and one.details.get("neighbours"):
         return not _is_found("uniform_noise", evidence)
     return True
+
+
+def _most_errors(evidence: Mapping[str, Evidence]) -> float:
+    """The share of held-out samples that the better of two networks gets wrong, with a margin."""
+    details = evidence["model_gap"].details if "model_gap" in evidence else {}
+    if details.get("metric") != "accuracy":
+        return 1.0
+    return 1 - max(details["reference_score"], details["user_score"]) + _MARGIN
 
 
 def _is_found(name: str, evidence: Mapping[str, Evidence]) -> bool:

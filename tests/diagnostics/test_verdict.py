@@ -111,6 +111,14 @@ def test_what_is_evident_but_has_several_explanations(cause):
     assert decide({"signal": SIGNAL, cause: unclear, "optimizer": known}).undetermined == ()
 
 
+@pytest.mark.parametrize(("score", "limit"), [(0.7, "data"), (0.95, "healthy")])
+def test_no_more_labels_are_wrong_than_a_network_gets_wrong(score, limit):
+    noise = Evidence("uniform_noise", "found", "", 0.25, (0.2, 0.3), threshold=0.05)
+    scores = {"metric": "accuracy", "reference_score": score, "user_score": 0.1}
+    gap = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1), details=scores)
+    assert decide({"signal": SIGNAL, "uniform_noise": noise, "model_gap": gap}).limit == limit
+
+
 def test_too_weak_a_test_decides_nothing():
     given = verdict(signal=UNSURE)
     assert given.limit == "undetermined" and not given.causes
