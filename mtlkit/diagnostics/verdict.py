@@ -221,9 +221,9 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     chance, a poor reference takes neighbours for each other even where it is clear. And no more
     labels are wrong than the best network gets wrong.
     """
-    if name in ("uniform_noise", "structured_noise") and one.interval is not None:
-        if one.interval[0] > _most_errors(evidence):
-            return False
+    low = (one.interval or (0.0, 0.0))[0]
+    if name in ("uniform_noise", "structured_noise") and low > _most_errors(evidence):
+        return False
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or _is_found("symmetry", evidence)
     if name == "structured_noise" and one.details.get("neighbours"):
