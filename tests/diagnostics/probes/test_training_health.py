@@ -50,7 +50,7 @@ def test_a_tiny_rate_is_found(data):
 
 
 def test_a_short_training_is_found(data):
-    found = run(user(epochs=1, rate=2e-4), data, gap(0.4), budget=20)
+    found = run(user(epochs=1, rate=5e-4), data, gap(0.4), budget=20)
     assert found["under_trained"].status == "found"
     assert found["under_trained"].details["gain"] > 0.1
     assert found["optimizer"].status != "found"  # the twin learns as much in as many steps
