@@ -91,6 +91,9 @@ _INVALID = ("invalid_split", "misaligned_labels")
 _LABELS = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
 _NO_SIGNAL = (*_INVALID, "no_signal")
 
+#: Where the signal is, if not in the images alone.
+_SIGNAL_ELSEWHERE = ("resolution", "needs_context")
+
 #: What other tasks do explains a gap to the reference from this share of it on. (The other
 #: probes of the model ask the same of themselves.)
 _EXPLAINS = 0.5
@@ -123,7 +126,12 @@ RULES = (
     Rule("needs_context", "data", "labels depend on what another task knows", _INVALID),
     Rule("imbalance", "data", "rare classes are too rare", _NO_SIGNAL),
     Rule("resolution", "data", "the images are too coarse", _INVALID),
-    Rule("too_little_data", "data", "there are too few samples", (*_NO_SIGNAL, *_LABELS)),
+    Rule(
+        "too_little_data",
+        "data",
+        "there are too few samples",
+        (*_NO_SIGNAL, *_LABELS, "needs_context"),
+    ),
     Rule("loss_mismatch", "model", "the loss does not let it learn", _NO_SIGNAL),
     Rule("backbone_collapse", "model", "the backbone's features are dead", _NO_SIGNAL),
     Rule("optimizer", "model", "the optimizer's rate does not fit", (*_NO_SIGNAL, "loss_mismatch")),
@@ -203,6 +211,8 @@ def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
     for rule in RULES:
         if rule.cause in names and not {one.cause for one in found} & set(rule.unless):
             found.append(rule)
+    if {one.cause for one in found} & set(_SIGNAL_ELSEWHERE):
+        found = [one for one in found if one.cause != "no_signal"]
     return found
 
 
