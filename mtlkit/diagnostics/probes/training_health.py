@@ -24,8 +24,8 @@ from mtlkit.diagnostics.probes.training import Trainer
 from mtlkit.model import MultiTaskModel
 
 NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
-#: Shares of the budget of each part.
-_SHARES = {"under_trained": 0.2, "optimizer": 0.35, "loss_mismatch": 0.2, "input_scale": 0.25}
+#: Shares of the budget of each part; a loss of the user's own is the first suspect.
+_SHARES = {"under_trained": 0.15, "optimizer": 0.25, "loss_mismatch": 0.4, "input_scale": 0.2}
 #: How much longer to train, as a share of the training so far; and at least, in epochs and steps.
 _LONGER, _LEAST_EPOCHS, _LEAST_STEPS = 0.5, 2, 100
 #: Epochs of a fresh start at most, with all tasks and on the task alone.
