@@ -90,6 +90,7 @@ _INVALID = ("invalid_split", "misaligned_labels")
 #: Wrong or shared labels, which make errors of any other kind.
 _LABELS = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
 _NO_SIGNAL = (*_INVALID, "no_signal")
+_NO_SIGNAL_OR_CONTEXT = (*_NO_SIGNAL, "needs_context")
 
 #: Where the signal is, if not in the images alone.
 _SIGNAL_ELSEWHERE = ("resolution", "needs_context")
@@ -107,23 +108,29 @@ RULES = (
     Rule("misaligned_labels", "data", "labels belong to other images", ("invalid_split",)),
     Rule("no_signal", "data", "the images do not tell the labels", _INVALID),
     Rule("label_leak", "data", "what will not be there in use tells the labels", _NO_SIGNAL),
-    Rule("uniform_noise", "data", "labels are wrong by chance", _NO_SIGNAL),
+    Rule("needs_context", "data", "labels depend on what another task knows", _INVALID),
+    # What comes of a context that the images do not show looks like any kind of wrong labels.
+    Rule("uniform_noise", "data", "labels are wrong by chance", _NO_SIGNAL_OR_CONTEXT),
     Rule("symmetry", "data", "objects look the same after a turn", _NO_SIGNAL),
     # Where images do not tell a turn, the reference mixes up more than the turned classes.
-    Rule("class_overlap", "data", "neighbouring classes overlap", (*_NO_SIGNAL, "symmetry")),
+    Rule(
+        "class_overlap",
+        "data",
+        "neighbouring classes overlap",
+        (*_NO_SIGNAL_OR_CONTEXT, "symmetry"),
+    ),
     Rule(
         "structured_noise",
         "data",
         "labels are exchanged for certain others",
-        (*_NO_SIGNAL, "symmetry", "class_overlap"),
+        (*_NO_SIGNAL_OR_CONTEXT, "symmetry", "class_overlap"),
     ),
     Rule(
         "ambiguity",
         "data",
         "classes share their images",
-        (*_NO_SIGNAL, "structured_noise", "class_overlap"),
+        (*_NO_SIGNAL_OR_CONTEXT, "structured_noise", "class_overlap"),
     ),
-    Rule("needs_context", "data", "labels depend on what another task knows", _INVALID),
     Rule("imbalance", "data", "rare classes are too rare", _NO_SIGNAL),
     Rule("resolution", "data", "the images are too coarse", _INVALID),
     Rule(

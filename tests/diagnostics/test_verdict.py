@@ -68,6 +68,7 @@ def test_each_cause_in_the_model(cause):
         (["uniform_noise", "too_little_data"], "data", ["uniform_noise"]),
         (["class_overlap", "too_little_data"], "data", ["class_overlap"]),
         (["needs_context", "too_little_data"], "data", ["needs_context"]),
+        (["needs_context", "uniform_noise", "class_overlap"], "data", ["needs_context"]),
         (["loss_mismatch", "optimizer"], "model", ["loss_mismatch"]),
         (["optimizer", "under_trained"], "model", ["optimizer"]),
         (["loss_starvation", "interference"], "model", ["loss_starvation"]),
