@@ -98,6 +98,8 @@ _SIGNAL_ELSEWHERE = ("resolution", "needs_context")
 #: What other tasks do explains a gap to the reference from this share of it on. (The other
 #: probes of the model ask the same of themselves.)
 _EXPLAINS = 0.5
+#: A task that nobody comes half of the way with is not called healthy.
+_HALF_OF_THE_WAY = 0.5
 #: A margin for the score of a network on some hundred samples.
 _MARGIN = 0.03
 _OF_OTHER_TASKS = ("interference", "loss_starvation")
@@ -306,9 +308,18 @@ def _may_be(name: str, evidence: Mapping[str, Evidence]) -> bool:
 def _unknown(evidence: Mapping[str, Evidence]) -> bool:
     """Whether too little is known to call a task healthy."""
     signal, gap = evidence.get("signal"), evidence.get("model_gap")
-    if signal is None or not signal.found:
+    if signal is None or not signal.found or _best_skill(evidence) < _HALF_OF_THE_WAY:
         return True
     return gap is not None and gap.status in ("skipped", "unclear")
+
+
+def _best_skill(evidence: Mapping[str, Evidence]) -> float:
+    """How far anyone comes from chance to perfection, if that was measured for classes."""
+    amount, gap = evidence.get("too_little_data"), evidence.get("model_gap")
+    skills = [] if amount is None else [amount.details.get("way_from_chance")]
+    if gap is not None and gap.details.get("metric") != "mae":  # half an error may be plenty
+        skills += [gap.details.get("reference_skill"), gap.details.get("user_skill")]
+    return max((skill for skill in skills if skill is not None), default=1.0)
 
 
 def _is_behind(evidence: Mapping[str, Evidence]) -> bool:

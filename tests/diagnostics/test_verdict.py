@@ -121,6 +121,19 @@ def test_no_more_labels_are_wrong_than_a_network_gets_wrong(score, limit):
     assert decide({"signal": SIGNAL, "uniform_noise": noise, "model_gap": gap}).limit == limit
 
 
+@pytest.mark.parametrize(
+    ("way", "reference", "limit"),
+    [(0.3, None, "undetermined"), (0.7, None, "healthy"), (0.3, 0.8, "healthy")],
+)
+def test_a_task_that_nobody_learns_is_not_healthy(way, reference, limit):
+    amount = Evidence("too_little_data", "unclear", "", details={"way_from_chance": way})
+    evidence = {"signal": SIGNAL, "too_little_data": amount}
+    if reference is not None:
+        skills = {"reference_skill": reference, "user_skill": reference}
+        evidence["model_gap"] = Evidence("model_gap", "absent", "", details=skills)
+    assert decide(evidence).limit == limit
+
+
 def test_too_weak_a_test_decides_nothing():
     given = verdict(signal=UNSURE)
     assert given.limit == "undetermined" and not given.causes

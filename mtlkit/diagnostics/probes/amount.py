@@ -85,6 +85,7 @@ def amount(
         "low": [s - d for s, d in zip(scores, spread, strict=True)],
         "high": [s + d for s, d in zip(scores, spread, strict=True)],
         "doubling_gain": gain,
+        "way_from_chance": float(way),
     }
     text = (
         f"With {counts[-2]:,} samples the reference reaches {scores[-2]:.3f}, with {counts[-1]:,} "
