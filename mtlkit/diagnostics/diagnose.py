@@ -18,7 +18,7 @@ from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes.bench import Bench
 from mtlkit.diagnostics.probes.imbalance import imbalance_of
-from mtlkit.diagnostics.probes.score import Score
+from mtlkit.diagnostics.probes.score import Score, bins_of
 from mtlkit.diagnostics.verdict import decide
 
 #: Below this many CPU-seconds a probe of the model tells nothing.
@@ -151,9 +151,8 @@ def _in_bins(y: Any, task: str, head: Any) -> Any:
     """Labels in degrees as bins, which the probes of the data compare; others as they are."""
     if getattr(head, "labels", "bins") != "degrees" or task not in y:
         return y
-    angles = np.asarray(y[task], "float64")
-    bins = np.round(np.nan_to_num(angles) / head.period * head.num_bins) % head.num_bins
-    return {**y, task: np.where(np.isnan(angles), -1, bins).astype("int64")}
+    bins = bins_of(np.asarray(y[task], "float64"), head.period, head.num_bins)
+    return {**y, task: np.where(np.isnan(bins), -1, bins).astype("int64")}
 
 
 def _num_classes(model: Any, task: str, labels: NDArray) -> int | None:

@@ -47,8 +47,8 @@ class Ladder:
         """How often labels of the clearest samples are the partner's: the rate and its interval."""
         from scipy.stats import binomtest
 
-        order = np.argsort(-self.margin)[: max(1, round(_CLEAREST * len(self.margin)))]
-        partner, either = int(self.partner[order].sum()), (self.own | self.partner)[order]
+        clearest = self._clearest()
+        partner, either = int(self.partner[clearest].sum()), (self.own | self.partner)[clearest]
         if not either.any():
             return 0.0, 0.0, 1.0
         test = binomtest(partner, int(either.sum()))
@@ -60,10 +60,13 @@ class Ladder:
 
         Those fall on all other classes alike, so the classes that are neither tell how many.
         """
-        order = np.argsort(-self.margin)[: max(1, round(_CLEAREST * len(self.margin)))]
-        own, partner = self.own[order].mean(), self.partner[order].mean()
+        clearest = self._clearest()
+        own, partner = self.own[clearest].mean(), self.partner[clearest].mean()
         each = (1 - own - partner) / max(num_classes - 2, 1)
         return float(each / max(own + each, 1e-9))
+
+    def _clearest(self) -> NDArray[np.integer]:
+        return np.argsort(-self.margin)[: max(1, round(_CLEAREST * len(self.margin)))]
 
     @cached_property
     def floor(self) -> Floor:

@@ -28,14 +28,13 @@ from typing import Any
 import numpy as np
 
 import mtlkit as mtl
+from mtlkit.datasets.planting.conditions import CONDITIONS
 from mtlkit.datasets.planting.truth import DATA_CAUSES
 from mtlkit.diagnostics import Reference
 
 #: Conditions in which the model is to blame; `audit` has nothing to find there.
 OF_MODELS = tuple(
-    name
-    for name in mtl.datasets.planted_conditions()
-    if mtl.datasets.planted(name, samples=200, num_bins=8).truth.limit in ("model", "mixed")
+    name for name, condition in CONDITIONS.items() if condition.limit in ("model", "mixed")
 )
 
 

@@ -91,7 +91,7 @@ class Score:
             return y.reshape(len(y), -1).astype("float32")
         y = y.reshape(-1)
         if y.dtype.kind == "f" and self.period is not None:
-            y = np.round(y / self.period * self.num_classes) % self.num_classes
+            y = bins_of(y, self.period, self.num_classes)
         return y.astype("int64")
 
     def rows(self, decoded: Mapping[str, NDArray], y: ArrayLike) -> NDArray[np.float64]:
@@ -131,3 +131,17 @@ class Score:
             return (values - self.baseline) / max(1 - self.baseline, 1e-9)
         # An error without bound would outweigh all others.
         return np.maximum(1 - values / max(self.baseline, 1e-9), -10.0)
+
+
+def bins_of(degrees: NDArray, period: float, num_bins: int) -> NDArray[Any]:
+    """The nearest bin of each angle, as floats: NaN stays NaN.
+
+    Args:
+        degrees: Angles.
+        period: The angle after which bins begin anew.
+        num_bins: Number of bins.
+
+    Returns:
+        Array of the same shape.
+    """
+    return np.round(degrees / period * num_bins) % num_bins
