@@ -24,13 +24,19 @@ from typing import Any
 
 import keras
 import numpy as np
-from rotfashion32 import DATA, interval
+from rotfashion32 import DATA, mean_and_half
 
 import mtlkit as mtl
 
 NUM_BINS = 32
-SCORES = ("accuracy", "within_1", "mae_degrees", "identity_accuracy", "intensity_mae")
-COLUMNS = (*SCORES, "parameters", "seconds_per_epoch")
+#: Columns of the table: a score, how it is written, and by what it is multiplied.
+SHOWN = {
+    "accuracy": ("accuracy, %", ".1f", 100),
+    "within_1": ("within one bin, %", ".1f", 100),
+    "mae_degrees": ("mean error, °", ".1f", 1),
+    "identity_accuracy": ("`identity`, %", ".1f", 100),
+    "intensity_mae": ("`intensity`, MAE", ".3f", 1),
+}
 
 
 def orientation(**options: Any) -> Callable[[], mtl.heads.Head]:
@@ -109,15 +115,23 @@ def run(name: str, data_name: str, seed: int, epochs: int) -> dict[str, float]:
 
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The results, by head and seed, as a Markdown table."""
-    lines = ["| head | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for name, by_seed in results.items():
-        rows = list(by_seed.values())
-        cells = [interval([row[column] for row in rows]) for column in SCORES]
+    """The results over seeds as a Markdown table, the most accurate head first."""
+    titles = ["head", *(title for title, _, _ in SHOWN.values()), "weights", "s/epoch"]
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    for name in sorted(results, key=lambda name: -_mean(results[name], "accuracy")):
+        rows = list(results[name].values())
+        cells = [shown([row[score] for row in rows], *how[1:]) for score, how in SHOWN.items()]
         cells.append(f"{rows[0]['parameters']:,}")
         cells.append(f"{np.median([row['seconds_per_epoch'] for row in rows]):.1f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def shown(values: list[float], how: str, factor: float) -> str:
+    """Mean and 95 % t-interval over seeds, as the table writes them."""
+    mean, half = mean_and_half(values)
+    text = f"{factor * mean:{how}}"
+    return text if np.isnan(half) else f"{text} ± {factor * half:{how}}"
 
 
 def draw(results: dict[str, dict[str, dict[str, float]]], title: str, path: Path) -> None:

@@ -106,15 +106,20 @@ def run(spec: Run, data_name: str, epochs: int, seed: int) -> dict[str, float]:
     return {**found, "seconds": seconds}
 
 
+def mean_and_half(values: list[float]) -> tuple[float, float]:
+    """Mean over seeds and half of its 95 % t-interval (NaN for a single seed)."""
+    if len(values) < 2:
+        return float(np.mean(values)), float("nan")
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return float(np.mean(values)), float(half)
+
+
 def interval(values: list[float]) -> str:
-    """Mean and 95 % t-interval over seeds."""
+    """Mean and 95 % t-interval over seeds, as text."""
     if not values:
         return ""
-    mean = np.mean(values)
-    if len(values) < 2:
-        return f"{mean:.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return f"{mean:.3f} ± {half:.3f}"
+    mean, half = mean_and_half(values)
+    return f"{mean:.3f}" if np.isnan(half) else f"{mean:.3f} ± {half:.3f}"
 
 
 def table(what: str, scores: dict[str, list[dict[str, float]]], columns: Sequence[str]) -> str:
