@@ -19,17 +19,19 @@ from mtlkit.diagnostics.checks import (
 )
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.alignment import alignment
 from mtlkit.diagnostics.probes.ambiguity import ambiguity
 from mtlkit.diagnostics.probes.amount import amount
 from mtlkit.diagnostics.probes.class_overlap import class_overlap
 from mtlkit.diagnostics.probes.context import label_leak, needs_context
+from mtlkit.diagnostics.probes.duplicates import duplicates
 from mtlkit.diagnostics.probes.imbalance import imbalance
-from mtlkit.diagnostics.probes.integrity import alignment, duplicates, splits
 from mtlkit.diagnostics.probes.marks import marks
 from mtlkit.diagnostics.probes.panels import confusion, gallery
 from mtlkit.diagnostics.probes.resolution import resolution
 from mtlkit.diagnostics.probes.signal import signal
 from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_tasks
+from mtlkit.diagnostics.probes.splits import splits
 from mtlkit.diagnostics.probes.structured_noise import structured_noise
 from mtlkit.diagnostics.probes.symmetry import symmetry
 from mtlkit.diagnostics.probes.uncertainty import uncertainty

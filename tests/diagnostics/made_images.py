@@ -59,3 +59,15 @@ def _blurred(samples: int):
     rows = np.floor(2 * (position + rng.normal(0, 0.8, samples))).astype(int) % 16
     x[np.arange(samples), rows] += 1
     return x, position.astype(int)
+
+
+def blobs(samples, seed, noise=0.02):
+    """Bright spots at random places: similar images of one kind, none of them equal."""
+    rng = np.random.default_rng(seed)
+    row, column = rng.uniform(2, 10, size=(2, samples, 1, 1))
+    at = np.arange(12)
+    spot = np.exp(-((at[:, None] - row) ** 2 + (at - column) ** 2) / 4)
+    x = spot + noise * rng.normal(size=spot.shape)
+    return x[..., None].astype("float32"), (row[:, 0, 0] > 6).astype(int) * 2 + (
+        column[:, 0, 0] > 6
+    )

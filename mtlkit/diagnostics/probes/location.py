@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes import ceiling as ceiling_probe
 from mtlkit.diagnostics.probes.bench import Bench, Gap
-from mtlkit.diagnostics.probes.copies import compiled, fresh_copy
+from mtlkit.diagnostics.probes.copies import fresh_copy
 from mtlkit.diagnostics.probes.features import (
     dead_share,
     effective_rank,
     map_reader,
     on_grid,
-    passing_model,
     probed,
     read_map,
 )
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.training import Trainer, outputs_of
-from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
-from mtlkit.tasks import Task
+from mtlkit.diagnostics.probes.location_arms import AFRESH, OWN, POLAR, Arms, train_arms
 
 NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
-#: Names of the arms.
-_OWN, _FLAT = "the user's head", "a head that keeps positions"
-_POLAR, _AFRESH = "a polar head on the image", "whole network afresh"
-#: The rate of all arms, which falls to zero.
-_RATE = 2e-3
-_EPOCHS = 10
-#: Steps below which an arm tells nothing.
-_LEAST_STEPS = 30
 #: Training samples that the linear probes are fitted to, and samples that ranks are taken of.
 _FITTED, _RANKED = 2000, 1000
 #: The share of the gap to the reference that a remedy has to recover, and that by which it has to
@@ -136,7 +123,7 @@ def probe(
             bench.evidence(NAMES[1], status, why, details=details),
             collapse,
         )
-    arms = _arms(bench, reading)
+    arms = train_arms(bench, reading.training_maps(), reading.held)
     return _head(bench, gap, reading, arms), _trunk(bench, gap, reading, arms), collapse
 
 
@@ -168,108 +155,12 @@ class _Reading:
         }
 
 
-@dataclass
-class _Arms:
-    """What was tried: the skill of each held-out sample, by arm."""
-
-    on_trunk: dict[str, NDArray] = field(default_factory=dict)
-    afresh: NDArray | None = None
-    codes: dict[str, str] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def enough(self) -> bool:
-        """Whether all arms had steps enough to tell something."""
-        return min(self.steps.values(), default=0) >= _LEAST_STEPS
-
-    @property
-    def best(self) -> str:
-        """The best head that keeps positions."""
-        return max(self.codes, key=lambda name: float(self.on_trunk[name].mean()))
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The mean skills."""
-        scores = {name: float(rows.mean()) for name, rows in self.on_trunk.items()}
-        if self.afresh is not None:
-            scores[_AFRESH] = float(self.afresh.mean())
-        return scores
-
-
-def _arms(bench: Bench, reading: _Reading) -> _Arms:
-    """Trains heads on the frozen trunk, then the user's network afresh, on the task alone."""
-    arms = _Arms()
-    maps = _in_data_format(reading.training_maps())
-    held = _in_data_format(reading.held)
-    seconds = bench.clock.left
-    heads = [(_OWN, bench.task.head, maps, held, "")] if _reads_map(bench.task) else []
-    if maps.ndim == 4:
-        head, code = _flat_head(bench)
-        heads.append((_FLAT, head, maps, held, code))
-        if bench.score.period is not None:
-            polar, inputs = _polar_head(bench)
-            code = _code(
-                bench, f"OrientationHead({bench.score.num_classes}{_period(bench)})", reads="input"
-            )
-            images = (inputs(bench.images[bench.rows]), inputs(bench.val_images))
-            heads.append((_POLAR, polar, *images, code))
-    for name, head, features, features_val, code in heads:
-        share = 0.55 * seconds / len(heads)
-        rows, arms.steps[name] = _train_head(bench, head, features, features_val, share)
-        arms.on_trunk[name] = rows
-        if code:
-            arms.codes[name] = code
-    arms.afresh, arms.steps[_AFRESH] = _train_afresh(bench, 0.9 * bench.clock.left)
-    return arms
-
-
 def _threshold(gap: Gap) -> float:
     """By how much a remedy has to be ahead: all arms are short, and some learn slowly."""
     return max(gap.delta, _AHEAD * (gap.reference - gap.user))
 
 
-def _reads_map(task: Task) -> bool:
-    """Whether the task's head reads one map and nothing else, as the arms have it."""
-    several = isinstance(task.feature, tuple)
-    return not (several or task.head.reads_orbit or task.condition_on is not None)
-
-
-def _train_head(
-    bench: Bench, head: Any, maps: NDArray, held: NDArray, seconds: float
-) -> tuple[NDArray, int]:
-    """The skill of a copy of a head, trained on maps with the head's own loss; and the steps."""
-    keras.utils.set_random_seed(bench.seed)
-    config = keras.saving.serialize_keras_object(head)
-    config.pop("build_config", None)  # it may have been built for another map
-    fresh = keras.saving.deserialize_keras_object(config)
-    model = passing_model(maps, Task("head", fresh, metrics=[]))
-    compiled(model, keras.optimizers.Adam(_RATE))
-    labels = bench.y[bench.name][bench.rows]
-    trainer = Trainer(model, maps, {"head": labels})
-    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
-    trainer.run(steps, bench.seed, decay=True)
-    decoded = model.tasks["head"].head.decode(outputs_of(model, held)["head"])
-    return bench.score.rows(decoded, bench.y_val), steps
-
-
-def _train_afresh(bench: Bench, seconds: float) -> tuple[NDArray, int]:
-    """The skill of the user's network, trained afresh on the task alone with a plain recipe."""
-    model = fresh_copy(bench.model, bench.seed, **{bench.name: {"loss": None, "gradient": "flow"}})
-    model.backbone.trainable = True
-    bench.alone(model)
-    compiled(model, keras.optimizers.Adam(_RATE))
-    trainer = Trainer(model, bench.x, bench.y, bench.rows)
-    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
-    trainer.run(steps, bench.seed, decay=True)
-    return bench.judge(model), steps
-
-
-def _epochs(trainer: Trainer) -> float:
-    """Ten epochs; more where an epoch has few steps."""
-    return max(_EPOCHS, 300 / trainer.steps_of_epoch)
-
-
-def _head(bench: Bench, gap: Gap, reading: _Reading, arms: _Arms) -> Evidence:
+def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     """Whether a head that keeps positions finds what the user's head does not."""
     name = "head_destroys_space"
     if not arms.codes:
@@ -277,10 +168,10 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: _Arms) -> Evidence:
     best = arms.on_trunk[arms.best]
     skill = float(best.mean())
     rivals = {"model": bench.user_rows}
-    if _OWN in arms.on_trunk:
-        rivals[_OWN] = arms.on_trunk[_OWN]
+    if OWN in arms.on_trunk:
+        rivals[OWN] = arms.on_trunk[OWN]
     if arms.afresh is not None:
-        rivals[_AFRESH] = arms.afresh
+        rivals[AFRESH] = arms.afresh
     effect, interval = min(
         (mean_interval(best - rows) for rows in rivals.values()), key=lambda found: found[0]
     )
@@ -316,12 +207,12 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: _Arms) -> Evidence:
     )
 
 
-def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: _Arms) -> Evidence:
+def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     """Whether the trunk has features for the task."""
     name = "backbone_lacks_task"
     if arms.afresh is None or not arms.on_trunk:
         return bench.skipped(name, "No head could be trained on the frozen trunk.")
-    fixed = {k: rows for k, rows in arms.on_trunk.items() if k != _POLAR}
+    fixed = {k: rows for k, rows in arms.on_trunk.items() if k != POLAR}
     best = max(fixed.values(), key=lambda rows: float(rows.mean()))
     effect, interval = mean_interval(arms.afresh - best)
     skill = float(arms.afresh.mean())
@@ -402,52 +293,12 @@ def _lost(now: NDArray, first: NDArray) -> float:
     return float(np.clip(max(rank, 1 - (1 - dead_share(now)) / alive), 0.0, 1.0))
 
 
-def _flat_head(bench: Bench) -> tuple[Any, str]:
-    """A head for the task that keeps positions, and the code that brings it in."""
-    size = bench.score.num_classes or bench.score.targets(bench.y_val).shape[1]
-    if bench.score.period is not None:
-        labels = getattr(bench.task.head, "labels", "bins")
-        head: Any = OrientationHead(size, "flatten", period=bench.score.period, labels=labels)
-        text = f'OrientationHead({size}, "flatten"{_period(bench)})'
-    elif bench.score.of_classes:
-        head, text = ClassificationHead(size, "flatten"), f'ClassificationHead({size}, "flatten")'
-    else:
-        head, text = RegressionHead(size, "flatten"), f'RegressionHead({size}, "flatten")'
-    return head, _code(bench, text)
-
-
-def _polar_head(bench: Bench) -> tuple[Any, Any]:
-    """The polar head, and what turns images into the map `"input"` that it reads."""
-    period = bench.score.period or 360.0
-    labels = getattr(bench.task.head, "labels", "bins")
-    head = OrientationHead(bench.score.num_classes, period=period, labels=labels)
-    reader = map_reader(bench.user, Task("polar", head, feature="input"))
-    return head, lambda images: _in_data_format(read_map(reader, images))
-
-
-def _code(bench: Bench, head: str, reads: str | None = None) -> str:
-    # A task that names its map keeps it, unless another one is named.
-    feature = f', feature="{reads}"' if reads and bench.task.feature is not None else ""
-    return f'model = model.with_head("{bench.name}", mtl.heads.{head}{feature})'
-
-
-def _period(bench: Bench) -> str:
-    text = "" if bench.score.period == 360 else f", period={bench.score.period:g}"
-    labels = getattr(bench.task.head, "labels", "bins")
-    return text + (', labels="degrees"' if labels == "degrees" else "")
-
-
-def _in_data_format(maps: NDArray) -> NDArray:
-    first = keras.config.image_data_format() == "channels_first" and maps.ndim == 4
-    return np.moveaxis(maps, -1, 1) if first else maps
-
-
 def _sentence(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
 def _rival(name: str) -> str:
     return {
-        _AFRESH: "training the whole network afresh on the task alone",
-        _OWN: "training the head alone",
+        AFRESH: "training the whole network afresh on the task alone",
+        OWN: "training the head alone",
     }.get(name, name)
