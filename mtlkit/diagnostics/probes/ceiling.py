@@ -118,6 +118,41 @@ def probe(
     )
 
 
+def bench_and_ceiling(
+    model: MultiTaskModel,
+    x: Any,
+    y: Mapping[str, ArrayLike],
+    task: str,
+    x_val: Any,
+    y_val: Mapping[str, ArrayLike] | None,
+    seed: int,
+    budget: float,
+    found: Evidence | None,
+) -> tuple[Bench, Evidence]:
+    """The bench of a later probe, and what this one found: before, or now.
+
+    Args:
+        model: As in `probe`, like all arguments up to `budget`.
+        x: See there.
+        y: See there.
+        task: See there.
+        x_val: See there.
+        y_val: See there.
+        seed: See there.
+        budget: CPU-seconds of both probes.
+        found: The evidence `"model_gap"`, if there is one. `None`: it is looked for now, for a
+            third of the budget.
+
+    Returns:
+        A bench with the seconds that are left, and the evidence.
+    """
+    if found is None:
+        share = budget / 3
+        found = probe(model, x, y, task, x_val=x_val, y_val=y_val, seed=seed, budget=share)
+        budget -= share
+    return Bench(model, x, y, task, x_val, y_val, seed, budget), found
+
+
 def reference_candidates(
     score: Score, y: NDArray, input_shape: tuple[int, ...]
 ) -> Iterator[tuple[str, MultiTaskModel]]:

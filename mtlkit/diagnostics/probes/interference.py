@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes import ceiling as ceiling_probe
 from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
 from mtlkit.diagnostics.probes.copies import compiled_like, fresh_copy, weights_of
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes.shares import Shares, gradient_shares
@@ -95,12 +95,7 @@ def probe(
         assert [one.status for one in found] == ["absent", "absent"]
         ```
     """
-    if ceiling is None:
-        ceiling = ceiling_probe.probe(
-            model, x, y, task, x_val=x_val, y_val=y_val, seed=seed, budget=budget / 3
-        )
-        budget *= 2 / 3
-    bench = Bench(model, x, y, task, x_val, y_val, seed, budget)
+    bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
     gap = Gap.of(ceiling)
     why = _nothing_to_try(bench, gap)
     if why:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes import ceiling as ceiling_probe
 from mtlkit.diagnostics.probes.bench import Bench, Gap
+from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
 from mtlkit.diagnostics.probes.copies import fresh_copy
 from mtlkit.diagnostics.probes.features import (
     dead_share,
@@ -74,7 +74,8 @@ def probe(
         y_val: Their labels by task.
         seed: Seed of all trainings.
         budget: CPU-seconds to spend at most.
-        ceiling: What the ceiling probe found. `None`: it is run first, for half of the budget.
+        ceiling: What the ceiling probe found. `None`: it is run first, for a third of the
+            budget.
 
     Returns:
         Evidence on `"head_destroys_space"`, `"backbone_lacks_task"`, `"backbone_collapse"`.
@@ -100,12 +101,7 @@ def probe(
         assert [one.found for one in found] == [False] * 3
         ```
     """
-    if ceiling is None:
-        ceiling = ceiling_probe.probe(
-            model, x, y, task, x_val=x_val, y_val=y_val, seed=seed, budget=budget / 2
-        )
-        budget /= 2
-    bench = Bench(model, x, y, task, x_val, y_val, seed, budget)
+    bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
     if isinstance(bench.x, Mapping):
         return tuple(bench.skipped(name, "The model has several inputs.") for name in NAMES)
     gap = Gap.of(ceiling)

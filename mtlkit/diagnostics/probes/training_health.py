@@ -9,8 +9,8 @@ import keras
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes import ceiling as ceiling_probe
 from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
 from mtlkit.diagnostics.probes.copies import (
     compiled,
     compiled_like,
@@ -103,12 +103,7 @@ def probe(
         assert [one.status for one in found] == ["absent"] * 4
         ```
     """
-    if ceiling is None:
-        ceiling = ceiling_probe.probe(
-            model, x, y, task, x_val=x_val, y_val=y_val, seed=seed, budget=budget / 3
-        )
-        budget *= 2 / 3
-    bench = Bench(model, x, y, task, x_val, y_val, seed, budget)
+    bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
     gap = Gap.of(ceiling)
     if not gap.evident:
         why = (
