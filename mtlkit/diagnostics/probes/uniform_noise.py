@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -13,8 +14,10 @@ from mtlkit.diagnostics.reference import Reference
 
 #: A rate below this does not matter.
 _THRESHOLD = 0.04
-#: Share of the samples that is looked at: those of which the reference is surest.
-_SURE = 0.25
+#: Which labels are counted: those of a share of the samples, of which the reference is surest,
+#: that have a rank in the last part of all ranks. The first is hurt least by mistakes of the
+#: reference, the last has the most samples.
+_LOOKS = ((0.25, 1 / 2), (0.5, 1 / 2), (1.0, 1 / 2), (1.0, 3 / 4), (1.0, 1.0))
 #: With fewer classes there are too few ranks.
 _LEAST_CLASSES = 6
 #: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
@@ -39,9 +42,12 @@ def uniform_noise(
     `rate = P(rank >= K/2) (K - 1) / (K - K/2)`.
 
     Only samples of which the reference is sure are counted, and labels that are the usual
-    partner of the predicted class are not: those are told by `structured_noise` and
-    `ambiguity`. With fewer than 6 classes the floor of such errors of clear samples is taken
-    in its place (see `mtlkit.diagnostics.partners.fit_floor`); with two, of all errors.
+    partner of the predicted class are not (nor are they among the `K - K/2`): those are told by
+    `structured_noise` and `ambiguity`. Where labels are wrong, more samples and more ranks
+    are counted for as long as the rate stays within all intervals so far (Lepski's rule), so
+    that it is as exact as the reference allows. With fewer than 6 classes the floor of such
+    errors of clear samples is taken in its place (see `mtlkit.diagnostics.partners.fit_floor`);
+    with two, of all errors.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.
@@ -99,18 +105,34 @@ def uniform_noise(
 def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
     if reference.num_classes < _LEAST_CLASSES:
         return _floor_of_errors(reference)
-    return _rank_tail(reference)
+    found = _rank_tail(reference, *_LOOKS[0])
+    if found[1][0] <= _THRESHOLD:
+        return found
+    low, high = found[1]
+    for look in _LOOKS[1:]:
+        other = _rank_tail(reference, *look)
+        if not low <= other[0] <= high:
+            break
+        found = other
+        low, high = max(low, other[1][0]), min(high, other[1][1])
+    return found
 
 
-def _rank_tail(reference: Reference) -> tuple[float, tuple[float, float], int]:
+def _rank_tail(
+    reference: Reference, share: float, part: float
+) -> tuple[float, tuple[float, float], int]:
+    """The rate by the labels in the last part of the ranks, of the surest share of samples."""
     from scipy.stats import binomtest
 
-    scores, y, classes = reference.scores, reference.y, reference.num_classes
-    first = -(-classes // 2)
-    factor = (classes - 1) / (classes - first)
-    partner = _is_partner(reference)
-    sure = _is_sure(reference)
-    tail = (ranks(scores, y) >= first) & ~partner & sure
+    y, classes = reference.y, reference.num_classes
+    order = np.argsort(-reference.scores, axis=1)
+    first = max(1, math.ceil((1 - part) * classes))
+    sure = _is_sure(reference, share)
+    partners = np.stack([one.partners for one in reference.pairings], axis=1)
+    last = order[sure, first:]
+    counted = ~(last[:, :, None] == partners[sure, None, :]).any(axis=2)
+    tail = ((last == y[sure, None]) & counted).any(axis=1)
+    factor = (classes - 1) / counted.sum(axis=1).mean()
     test = binomtest(int(tail.sum()), int(sure.sum()))
     low, high = test.proportion_ci(0.95, "wilson")
     rate = min(1.0, factor * test.statistic)
@@ -121,12 +143,12 @@ def _is_partner(reference: Reference) -> NDArray[np.bool_]:
     return np.any([one.partners == reference.y for one in reference.pairings], axis=0)
 
 
-def _is_sure(reference: Reference) -> NDArray[np.bool_]:
+def _is_sure(reference: Reference, share: float) -> NDArray[np.bool_]:
     """Samples that are surely of their predicted class or one of its partners."""
     rows = np.arange(len(reference))
     best = reference.scores[rows, reference.predicted]
     mass = best + np.max([reference.scores[rows, one.partners] for one in reference.pairings], 0)
-    return mass >= np.quantile(mass, 1 - _SURE)
+    return mass >= np.quantile(mass, 1 - share)
 
 
 def _floor_of_errors(reference: Reference) -> tuple[float, tuple[float, float], int]:
