@@ -103,6 +103,9 @@ _HALF_OF_THE_WAY = 0.5
 #: A margin for the score of a network on some hundred samples.
 _MARGIN = 0.03
 _OF_OTHER_TASKS = ("interference", "loss_starvation")
+#: What may hide behind a poor score of all that were tried, and what would tell.
+_MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
+_MORE = "more samples, or second labels for some"
 
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
 RULES = (
@@ -278,17 +281,23 @@ def _undecidable(
         )
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
+    doubtful = tuple(name for name in _LABELS if _reaches(name, evidence))
+    if "too_little_data" in causes and doubtful:
+        return ("too_little_data", *doubtful), _MORE
     if causes:
         return (), ""
     if "signal" in evidence and evidence["signal"].status == "unclear":
         return ("no_signal", "too_little_data"), "more samples"
     if _may_be("uniform_noise", evidence):
-        return ("uniform_noise", "too_little_data"), "more samples, or second labels for some"
+        return ("uniform_noise", "too_little_data"), _MORE
     if _may_be("imbalance", evidence):
         return (
             ("imbalance", "too_little_data"),
             "what a trained model predicts for held-out samples (as `diagnose` looks at)",
         )
+    hidden = tuple(name for name in _MAY_HIDE if _reaches(name, evidence))
+    if _best_skill(evidence) < _HALF_OF_THE_WAY and len(hidden) > 1:
+        return hidden, _MORE
     return (), ""
 
 
@@ -305,6 +314,14 @@ def _may_be(name: str, evidence: Mapping[str, Evidence]) -> bool:
     return one.interval[0] > one.threshold
 
 
+def _reaches(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether an effect may be there, for all that was measured."""
+    one = evidence.get(name)
+    if one is None or one.status != "unclear" or one.interval is None or one.threshold is None:
+        return False
+    return one.interval[1] > one.threshold
+
+
 def _unknown(evidence: Mapping[str, Evidence]) -> bool:
     """Whether too little is known to call a task healthy."""
     signal, gap = evidence.get("signal"), evidence.get("model_gap")
@@ -316,7 +333,7 @@ def _unknown(evidence: Mapping[str, Evidence]) -> bool:
 def _best_skill(evidence: Mapping[str, Evidence]) -> float:
     """How far anyone comes from chance to perfection, if that was measured for classes."""
     amount, gap = evidence.get("too_little_data"), evidence.get("model_gap")
-    skills = [] if amount is None else [amount.details.get("way_from_chance")]
+    skills = [] if amount is None else [amount.details.get("way_from_constant")]
     if gap is not None and gap.details.get("metric") != "mae":  # half an error may be plenty
         skills += [gap.details.get("reference_skill"), gap.details.get("user_skill")]
     return max((skill for skill in skills if skill is not None), default=1.0)

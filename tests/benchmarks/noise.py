@@ -29,6 +29,7 @@ from mtlkit.diagnostics.probes.signal import signal
 from mtlkit.diagnostics.probes.symmetry import symmetry
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
 
+FAMILIES = ("glyphs", "textures", "fashion", "gaussians")
 SAMPLES, FEW, NUM_BINS = 10_000, 2_500, 32
 RATES = (0.0, 0.1, 0.2, 0.4)
 
@@ -138,7 +139,7 @@ def mean(rows: list[dict[str, Any]], key: str) -> float:
 def main() -> None:
     """Runs what the JSON file does not hold yet, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--families", nargs="+", default=["glyphs", "textures", "fashion", "gaussians"])
+    parser.add_argument("--families", nargs="+", default=list(FAMILIES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[31, 32, 33])
     parser.add_argument("--json", type=Path, required=True, help="where results are kept")
     arguments = parser.parse_args()

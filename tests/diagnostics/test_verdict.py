@@ -126,7 +126,7 @@ def test_no_more_labels_are_wrong_than_a_network_gets_wrong(score, limit):
     [(0.3, None, "undetermined"), (0.7, None, "healthy"), (0.3, 0.8, "healthy")],
 )
 def test_a_task_that_nobody_learns_is_not_healthy(way, reference, limit):
-    amount = Evidence("too_little_data", "unclear", "", details={"way_from_chance": way})
+    amount = Evidence("too_little_data", "unclear", "", details={"way_from_constant": way})
     evidence = {"signal": SIGNAL, "too_little_data": amount}
     if reference is not None:
         skills = {"reference_skill": reference, "user_skill": reference}

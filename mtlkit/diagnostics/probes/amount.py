@@ -15,9 +15,12 @@ from mtlkit.diagnostics.ridge import Ridge
 _SHARES = (1 / 8, 1 / 4)
 #: What doubling the data must gain, in accuracy, to say that there are too few.
 _THRESHOLD = 0.03
-#: Who comes further than this from chance to perfection does not lack data in the first place.
+#: Who comes further than this from the best constant to perfection does not lack data in the
+#: first place.
 _FAR = 0.5
 _BOOTSTRAPS = 500
+#: Small sets are halved again and again, up to so often, until so many samples have been used.
+_HALVINGS, _USED = 8, 4000
 
 
 def amount(
@@ -30,8 +33,8 @@ def amount(
 ) -> Evidence:
     """Draws the learning curve of the reference, and says what doubling the data would bring.
 
-    The reference is fitted to an eighth, a quarter, half and all of the samples. Errors that
-    follow a power of the number of samples, `e(n) = a n^-b`, fall by the same factor with
+    The reference is fitted to an eighth, a quarter, either half and all of the samples. Errors
+    that follow a power of the number of samples, `e(n) = a n^-b`, fall by the same factor with
     each doubling, so the next gain is `e(n) (1 - e(n) / e(n/2))`.
 
     Args:
@@ -43,7 +46,8 @@ def amount(
 
     Returns:
         Evidence `"too_little_data"`: the effect is the gain of the next doubling. `"found"` only
-        where the reference does not come half of the way from chance to perfection.
+        where the reference does not come half of the way from the most frequent class to
+        perfection.
 
     Example:
         ```python
@@ -64,17 +68,16 @@ def amount(
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(reference))
     curves = [_correct(reference, order[: round(share * len(order))]) for share in _SHARES]
-    curves += [reference.smaller.correct, reference.correct]
-    counts = [len(curve) for curve in curves]
-    scores = [float(curve.mean()) for curve in curves]
-    half, whole = curves[-2], curves[-1]
-    gains = [
-        _next_gain(rng.choice(half, len(half)).mean(), rng.choice(whole, len(whole)).mean())
-        for _ in range(_BOOTSTRAPS)
-    ]
+    half, whole = _correct_by_half(reference, rng), reference.correct
+    counts = [*map(len, curves), len(order) // 2, len(order)]
+    scores = [float(curve.mean()) for curve in (*curves, half, whole)]
+    # Of the same samples, so that it does not matter which ones are easy.
+    drawn = [rng.integers(len(whole), size=len(whole)) for _ in range(_BOOTSTRAPS)]
+    gains = [_next_gain(half[rows].mean(), whole[rows].mean()) for rows in drawn]
     gain = _next_gain(half.mean(), whole.mean())
     low, high = (float(end) for end in np.quantile(gains, (0.025, 0.975)))
-    way = (scores[-1] - reference.chance) / (1 - reference.chance)
+    constant = np.bincount(reference.y).max() / len(reference)
+    way = (scores[-1] - constant) / max(1 - constant, 1e-9)
     status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
     if status == "found" and way > _FAR:
         status = "unclear"
@@ -85,7 +88,7 @@ def amount(
         "low": [s - d for s, d in zip(scores, spread, strict=True)],
         "high": [s + d for s, d in zip(scores, spread, strict=True)],
         "doubling_gain": gain,
-        "way_from_chance": float(way),
+        "way_from_constant": float(way),
     }
     text = (
         f"With {counts[-2]:,} samples the reference reaches {scores[-2]:.3f}, with {counts[-1]:,} "
@@ -109,6 +112,17 @@ def amount(
 def _correct(reference: Reference, rows: np.ndarray) -> np.ndarray:
     scores = Ridge(reference.features[rows]).left_out(reference.targets[rows])
     return scores.argmax(axis=1) == reference.y[rows]
+
+
+def _correct_by_half(reference: Reference, rng: np.random.Generator) -> np.ndarray:
+    """How often each sample is right if the reference is fitted to the rest of its half."""
+    samples = len(reference)
+    halvings = int(np.clip(_USED // samples, 1, _HALVINGS))
+    right = np.zeros(samples)
+    for _ in range(halvings):
+        for rows in np.array_split(rng.permutation(samples), 2):
+            right[rows] += _correct(reference, rows)
+    return right / halvings
 
 
 def _next_gain(half: float, whole: float) -> float:
