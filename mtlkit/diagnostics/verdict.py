@@ -281,21 +281,21 @@ def _undecidable(
         )
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
-    doubtful = tuple(name for name in _LABELS if _reaches(name, evidence))
+    doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
     if "too_little_data" in causes and doubtful:
         return ("too_little_data", *doubtful), _MORE
     if causes:
         return (), ""
     if "signal" in evidence and evidence["signal"].status == "unclear":
         return ("no_signal", "too_little_data"), "more samples"
-    if _may_be("uniform_noise", evidence):
+    if _may_be("uniform_noise", evidence, end=0):
         return ("uniform_noise", "too_little_data"), _MORE
-    if _may_be("imbalance", evidence):
+    if _may_be("imbalance", evidence, end=0):
         return (
             ("imbalance", "too_little_data"),
             "what a trained model predicts for held-out samples (as `diagnose` looks at)",
         )
-    hidden = tuple(name for name in _MAY_HIDE if _reaches(name, evidence))
+    hidden = tuple(name for name in _MAY_HIDE if _may_be(name, evidence))
     if _best_skill(evidence) < _HALF_OF_THE_WAY and len(hidden) > 1:
         return hidden, _MORE
     return (), ""
@@ -306,20 +306,16 @@ def _higher_was_seen(evidence: Mapping[str, Evidence]) -> bool:
     return "resolution" in evidence and bool(evidence["resolution"].details.get("higher_given"))
 
 
-def _may_be(name: str, evidence: Mapping[str, Evidence]) -> bool:
-    """Whether an effect is evident, but not what it comes from."""
+def _may_be(name: str, evidence: Mapping[str, Evidence], end: int = 1) -> bool:
+    """Whether an effect may be there, though it was not found.
+
+    That is so if its interval reaches beyond the threshold; if all of it lies there (`end=0`),
+    the effect is evident, but not what it comes from.
+    """
     one = evidence.get(name)
     if one is None or one.status != "unclear" or one.interval is None or one.threshold is None:
         return False
-    return one.interval[0] > one.threshold
-
-
-def _reaches(name: str, evidence: Mapping[str, Evidence]) -> bool:
-    """Whether an effect may be there, for all that was measured."""
-    one = evidence.get(name)
-    if one is None or one.status != "unclear" or one.interval is None or one.threshold is None:
-        return False
-    return one.interval[1] > one.threshold
+    return one.interval[end] > one.threshold
 
 
 def _unknown(evidence: Mapping[str, Evidence]) -> bool:
@@ -331,7 +327,7 @@ def _unknown(evidence: Mapping[str, Evidence]) -> bool:
 
 
 def _best_skill(evidence: Mapping[str, Evidence]) -> float:
-    """How far anyone comes from chance to perfection, if that was measured for classes."""
+    """How far anyone comes from the best guess to perfection, if that was measured for classes."""
     amount, gap = evidence.get("too_little_data"), evidence.get("model_gap")
     skills = [] if amount is None else [amount.details.get("way_from_constant")]
     if gap is not None and gap.details.get("metric") != "mae":  # half an error may be plenty

@@ -211,3 +211,30 @@ def test_other_tasks_must_explain_half_of_the_gap(gain, named):
     }
     names = [cause.name for cause in decide(evidence).causes]
     assert "head_destroys_space" in names and ("loss_starvation" in names) == named
+
+
+def unclear(name, low, high):
+    return Evidence(name, "unclear", "", 0.06, (low, high), threshold=0.05)
+
+
+def test_too_little_data_is_left_open_while_labels_are_in_doubt():
+    amount = Evidence("too_little_data", "found", "", 0.1, (0.05, 0.15), threshold=0.03)
+    evidence = {"signal": SIGNAL, "too_little_data": amount}
+    assert names(decide(evidence)) == ["too_little_data"]
+    doubt = unclear("structured_noise", 0.0, 0.2)
+    given = decide({**evidence, "structured_noise": doubt})
+    assert given.limit == "undetermined" and given.causes == ()
+    assert given.undetermined == ("too_little_data", "structured_noise")
+    small = unclear("structured_noise", 0.0, 0.04)  # it cannot be as much as matters
+    assert names(decide({**evidence, "structured_noise": small})) == ["too_little_data"]
+
+
+@pytest.mark.parametrize(("way", "hidden"), [(0.3, True), (0.7, False)])
+def test_what_may_hide_behind_a_poor_score_is_named(way, hidden):
+    amount = Evidence(
+        "too_little_data", "unclear", "", 0.04, (0.0, 0.1), threshold=0.03,
+        details={"way_from_constant": way},
+    )  # fmt: skip
+    imbalance = unclear("imbalance", 0.0, 0.1)
+    given = decide({"signal": SIGNAL, "too_little_data": amount, "imbalance": imbalance})
+    assert given.undetermined == (("too_little_data", "imbalance") if hidden else ())

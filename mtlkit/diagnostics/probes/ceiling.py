@@ -129,22 +129,9 @@ def bench_and_ceiling(
     budget: float,
     found: Evidence | None,
 ) -> tuple[Bench, Evidence]:
-    """The bench of a later probe, and what this one found: before, or now.
+    """The bench of a later probe, and what this one found, or finds now for a third of the budget.
 
-    Args:
-        model: As in `probe`, like all arguments up to `budget`.
-        x: See there.
-        y: See there.
-        task: See there.
-        x_val: See there.
-        y_val: See there.
-        seed: See there.
-        budget: CPU-seconds of both probes.
-        found: The evidence `"model_gap"`, if there is one. `None`: it is looked for now, for a
-            third of the budget.
-
-    Returns:
-        A bench with the seconds that are left, and the evidence.
+    Arguments are those of `probe`, and the evidence `"model_gap"`, if there is one.
     """
     if found is None:
         share = budget / 3

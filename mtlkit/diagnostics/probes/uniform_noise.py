@@ -124,19 +124,17 @@ def _rank_tail(
     """The rate by the labels in the last part of the ranks, of the surest share of samples."""
     from scipy.stats import binomtest
 
-    y, classes = reference.y, reference.num_classes
-    order = np.argsort(-reference.scores, axis=1)
+    scores, classes = reference.scores, reference.num_classes
     first = max(1, math.ceil((1 - part) * classes))
     sure = _is_sure(reference, share)
-    partners = np.stack([one.partners for one in reference.pairings], axis=1)
-    last = order[sure, first:]
-    counted = ~(last[:, :, None] == partners[sure, None, :]).any(axis=2)
-    tail = ((last == y[sure, None]) & counted).any(axis=1)
-    factor = (classes - 1) / counted.sum(axis=1).mean()
-    test = binomtest(int(tail.sum()), int(sure.sum()))
+    tail = ((ranks(scores, reference.y) >= first) & ~_is_partner(reference))[sure]
+    left_out = sum((ranks(scores, one.partners) >= first)[sure] for one in reference.pairings)
+    counted = float(np.mean(classes - first - left_out))
+    factor = (classes - 1) / max(counted, 1e-9)  # few classes may all be partners
+    test = binomtest(int(tail.sum()), len(tail))
     low, high = test.proportion_ci(0.95, "wilson")
     rate = min(1.0, factor * test.statistic)
-    return rate, (min(1.0, factor * low), min(1.0, factor * high)), int(sure.sum())
+    return rate, (min(1.0, factor * low), min(1.0, factor * high)), len(tail)
 
 
 def _is_partner(reference: Reference) -> NDArray[np.bool_]:

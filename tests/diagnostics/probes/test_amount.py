@@ -62,3 +62,11 @@ def test_determined_by_the_seed(hungry):
     again = of(sums(400))
     assert again.interval == hungry.interval
     assert again.details["scores"] == hungry.details["scores"]
+
+
+def test_a_constant_that_is_often_right_is_no_part_of_the_way():
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(400) < 0.7, 0, rng.integers(5, size=400))
+    found = of(Reference(rng.random((400, 8, 8, 1), dtype="float32"), y))
+    assert found.details["scores"][-1] > 0.6
+    assert found.details["way_from_constant"] < 0.1

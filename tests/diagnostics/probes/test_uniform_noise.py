@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from diagnostics.made_images import reference
 
@@ -36,3 +37,16 @@ def test_ranks_are_counted():
     counts = found.details["ranks"]
     assert counts.sum() == 2000 and counts[0] == reference("any", 0.3).correct.sum()
     assert counts[4:].min() > 30  # wrong labels have any rank
+
+
+@pytest.mark.parametrize("num_classes", [6, 10])
+@pytest.mark.parametrize("rate", [0.2, 0.4])
+def test_rates_are_exact_where_classes_are_easily_told_apart(rate, num_classes):
+    rng = np.random.default_rng(3)
+    clean = rng.integers(num_classes, size=4000)
+    patterns = rng.normal(size=(num_classes, 12, 12, 1))
+    x = 2 * patterns[clean] + rng.normal(size=(4000, 12, 12, 1))
+    wrong = rng.permutation(4000) < rate * 4000
+    y = np.where(wrong, (clean + rng.integers(1, num_classes, 4000)) % num_classes, clean)
+    found = uniform_noise(x, y)
+    assert found.effect == pytest.approx(rate, abs=0.015)
