@@ -116,7 +116,8 @@ class Batches(keras.utils.PyDataset):
     """Shuffled batches, in an order that depends on the seed and the epoch alone.
 
     Keras shuffles differently on each backend, and with whatever was drawn before; here equal
-    seeds make equal trials.
+    seeds make equal trials, where `fit` is called with `shuffle=False`: it would shuffle the
+    order of the batches.
 
     Args:
         data: The data.

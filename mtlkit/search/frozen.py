@@ -1,7 +1,8 @@
-"""Searching heads on a frozen backbone: its features are computed once, for all trials."""
+"""Searching heads on a frozen backbone: what no trial changes is computed once, for all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ class FrozenFeatures:
     trials and processes from there. Heads that read the turned image (`reads_orbit`) have no
     features to keep: their models run the backbone, frozen.
 
+    On a frozen backbone a task learns the same whatever the heads of others are, unless one of
+    them is conditioned on the other. So a trial trains the searched task with those that it is
+    connected with; the rest are trained once, without it, as the reference of the search.
+
     Args:
         space: The space of heads.
         data: The images and labels.
@@ -45,8 +50,20 @@ class FrozenFeatures:
         self._backbone = space.backbone()
         self._maps = FeatureMaps(self._backbone, space.input_shape)
 
+    def trial(self, point: Any) -> tuple[MultiTaskModel, SearchData]:
+        """Returns the model that a trial trains, and its data.
+
+        Args:
+            point: A point of the space; `None`: the reference, of the other tasks.
+
+        Returns:
+            As `model`, with the tasks alone that depend on the searched one's head.
+        """
+        tasks = self._new_tasks(point)
+        return self._on_features(tasks if point is None else connected(tasks, self._space.target))
+
     def model(self, point: Any, run: int = 0) -> tuple[MultiTaskModel, SearchData]:
-        """Returns the model of a point, and the data that it is trained on.
+        """Returns the model of a point with all tasks, and the data that it is trained on.
 
         Args:
             point: A point of the space; `None`: a model of the other tasks alone.
@@ -56,31 +73,21 @@ class FrozenFeatures:
             A model of which the heads have the same weights to begin with as those of
             `HeadSpace.build(point, run)`, and features in place of images.
         """
-        keras.config.set_dtype_policy(self._space.dtype_policy)
-        keras.utils.set_random_seed(self._space.seed_of(point, run))
-        tasks = self._space.tasks(point)
-        if any(task.head.reads_orbit for task in tasks):
-            model = self._space.build(point, run)
-            model.freeze_backbone()
-            return model, self._data
-        names = {task.name: self._names(task) for task in tasks}
-        used = list(dict.fromkeys(name for own in names.values() for name in own))
-        tapped = [replace(task, feature=_plain(names[task.name])) for task in tasks]
-        x, x_val = ({_key(n): self._feature(n, split) for n in used} for split in ("x", "x_val"))
-        return MultiTaskModel(_passing(x), tapped), self._data.with_images(x, x_val)
+        return self._on_features(self._new_tasks(point, run))
 
-    def whole(self, point: Any, trained: MultiTaskModel) -> MultiTaskModel:
-        """Returns a model of images whose heads have the weights of a trained one.
+    def whole(self, point: Any, *trained: MultiTaskModel) -> MultiTaskModel:
+        """Returns a model of images whose heads have the weights of trained ones.
 
         Args:
             point: The point of the space.
-            trained: The trained model of `model(point)`.
+            *trained: Trained models of `trial` or `model`. Where several have a task, its
+                weights are those of the last one.
 
         Returns:
             The model, with the frozen backbone.
         """
         model = self._space.build(point)
-        for name, task in trained.tasks.items():
+        for name, task in [pair for one in trained for pair in one.tasks.items()]:
             own = model.tasks[name]
             own.head.set_weights(task.head.get_weights())
             for layer, kept in zip(
@@ -89,6 +96,24 @@ class FrozenFeatures:
                 layer.set_weights(kept.get_weights())
         model.freeze_backbone()
         return model
+
+    def _new_tasks(self, point: Any, run: int = 0) -> list[Task]:
+        """The tasks, with the weights that their heads have in `HeadSpace.build`."""
+        keras.config.set_dtype_policy(self._space.dtype_policy)
+        keras.utils.set_random_seed(self._space.seed_of(point, run))
+        return self._space.tasks(point)
+
+    def _on_features(self, tasks: list[Task]) -> tuple[MultiTaskModel, SearchData]:
+        if any(task.head.reads_orbit for task in tasks):
+            backbone = self._space.backbone()
+            model = MultiTaskModel(backbone, tasks, input_shape=self._space.input_shape)
+            model.freeze_backbone()
+            return model, self._data
+        names = {task.name: self._names(task) for task in tasks}
+        used = list(dict.fromkeys(name for own in names.values() for name in own))
+        tapped = [replace(task, feature=_plain(names[task.name])) for task in tasks]
+        x, x_val = ({_key(n): self._feature(n, split) for n in used} for split in ("x", "x_val"))
+        return MultiTaskModel(_passing(x), tapped), self._data.with_images(x, x_val)
 
     def _names(self, task: Task) -> tuple[str, ...]:
         return feature_names(self._maps, task) or (_LAST,)
@@ -102,6 +127,23 @@ class FrozenFeatures:
             images = getattr(self._data, split)
             write_array(path, model.predict(images, batch_size=self._batch_size, verbose=0))
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def connected(tasks: Sequence[Task], target: str) -> list[Task]:
+    """Returns the tasks that a task is connected with by conditioning, itself among them.
+
+    Args:
+        tasks: All tasks.
+        target: Name of the task.
+
+    Returns:
+        Those of `tasks`, in their order.
+    """
+    found = {target}
+    pairs = [{task.name, task.condition_on} for task in tasks if task.condition_on is not None]
+    for _ in tasks:
+        found.update(*(pair for pair in pairs if pair & found))
+    return [task for task in tasks if task.name in found]
 
 
 def _layers(conditioning: Any) -> list[keras.layers.Layer]:

@@ -167,9 +167,13 @@ class SearchResult:
         """
         point = self._point(trial)
         if self._frozen is not None:
-            trained, _ = self._frozen.model(point)
-            self._store.load_weights(trial, trained)
-            model = self._frozen.whole(point, trained)
+            others = [(REFERENCE, None)] if self._settings.others else []
+            models = []
+            for name, one in [*others, (trial, point)]:
+                part, _ = self._frozen.trial(one)
+                self._store.load_weights(name, part)
+                models.append(part)
+            model = self._frozen.whole(point, *models)
             model.compile()
             return model
         model = self._space.build(point)

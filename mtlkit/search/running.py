@@ -52,7 +52,7 @@ def make_tuner(
         Store(directory),
         deadline=time.monotonic() + left,
         report=report,
-        trainer=None if frozen is None else frozen.model,
+        trainer=None if frozen is None else frozen.trial,
         tensorboard=job.tensorboard,
     )
     oracle.rejects, oracle.repeats = tuner.rejects, tuner.repeats

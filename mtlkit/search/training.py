@@ -149,6 +149,8 @@ def train(
     data = data.for_tasks(model.tasks)
     steps = (epochs - first) * math.ceil(data.samples / batch_size)
     model.compile(keras.optimizers.Adam(decayed(learning_rate, steps)))
+    # Keras would do so in the first step, which it then traces twice.
+    model.optimizer.build(model.trainable_variables)
     model.fit(
         Batches(data, batch_size, seed),
         validation_data=(data.x_val, data.y_val),
@@ -156,6 +158,7 @@ def train(
         epochs=epochs,
         initial_epoch=first,
         callbacks=[watch, *callbacks],
+        shuffle=False,  # `Batches` does, with its seed; Keras with whatever was drawn before
         verbose=0,
     )
 

@@ -23,6 +23,7 @@ from mtlkit.search.records import Store, TrialRecord
 from mtlkit.search.training import (
     OutOfTime,
     Watch,
+    best_scores,
     guarded,
     peers_of,
     sacrificed,
@@ -172,7 +173,8 @@ class HeadTuner(keras_tuner.Tuner):
     def ensure_reference(self) -> TrialRecord:
         """Trains the other tasks without the target, once, as what the guard compares with."""
         known = self.store.records().get(REFERENCE)
-        if known is not None and known.status == "finished":
+        kept = self.store.weights_path(REFERENCE).exists()
+        if known is not None and known.status == "finished" and kept:
             return known
         record = TrialRecord(REFERENCE, "failed", family="without the target")
         start = time.perf_counter()
@@ -192,13 +194,16 @@ class HeadTuner(keras_tuner.Tuner):
         first = int(values.get("tuner/initial_epoch", 0))
         self._fit(record, point, epochs, first, values.get("tuner/trial_id"), trial)
         if epochs == self.settings.epochs:  # shorter ones say little about the other tasks
-            record.others, record.sacrificed = sacrificed(
+            reference = self._reference_curves()
+            scores, record.sacrificed = sacrificed(
                 record.curves,
-                self._reference_curves(),
+                reference,
                 self.settings.others,
                 self.settings.guard,
                 self._baselines,
             )
+            # On a frozen backbone, tasks that the trial does not touch are the reference's.
+            record.others = {**best_scores(reference, self.settings.others), **scores}
 
     def repeats(self, values: Mapping[str, Any]) -> bool:
         """Whether another point of the space is the same model, and goes first."""
@@ -293,8 +298,12 @@ class HeadTuner(keras_tuner.Tuner):
         self, record: TrialRecord, point: Any, epochs: int, earlier: dict[str, list[float]]
     ) -> Watch:
         settings = self.settings
+
+        def keep(model: keras.Model) -> None:
+            self.store.save_weights(record.trial, model)
+
         if point is None:  # the reference is judged by its loss
-            return Watch("val_loss", "min", self.deadline)
+            return Watch("val_loss", "min", self.deadline, keep)
         peers = []
         if settings.stop_hopeless:
             known = [r for r in self.store.records().values() if r.trial != record.trial]
@@ -303,7 +312,7 @@ class HeadTuner(keras_tuner.Tuner):
             settings.metric,
             settings.direction,
             self.deadline,
-            keep=lambda model: self.store.save_weights(record.trial, model),
+            keep=keep,
             peers=peers,
             patience=max(2, settings.epochs // 2),
         )

@@ -11,8 +11,9 @@ from keras import ops
 
 import mtlkit as mtl
 from mtlkit.heads import ClassificationHead
-from mtlkit.search.frozen import FrozenFeatures
+from mtlkit.search.frozen import FrozenFeatures, connected
 from mtlkit.search.records import Store
+from mtlkit.search.training import Watch, train
 from mtlkit.search.tuner import REFERENCE
 
 
@@ -179,6 +180,7 @@ class TestFrozen:
             tuner="random",
             max_trials=3,
             epochs=2,
+            batch_size=8,
             freeze_backbone=True,
             directory=tmp_path_factory.mktemp("frozen"),
             verbose=0,
@@ -221,6 +223,47 @@ class TestFrozen:
                 for m, x in ((model, images), (trained, data.x))
             )
             np.testing.assert_allclose(whole, cached, rtol=1e-4, atol=1e-5)
+
+    def test_trained_scores_are_those_of_a_model_with_the_backbone(self, searched):
+        """All tasks on images, the backbone frozen: the same scores after the same epochs."""
+        _, result = searched
+        for record in result.trials:
+            point = result._space.parsed(record.point)
+            model = result._space.build(point)
+            model.freeze_backbone()
+            watch = Watch(result.metric, result.direction)
+            train(
+                model,
+                result._data,
+                watch,
+                learning_rate=result._space.learning_rate(point),
+                batch_size=8,
+                epochs=2,
+                seed=result._space.seed_of(point),
+            )
+            expected = record.curves["val_orientation_loss"]
+            np.testing.assert_allclose(watch.curves["val_orientation_loss"], expected, rtol=1e-3)
+
+    def test_other_tasks_are_trained_once(self, searched):
+        """Without the target; the best model has what they learned there."""
+        _, result = searched
+        _, (x_val, y_val) = small.data()
+        for record in result.trials:
+            assert "val_identity_accuracy" not in record.curves
+            assert record.others == result.reference_scores and not record.sacrificed
+        scores = result.best_model().evaluate(x_val, y_val, return_dict=True, verbose=0)
+        kept = result.reference.best_epoch
+        expected = result.reference.curves["val_identity_accuracy"][kept]
+        assert scores["identity_accuracy"] == pytest.approx(expected, abs=1e-6)
+
+    def test_tasks_that_depend_on_the_head_are_trained_with_it(self):
+        names = {"a": None, "b": "a", "c": "b", "d": None, "e": "d"}
+        tasks = [
+            mtl.Task(name, mtl.heads.RegressionHead(), condition_on=other)
+            for name, other in names.items()
+        ]
+        for target, expected in (("a", "abc"), ("b", "abc"), ("c", "abc"), ("e", "de")):
+            assert "".join(task.name for task in connected(tasks, target)) == expected
 
     def test_best_model_reads_images_and_keeps_the_backbone(self, searched):
         backbone, result = searched

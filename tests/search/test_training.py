@@ -1,6 +1,7 @@
 """What stops a trial, and what it costs the other tasks."""
 
 import math
+import random
 import time
 
 import keras
@@ -9,8 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mtlkit as mtl
 from mtlkit.search.baseline import Baseline
-from mtlkit.search.training import NotANumber, OutOfTime, Watch, better, guarded, sacrificed
+from mtlkit.search.data import SearchData
+from mtlkit.search.training import (
+    NotANumber,
+    OutOfTime,
+    Watch,
+    better,
+    guarded,
+    sacrificed,
+    train,
+)
 
 CHANCE = {"a": Baseline(0.1, "chance", 400, shares=True)}
 CONSTANT = {"a": Baseline(0.25, "constant 0.5", 400, shares=False)}
@@ -66,6 +77,24 @@ def watch(values, direction="max", **options):
         if model.stop_training:
             break
     return watching
+
+
+def test_the_order_of_batches_is_that_of_the_seed():
+    """Whatever was drawn before: Keras shuffles the batches themselves by the global state."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3)).astype("float32")
+    data = SearchData(x, {"depth": x[:, 0]}, x, {"depth": x[:, 0]})
+    curves = []
+    for state in (1, 2):
+        keras.utils.set_random_seed(0)
+        task = mtl.Task("depth", mtl.heads.RegressionHead())
+        backbone = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+        model = mtl.MultiTaskModel(backbone, [task])
+        random.seed(state)
+        watch = Watch("val_depth_loss", "min")
+        train(model, data, watch, learning_rate=0.1, batch_size=4, epochs=2, seed=5)
+        curves.append(watch.curves["loss"])
+    np.testing.assert_allclose(*curves, rtol=1e-6)
 
 
 class TestWatch:
