@@ -240,8 +240,8 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     """Whether it cannot be that the reference alone mixes classes up.
 
     That some images are shared must be seen in the images. Beside labels that are wrong by
-    chance, a poor reference takes neighbours for each other even where it is clear. And no more
-    labels are wrong than the best network gets wrong.
+    chance, or classes that are not told apart at all, a poor reference takes neighbours for each
+    other even where it is clear. And no more labels are wrong than the best network gets wrong.
     """
     low = (one.interval or (0.0, 0.0))[0]
     if name in ("uniform_noise", "structured_noise") and low > _most_errors(evidence):
@@ -249,8 +249,14 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or _is_found("symmetry", evidence)
     if name == "structured_noise" and one.details.get("neighbours"):
-        return not _is_found("uniform_noise", evidence)
+        return not _is_found("uniform_noise", evidence) and not _are_twins(evidence)
     return True
+
+
+def _are_twins(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether classes are not told apart at all (neighbours are never looked at for that)."""
+    found = _is_found("ambiguity", evidence)
+    return found and bool(evidence["ambiguity"].details.get("or_flipped"))
 
 
 def _most_errors(evidence: Mapping[str, Evidence]) -> float:
@@ -270,11 +276,7 @@ def _undecidable(
 ) -> tuple[tuple[str, ...], str]:
     """What the data cannot tell apart, and what would tell."""
     causes = {rule.cause for rule in found}
-    if (
-        "ambiguity" in causes
-        and "symmetry" not in causes
-        and evidence["ambiguity"].details.get("or_flipped")
-    ):
+    if "ambiguity" in causes and "symmetry" not in causes and _are_twins(evidence):
         return (
             ("structured_noise", "ambiguity"),
             "a second label for some hundred images, given without knowing the first",

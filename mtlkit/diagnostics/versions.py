@@ -9,8 +9,10 @@ def versions() -> dict[str, str]:
     """Returns the versions of what computes, by name."""
     import keras
 
+    import mtlkit
+
     return {
-        "mtlkit": version("mtlkit"),
+        "mtlkit": mtlkit.__version__,
         "keras": f"{keras.__version__} on {keras.backend.backend()}",
         "numpy": version("numpy"),
         "scikit-learn": version("scikit-learn"),

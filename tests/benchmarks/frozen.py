@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--heads", nargs="+", help='such as "orientation, pool"; default: all')
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     data = SearchData.of(mtl.datasets.rotated_fashion_mnist(seed=0), "orientation")
@@ -68,6 +69,9 @@ def main() -> None:
         if point["family"] != "orientation"
         or point["orientation.spatial"] in ("pool", "flatten", "attention", "polar")
     }
+    chosen = arguments.heads or list(points)
+    if unknown := set(chosen) - set(points):
+        parser.error(f"expected heads out of {list(points)}; received {sorted(unknown)}")
     print(f"{datetime.date.today()}, Keras {keras.__version__} on {keras.backend.backend()}")
     print(f"{arguments.epochs} epochs, {arguments.repeats} repeats\n")
     print("| head | trained, s | cached, s | ratio | score off by |")
@@ -75,7 +79,7 @@ def main() -> None:
     everything: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         frozen = FrozenFeatures(space, data, Path(folder))
-        for name, point in points.items():
+        for name, point in ((name, points[name]) for name in chosen):
             frozen.trial(point)  # which computes the features
 
             def trained(point: Any) -> Any:

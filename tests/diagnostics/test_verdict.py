@@ -153,6 +153,15 @@ def test_twins_or_labels_flipped_half_of_the_time():
     assert "second label" in given.missing and given.missing in given.sentence
 
 
+def test_neighbours_are_mixed_up_beside_twins():
+    """A reference that does not tell twins apart is poor, and seems sure of neighbours."""
+    seen = {"ambiguity": {"or_flipped": True}, "structured_noise": {"neighbours": True}}
+    given = verdict("ambiguity", "structured_noise", **seen)
+    assert given.limit == "undetermined" and not given.causes
+    seen["ambiguity"] = {"or_flipped": False}
+    assert names(verdict("ambiguity", "structured_noise", **seen)) == ["structured_noise"]
+
+
 def test_the_images_may_tell_them_apart():
     given = verdict("ambiguity", "symmetry", ambiguity={"or_flipped": True})
     assert "symmetry" in names(given) and given.limit == "data" and not given.undetermined
