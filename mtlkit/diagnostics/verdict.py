@@ -240,21 +240,23 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     """Whether it cannot be that the reference alone mixes classes up.
 
     That some images are shared must be seen in the images. Beside labels that are wrong by
-    chance, or classes that are not told apart at all, a poor reference takes neighbours for each
-    other even where it is clear. And no more labels are wrong than the best network gets wrong.
+    chance, a poor reference takes neighbours for each other even where it is clear; beside
+    classes that are not told apart at all, it does so with other classes, too. And no more labels
+    are wrong than the best network gets wrong.
     """
     low = (one.interval or (0.0, 0.0))[0]
     if name in ("uniform_noise", "structured_noise") and low > _most_errors(evidence):
         return False
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or _is_found("symmetry", evidence)
-    if name == "structured_noise" and one.details.get("neighbours"):
-        return not _is_found("uniform_noise", evidence) and not _are_twins(evidence)
+    if name == "structured_noise":
+        near = one.details.get("neighbours") and _is_found("uniform_noise", evidence)
+        return not near and not _are_twins(evidence)
     return True
 
 
 def _are_twins(evidence: Mapping[str, Evidence]) -> bool:
-    """Whether classes are not told apart at all (neighbours are never looked at for that)."""
+    """Whether classes are not told apart at all."""
     found = _is_found("ambiguity", evidence)
     return found and bool(evidence["ambiguity"].details.get("or_flipped"))
 

@@ -153,9 +153,10 @@ def test_twins_or_labels_flipped_half_of_the_time():
     assert "second label" in given.missing and given.missing in given.sentence
 
 
-def test_neighbours_are_mixed_up_beside_twins():
-    """A reference that does not tell twins apart is poor, and seems sure of neighbours."""
-    seen = {"ambiguity": {"or_flipped": True}, "structured_noise": {"neighbours": True}}
+@pytest.mark.parametrize("neighbours", [False, True])
+def test_other_classes_are_mixed_up_beside_twins(neighbours):
+    """A reference that does not tell twins apart is poor, and seems sure of other classes."""
+    seen = {"ambiguity": {"or_flipped": True}, "structured_noise": {"neighbours": neighbours}}
     given = verdict("ambiguity", "structured_noise", **seen)
     assert given.limit == "undetermined" and not given.causes
     seen["ambiguity"] = {"or_flipped": False}
