@@ -106,6 +106,7 @@ _OF_OTHER_TASKS = ("interference", "loss_starvation")
 #: What may hide behind a poor score of all that were tried, and what would tell.
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 _MORE = "more samples, or second labels for some"
+_SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
 
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
 RULES = (
@@ -279,10 +280,7 @@ def _undecidable(
     """What the data cannot tell apart, and what would tell."""
     causes = {rule.cause for rule in found}
     if "ambiguity" in causes and "symmetry" not in causes and _are_twins(evidence):
-        return (
-            ("structured_noise", "ambiguity"),
-            "a second label for some hundred images, given without knowing the first",
-        )
+        return ("structured_noise", "ambiguity"), _SECOND_LABEL
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
     doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
@@ -302,6 +300,9 @@ def _undecidable(
     hidden = tuple(name for name in _MAY_HIDE if _may_be(name, evidence))
     if _best_skill(evidence) < _HALF_OF_THE_WAY and len(hidden) > 1:
         return hidden, _MORE
+    # Merging classes helps, which the images do not explain; flipped labels would.
+    if _is_found("ambiguity", evidence) and _is_likely("structured_noise", evidence):
+        return ("structured_noise", "ambiguity"), _SECOND_LABEL
     return (), ""
 
 
@@ -320,6 +321,14 @@ def _may_be(name: str, evidence: Mapping[str, Evidence], end: int = 1) -> bool:
     if one is None or one.status != "unclear" or one.interval is None or one.threshold is None:
         return False
     return one.interval[end] > one.threshold
+
+
+def _is_likely(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether the best estimate of an effect lies beyond the threshold, but is not sure."""
+    one = evidence.get(name)
+    if one is None or one.status != "unclear" or one.effect is None or one.threshold is None:
+        return False
+    return one.effect > one.threshold
 
 
 def _unknown(evidence: Mapping[str, Evidence]) -> bool:

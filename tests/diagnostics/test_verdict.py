@@ -11,6 +11,8 @@ NO_SIGNAL = Evidence("signal", "absent", "", 0.0, (-0.1, 0.1))
 UNSURE = Evidence("signal", "unclear", "", 0.0, (-0.1, 0.1))
 DATA = [rule.cause for rule in RULES if rule.limit == "data"]
 MODEL = [rule.cause for rule in RULES if rule.limit == "model"]
+#: Details of classes that are mixed up, but told apart where images are clear.
+PARTLY = {"or_flipped": False}
 
 
 def verdict(*found, signal=SIGNAL, **details):
@@ -166,9 +168,30 @@ def test_other_classes_are_mixed_up_beside_twins(neighbours):
 def test_the_images_may_tell_them_apart():
     given = verdict("ambiguity", "symmetry", ambiguity={"or_flipped": True})
     assert "symmetry" in names(given) and given.limit == "data" and not given.undetermined
-    partly = {"or_flipped": False}
-    assert names(verdict("ambiguity", "symmetry", ambiguity=partly)) == ["symmetry", "ambiguity"]
-    assert names(verdict("ambiguity", ambiguity=partly)) == []  # the reference may be at fault
+    assert names(verdict("ambiguity", "symmetry", ambiguity=PARTLY)) == ["symmetry", "ambiguity"]
+    assert names(verdict("ambiguity", ambiguity=PARTLY)) == []  # the reference may be at fault
+
+
+@pytest.mark.parametrize(
+    ("rate", "interval", "undetermined"),
+    [
+        (0.17, (0.02, 0.25), ("structured_noise", "ambiguity")),
+        (0.03, (0.01, 0.06), ()),
+    ],
+    ids=range(2),
+)
+def test_flips_that_are_likely_beside_classes_that_are_mixed_up(rate, interval, undetermined):
+    """Merging classes helps, and the images do not say why: flips would, if there are some."""
+    evidence = {
+        "signal": SIGNAL,
+        "ambiguity": Evidence("ambiguity", "found", "", 0.3, (0.28, 0.32), details=PARTLY),
+        "structured_noise": Evidence(
+            "structured_noise", "unclear", "", rate, interval, threshold=0.05
+        ),
+    }
+    given = decide(evidence)
+    assert not given.causes and given.undetermined == undetermined
+    assert given.limit == ("undetermined" if undetermined else "healthy")
 
 
 def test_other_causes_stand_beside_what_cannot_be_decided():
