@@ -106,6 +106,8 @@ _OF_OTHER_TASKS = ("interference", "loss_starvation")
 #: What may hide behind a poor score of all that were tried, and what would tell.
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 _MORE = "more samples, or second labels for some"
+_OF_RARE = "more held-out samples of the rare classes"
+_OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
 _SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
 
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
@@ -292,11 +294,9 @@ def _undecidable(
         return ("no_signal", "too_little_data"), "more samples"
     if _may_be("uniform_noise", evidence, end=0):
         return ("uniform_noise", "too_little_data"), _MORE
-    if _may_be("imbalance", evidence, end=0):
-        return (
-            ("imbalance", "too_little_data"),
-            "what a trained model predicts for held-out samples (as `diagnose` looks at)",
-        )
+    if _is_likely("imbalance", evidence):
+        by_model = evidence["imbalance"].details.get("of") == "the model"
+        return ("imbalance", "too_little_data"), _OF_RARE if by_model else _OF_A_MODEL
     hidden = tuple(name for name in _MAY_HIDE if _may_be(name, evidence))
     if _best_skill(evidence) < _HALF_OF_THE_WAY and len(hidden) > 1:
         return hidden, _MORE
