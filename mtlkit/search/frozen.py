@@ -87,7 +87,8 @@ class FrozenFeatures:
             The model, with the frozen backbone.
         """
         model = self._space.build(point)
-        for name, task in [pair for one in trained for pair in one.tasks.items()]:
+        last = {name: task for one in trained for name, task in one.tasks.items()}
+        for name, task in last.items():
             own = model.tasks[name]
             own.head.set_weights(task.head.get_weights())
             for layer, kept in zip(

@@ -11,7 +11,9 @@ from keras import ops
 
 import mtlkit as mtl
 from mtlkit.heads import ClassificationHead
+from mtlkit.search.data import SearchData
 from mtlkit.search.frozen import FrozenFeatures, connected
+from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.records import Store
 from mtlkit.search.training import Watch, train
 from mtlkit.search.tuner import REFERENCE
@@ -264,6 +266,29 @@ class TestFrozen:
         ]
         for target, expected in (("a", "abc"), ("b", "abc"), ("c", "abc"), ("e", "de")):
             assert "".join(task.name for task in connected(tasks, target)) == expected
+
+    def test_a_task_that_is_conditioned_on_the_target(self, tmp_path):
+        """Without the target it has no conditioning; the best model has that of the trial."""
+        tasks = [
+            mtl.Task("orientation", mtl.heads.OrientationHead(8, spatial="pool")),
+            mtl.Task("identity", ClassificationHead(10), condition_on="orientation"),
+            mtl.Task("intensity", mtl.heads.RegressionHead()),
+        ]
+        space = HeadSpace(small.backbone(), tasks, "orientation")
+        data = SearchData.of(small.data(), "orientation")
+        frozen = FrozenFeatures(space, data, tmp_path)
+        point = space.initial_points()[0]
+        (reference, _), (trial, _) = frozen.trial(None), frozen.trial(point)
+        assert list(reference.tasks) == ["identity", "intensity"]
+        assert list(trial.tasks) == ["orientation", "identity"]
+        whole = frozen.whole(point, reference, trial)
+        for name, other in (("intensity", reference), ("identity", trial)):
+            for one, two in zip(
+                whole.tasks[name].head.get_weights(),
+                other.tasks[name].head.get_weights(),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(one, two)
 
     def test_best_model_reads_images_and_keeps_the_backbone(self, searched):
         backbone, result = searched
