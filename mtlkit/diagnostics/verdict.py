@@ -159,7 +159,7 @@ RULES = (
         "backbone_lacks_task",
         "model",
         "the backbone does not serve this task",
-        (*_NO_SIGNAL, "backbone_collapse"),
+        (*_NO_SIGNAL, "backbone_collapse", *_OF_OTHER_TASKS),  # for which it serves those
     ),
 )
 

@@ -202,6 +202,11 @@ def test_other_causes_stand_beside_what_cannot_be_decided():
     assert names(given) == ["head_destroys_space"] and given.undetermined
 
 
+@pytest.mark.parametrize("cause", ["loss_starvation", "interference"])
+def test_a_trunk_that_serves_others_is_what_they_do(cause):
+    assert names(verdict(cause, "backbone_lacks_task")) == [cause]
+
+
 def test_a_gap_without_a_cause_is_the_models():
     given = verdict("model_gap")
     assert given.limit == "model" and given.causes == ()

@@ -21,7 +21,14 @@ from mtlkit.diagnostics.probes.features import (
     read_map,
 )
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.location_arms import AFRESH, OWN, POLAR, Arms, train_arms
+from mtlkit.diagnostics.probes.location_arms import (
+    AFRESH,
+    OWN,
+    POLAR,
+    Arms,
+    reads_positions,
+    train_arms,
+)
 
 NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
 #: Training samples that the linear probes are fitted to, and samples that ranks are taken of.
@@ -31,6 +38,9 @@ _FITTED, _RANKED = 2000, 1000
 _RECOVERED, _AHEAD = 0.5, 1 / 3
 #: Features have collapsed where so much of their rank, or so many channels, are gone.
 _COLLAPSED = 0.9
+#: A head reads positions if what it says changes so much when the map is moved, compared with
+#: another sample's map.
+_MOVED = 0.3
 
 
 def probe(
@@ -63,7 +73,8 @@ def probe(
       and were not.
 
     Of the first two, the effect has to be a third of the gap: all arms are short, and a slow
-    learner is not a wrong design.
+    learner is not a wrong design. A head whose outputs change when its map is moved does not
+    throw positions away, however much better another one is.
 
     Args:
         model: The user's model; it is not changed.
@@ -176,6 +187,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     cured = [one for one, rows in rivals.items() if gap.recovered(float(rows.mean())) >= _RECOVERED]
     status = status_of(interval, threshold) if gap.recovered(skill) >= _RECOVERED else "absent"
     status = status if arms.enough else "unclear"
+    moved = reads_positions(bench, reading.held)
     text = (
         f"{_sentence(arms.best)} trained on the frozen trunk reaches {bench.score.text(skill)}, "
         f"where the model has {bench.score.text(bench.user_skill)}"
@@ -183,6 +195,9 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     if cured:
         reached = bench.score.text(float(rivals[cured[-1]].mean()))
         text += f"; {_rival(cured[-1])}, with the user's own head, reaches {reached}"
+    if status == "found" and moved >= _MOVED:
+        status = "absent"
+        text += "; but the user's head reads positions, too"
     return bench.evidence(
         name,
         status,
@@ -196,6 +211,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
             "gain_interval": gain_interval,
             "recovered": gap.recovered(skill),
             "code": arms.codes[arms.best],
+            "reads_positions": moved,
             "probes": reading.probes,
             "steps": arms.steps,
             "scores": {"model": bench.user_skill, **arms.scores, "reference": gap.reference},

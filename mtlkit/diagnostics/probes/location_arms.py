@@ -14,6 +14,7 @@ from mtlkit.diagnostics.probes.copies import compiled, fresh_copy
 from mtlkit.diagnostics.probes.features import map_reader, passing_model, read_map
 from mtlkit.diagnostics.probes.training import Trainer, outputs_of
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
+from mtlkit.model import MultiTaskModel
 from mtlkit.tasks import Task
 
 #: Names of the arms.
@@ -91,11 +92,7 @@ def _train_head(
     bench: Bench, head: Any, maps: NDArray, held: NDArray, seconds: float
 ) -> tuple[NDArray, int]:
     """The skill of a copy of a head, trained on maps with the head's own loss; and the steps."""
-    keras.utils.set_random_seed(bench.seed)
-    config = keras.saving.serialize_keras_object(head)
-    config.pop("build_config", None)  # it may have been built for another map
-    fresh = keras.saving.deserialize_keras_object(config)
-    model = passing_model(maps, Task("head", fresh, metrics=[]))
+    model = _new_head(bench, head, maps)
     compiled(model, keras.optimizers.Adam(_RATE))
     labels = bench.y[bench.name][bench.rows]
     trainer = Trainer(model, maps, {"head": labels})
@@ -103,6 +100,43 @@ def _train_head(
     trainer.run(steps, bench.seed, decay=True)
     decoded = model.tasks["head"].head.decode(outputs_of(model, held)["head"])
     return bench.score.rows(decoded, bench.y_val), steps
+
+
+def _new_head(bench: Bench, head: Any, maps: NDArray) -> MultiTaskModel:
+    """A model of maps alone, with a copy of a head that has new weights."""
+    keras.utils.set_random_seed(bench.seed)
+    config = keras.saving.serialize_keras_object(head)
+    config.pop("build_config", None)  # it may have been built for another map
+    fresh = keras.saving.deserialize_keras_object(config)
+    return passing_model(maps, Task("head", fresh, metrics=[]))
+
+
+def reads_positions(bench: Bench, maps: NDArray) -> float:
+    """How much what the user's head says depends on where in the map things are.
+
+    A map is rolled by half its height and width, which a head that pools over positions does
+    not notice. How the weights were trained does not matter, so a new copy is asked.
+
+    Args:
+        bench: What is diagnosed.
+        maps: Maps of samples, channels last.
+
+    Returns:
+        How much the outputs change by that, compared with the maps of another sample; 0 where
+        the head reads no single map.
+    """
+    if maps.ndim != 4 or len(maps) < 2 or not _reads_map(bench.task):
+        return 0.0
+    rolled = np.roll(maps, (maps.shape[1] // 2, maps.shape[2] // 2), axis=(1, 2))
+    model = _new_head(bench, bench.task.head, _in_data_format(maps))
+    said, moved = (_flat(outputs_of(model, _in_data_format(m))["head"]) for m in (maps, rolled))
+    other = np.abs(said - np.roll(said, 1, axis=0)).mean()
+    return float(np.abs(moved - said).mean() / max(other, 1e-9))
+
+
+def _flat(outputs: Any) -> NDArray:
+    arrays = [np.asarray(one) for one in keras.tree.flatten(outputs)]
+    return np.concatenate([one.reshape(len(one), -1) for one in arrays], axis=1)
 
 
 def _train_afresh(bench: Bench, seconds: float) -> tuple[NDArray, int]:

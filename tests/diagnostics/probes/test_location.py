@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from diagnostics.probes.planted_users import gap, unchanged, user
 
+import mtlkit as mtl
 from mtlkit.diagnostics.probes import location
 from mtlkit.diagnostics.probes.features import dead_share, effective_rank, on_grid, probed
+from mtlkit.diagnostics.probes.location_arms import reads_positions
 from mtlkit.diagnostics.probes.score import Score
 
 pytestmark = pytest.mark.usefixtures("even_steps")
@@ -45,6 +49,35 @@ def test_a_healthy_model_is_left_alone(healthy, data):
 def test_a_short_training_is_not_blamed_on_the_head(data):
     found = run(user(epochs=1, rate=1e-4), data, gap())
     assert found["head_destroys_space"].status == "absent"
+
+
+@pytest.mark.parametrize(
+    ("head", "reads"),
+    [
+        (mtl.heads.ClassificationHead(4), False),
+        (mtl.heads.ClassificationHead(4, "max"), False),
+        (mtl.heads.ClassificationHead(4, "flatten"), True),
+        (mtl.heads.OrientationHead(8, "attention"), False),
+        (mtl.heads.OrientationHead(8, "coord"), True),
+        (mtl.heads.OrientationHead(8, "spatial_softmax"), True),
+    ],
+    ids=range(6),
+)
+def test_heads_that_read_positions(head, reads):
+    """Blobs somewhere near the middle: another place changes what such a head says."""
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(-0.5, 0.5, size=(60, 2, 1, 1))
+    rows, columns = np.mgrid[-1:1:8j, -1:1:8j]
+    blobs = np.exp(-4 * ((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2))
+    maps = (blobs[..., None] * rng.uniform(0.5, 1, size=(60, 1, 1, 6))).astype("float32")
+    bench = SimpleNamespace(seed=0, task=mtl.Task("place", head))
+    assert (reads_positions(bench, maps) >= location._MOVED) == reads
+
+
+def test_a_head_that_reads_positions_is_not_blamed(pooled, data, monkeypatch):
+    monkeypatch.setattr(location, "reads_positions", lambda bench, maps: 1.0)
+    head = run(pooled, data, gap(0.1))["head_destroys_space"]
+    assert head.status == "absent" and "reads positions" in head.text
 
 
 def test_a_dead_trunk_is_found(data):
