@@ -148,8 +148,14 @@ RULES = (
         (*_NO_SIGNAL, *_LABELS, "needs_context"),
     ),
     Rule("loss_mismatch", "model", "the loss does not let it learn", _NO_SIGNAL),
-    Rule("backbone_collapse", "model", "the backbone's features are dead", _NO_SIGNAL),
     Rule("optimizer", "model", "the optimizer's rate does not fit", (*_NO_SIGNAL, "loss_mismatch")),
+    # Steps that are too large kill features.
+    Rule(
+        "backbone_collapse",
+        "model",
+        "the backbone's features are dead",
+        (*_NO_SIGNAL, "optimizer"),
+    ),
     Rule("under_trained", "model", "training was too short", (*_NO_SIGNAL, "optimizer")),
     Rule("input_scale", "model", "the input is not standardised", _NO_SIGNAL),
     Rule("head_destroys_space", "model", "the head throws positions away", _NO_SIGNAL),

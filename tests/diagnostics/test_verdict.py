@@ -207,6 +207,10 @@ def test_a_trunk_that_serves_others_is_what_they_do(cause):
     assert names(verdict(cause, "backbone_lacks_task")) == [cause]
 
 
+def test_a_rate_that_is_too_high_kills_features():
+    assert names(verdict("backbone_collapse", "optimizer")) == ["optimizer"]
+
+
 def test_a_gap_without_a_cause_is_the_models():
     given = verdict("model_gap")
     assert given.limit == "model" and given.causes == ()
