@@ -106,6 +106,7 @@ _OF_OTHER_TASKS = ("interference", "loss_starvation")
 #: What may hide behind a poor score of all that were tried, and what would tell.
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 _MORE = "more samples, or second labels for some"
+_LONGER = "more and longer trainings (a larger `budget`)"
 _OF_RARE = "more held-out samples of the rare classes"
 _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
 _SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
@@ -168,6 +169,9 @@ RULES = (
         (*_NO_SIGNAL, "backbone_collapse", *_OF_OTHER_TASKS),  # for which it serves those
     ),
 )
+
+
+_OF_MODELS = tuple(rule.cause for rule in RULES if rule.limit == "model")
 
 
 def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
@@ -294,6 +298,9 @@ def _undecidable(
     doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
     if "too_little_data" in causes and doubtful:
         return ("too_little_data", *doubtful), _MORE
+    of_model = tuple(name for name in _OF_MODELS if _may_be(name, evidence))
+    if _is_behind(evidence) and of_model and not causes & set(_OF_MODELS):
+        return of_model, _LONGER
     if causes:
         return (), ""
     if "signal" in evidence and evidence["signal"].status == "unclear":
@@ -383,6 +390,8 @@ def _sentence(
         "healthy": f"Nothing was found that holds {task} back.",
         "undetermined": f"What was measured does not tell what holds {task} back.",
     }[limit]
-    if undetermined:
+    if len(undetermined) == 1:
+        said += f" It may be {undetermined[0]}; {missing} would tell."
+    elif undetermined:
         said += f" The data cannot decide between {' and '.join(undetermined)}; {missing} would."
     return said

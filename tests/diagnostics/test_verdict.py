@@ -207,6 +207,20 @@ def test_a_trunk_that_serves_others_is_what_they_do(cause):
     assert names(verdict(cause, "backbone_lacks_task")) == [cause]
 
 
+@pytest.mark.parametrize(("causes", "words"), [(1, "It may be"), (2, "cannot decide between")])
+def test_what_may_be_wrong_with_a_model_is_named(causes, words):
+    """Behind the reference, but no test is sure why."""
+    gap = Evidence("model_gap", "found", "", 0.3, (0.2, 0.4))
+    open_ones = ("interference", "under_trained")[:causes]
+    evidence = {name: unclear(name, -0.1, 0.2) for name in open_ones}
+    given = decide({"signal": SIGNAL, "model_gap": gap, **evidence})
+    assert given.limit == "model" and not given.causes
+    assert set(given.undetermined) == set(open_ones)
+    assert words in given.sentence and "longer trainings" in given.sentence
+    sure = Evidence("optimizer", "found", "", 0.3, (0.2, 0.4))
+    assert not decide({"signal": SIGNAL, "model_gap": gap, **evidence, "optimizer": sure}).missing
+
+
 def test_a_rate_that_is_too_high_kills_features():
     assert names(verdict("backbone_collapse", "optimizer")) == ["optimizer"]
 
