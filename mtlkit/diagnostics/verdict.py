@@ -150,7 +150,7 @@ RULES = (
     ),
     Rule("loss_mismatch", "model", "the loss does not let it learn", _NO_SIGNAL),
     Rule("optimizer", "model", "the optimizer's rate does not fit", (*_NO_SIGNAL, "loss_mismatch")),
-    # Steps that are too large kill features.
+    # Steps that are too large kill features; other tasks draw the trunk to themselves.
     Rule(
         "backbone_collapse",
         "model",
@@ -166,7 +166,7 @@ RULES = (
         "backbone_lacks_task",
         "model",
         "the backbone does not serve this task",
-        (*_NO_SIGNAL, "backbone_collapse", *_OF_OTHER_TASKS),  # for which it serves those
+        (*_NO_SIGNAL, "optimizer", "backbone_collapse", *_OF_OTHER_TASKS),
     ),
 )
 

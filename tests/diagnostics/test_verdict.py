@@ -223,6 +223,7 @@ def test_what_may_be_wrong_with_a_model_is_named(causes, words):
 
 def test_a_rate_that_is_too_high_kills_features():
     assert names(verdict("backbone_collapse", "optimizer")) == ["optimizer"]
+    assert names(verdict("backbone_lacks_task", "optimizer")) == ["optimizer"]
 
 
 def test_a_gap_without_a_cause_is_the_models():
