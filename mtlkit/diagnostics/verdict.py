@@ -109,7 +109,10 @@ _MORE = "more samples, or second labels for some"
 _LONGER = "more and longer trainings (a larger `budget`)"
 _OF_RARE = "more held-out samples of the rare classes"
 _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
-_SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
+_FLIPPED_OR_TWINS = (
+    ("structured_noise", "ambiguity"),
+    "a second label for some hundred images, given without knowing the first",
+)
 
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
 RULES = (
@@ -169,8 +172,7 @@ RULES = (
         (*_NO_SIGNAL, "optimizer", "backbone_collapse", *_OF_OTHER_TASKS),
     ),
 )
-
-
+#: The causes in the model.
 _OF_MODELS = tuple(rule.cause for rule in RULES if rule.limit == "model")
 
 
@@ -292,7 +294,7 @@ def _undecidable(
     """What the data cannot tell apart, and what would tell."""
     causes = {rule.cause for rule in found}
     if "ambiguity" in causes and "symmetry" not in causes and _are_twins(evidence):
-        return ("structured_noise", "ambiguity"), _SECOND_LABEL
+        return _FLIPPED_OR_TWINS
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
     doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
@@ -315,7 +317,7 @@ def _undecidable(
         return hidden, _MORE
     # Merging classes helps, which the images do not explain; flipped labels would.
     if _is_found("ambiguity", evidence) and _is_likely("structured_noise", evidence):
-        return ("structured_noise", "ambiguity"), _SECOND_LABEL
+        return _FLIPPED_OR_TWINS
     return (), ""
 
 
@@ -331,17 +333,20 @@ def _may_be(name: str, evidence: Mapping[str, Evidence], end: int = 1) -> bool:
     the effect is evident, but not what it comes from.
     """
     one = evidence.get(name)
-    if one is None or one.status != "unclear" or one.interval is None or one.threshold is None:
-        return False
-    return one.interval[end] > one.threshold
+    return one is not None and _is_unclear_beyond(one, one.interval and one.interval[end])
 
 
 def _is_likely(name: str, evidence: Mapping[str, Evidence]) -> bool:
     """Whether the best estimate of an effect lies beyond the threshold, but is not sure."""
     one = evidence.get(name)
-    if one is None or one.status != "unclear" or one.effect is None or one.threshold is None:
+    return one is not None and _is_unclear_beyond(one, one.effect)
+
+
+def _is_unclear_beyond(one: Evidence, value: float | None) -> bool:
+    """Whether evidence is unclear, and a value of it lies beyond its threshold."""
+    if one.status != "unclear" or value is None or one.threshold is None:
         return False
-    return one.effect > one.threshold
+    return value > one.threshold
 
 
 def _unknown(evidence: Mapping[str, Evidence]) -> bool:

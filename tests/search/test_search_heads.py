@@ -167,6 +167,12 @@ def test_time_is_up(tmp_path, monkeypatch, capsys):
     assert Store(tmp_path).seconds_used() > 0.2
 
 
+def assert_same_head(one, other, task):
+    weights = [model.tasks[task].head.get_weights() for model in (one, other)]
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 class TestFrozen:
     @pytest.fixture(scope="class")
     @classmethod
@@ -214,12 +220,7 @@ class TestFrozen:
             frozen = FrozenFeatures(result._space, result._data, result.directory / "features")
             trained, data = frozen.model(point)
             for name in model.tasks:  # equal to begin with
-                for one, other in zip(
-                    model.tasks[name].head.get_weights(),
-                    trained.tasks[name].head.get_weights(),
-                    strict=True,
-                ):
-                    np.testing.assert_array_equal(one, other)
+                assert_same_head(model, trained, name)
             whole, cached = (
                 m.predict(x, verbose=0)["orientation"]
                 for m, x in ((model, images), (trained, data.x))
@@ -283,12 +284,7 @@ class TestFrozen:
         assert list(trial.tasks) == ["orientation", "identity"]
         whole = frozen.whole(point, reference, trial)
         for name, other in (("intensity", reference), ("identity", trial)):
-            for one, two in zip(
-                whole.tasks[name].head.get_weights(),
-                other.tasks[name].head.get_weights(),
-                strict=True,
-            ):
-                np.testing.assert_array_equal(one, two)
+            assert_same_head(whole, other, name)
 
     def test_best_model_reads_images_and_keeps_the_backbone(self, searched):
         backbone, result = searched

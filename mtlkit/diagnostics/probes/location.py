@@ -187,7 +187,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     cured = [one for one, rows in rivals.items() if gap.recovered(float(rows.mean())) >= _RECOVERED]
     status = status_of(interval, threshold) if gap.recovered(skill) >= _RECOVERED else "absent"
     status = status if arms.enough else "unclear"
-    moved = reads_positions(bench, reading.held)
+    moved = reads_positions(bench, reading.held) if status == "found" else None
     text = (
         f"{_sentence(arms.best)} trained on the frozen trunk reaches {bench.score.text(skill)}, "
         f"where the model has {bench.score.text(bench.user_skill)}"
@@ -195,7 +195,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     if cured:
         reached = bench.score.text(float(rivals[cured[-1]].mean()))
         text += f"; {_rival(cured[-1])}, with the user's own head, reaches {reached}"
-    if status == "found" and moved >= _MOVED:
+    if moved is not None and moved >= _MOVED:
         status = "absent"
         text += "; but the user's head reads positions, too"
     return bench.evidence(
