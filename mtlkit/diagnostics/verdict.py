@@ -95,8 +95,8 @@ _NO_SIGNAL_OR_CONTEXT = (*_NO_SIGNAL, "needs_context")
 #: Where the signal is, if not in the images alone.
 _SIGNAL_ELSEWHERE = ("resolution", "needs_context")
 
-#: What other tasks do explains a gap to the reference from this share of it on. (The other
-#: probes of the model ask the same of themselves.)
+#: What other tasks do explains a gap to the reference from this share of it on, unless nothing
+#: else does. (The other probes of the model ask the same of themselves.)
 _EXPLAINS = 0.5
 #: A task that nobody comes half of the way with is not called healthy.
 _HALF_OF_THE_WAY = 0.5
@@ -227,13 +227,16 @@ def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
 
 
 def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
-    names = {
-        name
-        for name, one in evidence.items()
-        if one.found and _explains(name, one, evidence) and _is_seen(name, one, evidence)
-    }
+    names = {name for name, one in evidence.items() if one.found and _is_seen(name, one, evidence)}
     if "signal" in evidence and evidence["signal"].status == "absent":
         names.add("no_signal")
+    found = _ruled({name for name in names if _explains(name, evidence)})
+    # What explains little of the gap is better than nothing.
+    return found if any(rule.limit == "model" for rule in found) else _ruled(names)
+
+
+def _ruled(names: set[str]) -> list[Rule]:
+    """Applies the rules to what was seen."""
     found: list[Rule] = []
     for rule in RULES:
         if rule.cause in names and not {one.cause for one in found} & set(rule.unless):
@@ -243,12 +246,12 @@ def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
     return found
 
 
-def _explains(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool:
+def _explains(name: str, evidence: Mapping[str, Evidence]) -> bool:
     """Whether what other tasks do is enough of the gap to the reference, if one was measured."""
     if name not in _OF_OTHER_TASKS or not _is_behind(evidence):
         return True
     gap = evidence["model_gap"].effect or 0.0
-    return (one.effect or 0.0) >= _EXPLAINS * gap
+    return (evidence[name].effect or 0.0) >= _EXPLAINS * gap
 
 
 def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,42 +109,6 @@ class SearchData:
             else:
                 parts[part] = array
         return cls(**parts)
-
-
-class Batches(keras.utils.PyDataset):
-    """Shuffled batches, in an order that depends on the seed and the epoch alone.
-
-    Keras shuffles differently on each backend, and with whatever was drawn before; here equal
-    seeds make equal trials, where `fit` is called with `shuffle=False`: it would shuffle the
-    order of the batches.
-
-    Args:
-        data: The data.
-        batch_size: Samples of a batch; the last one of an epoch may have fewer.
-        seed: Seed of the order.
-    """
-
-    def __init__(self, data: SearchData, batch_size: int, seed: int) -> None:
-        super().__init__()
-        self._data = data
-        self._batch_size = batch_size
-        self._seed = seed
-        self._epoch = -1
-        self._order = np.arange(data.samples)
-
-    def __len__(self) -> int:
-        return math.ceil(self._data.samples / self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        # In order of place, which files like; the order within a batch does not matter.
-        rows = np.sort(rows)
-        return keras.tree.map_structure(lambda array: array[rows], (self._data.x, self._data.y))
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1  # Keras calls it before the first epoch, too
-        rng = np.random.default_rng([self._seed, self._epoch])
-        self._order = rng.permutation(self._data.samples)
 
 
 def _named(data: SearchData) -> dict[str, Any]:

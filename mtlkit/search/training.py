@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from mtlkit.search.baseline import Baseline
-from mtlkit.search.data import Batches, SearchData
+from mtlkit.search.batches import Batches, Shuffle, piped
+from mtlkit.search.data import SearchData
 from mtlkit.search.records import TrialRecord
 
 _VALIDATION_BATCH = 256
@@ -151,14 +152,14 @@ def train(
     model.compile(keras.optimizers.Adam(decayed(learning_rate, steps)))
     # Keras would do so in the first step, which it then traces twice.
     model.optimizer.build(model.trainable_variables)
+    batches = Batches(data.x, data.y, batch_size)
     model.fit(
-        Batches(data, batch_size, seed),
-        validation_data=(data.x_val, data.y_val),
-        validation_batch_size=_VALIDATION_BATCH,
+        piped(batches),
+        validation_data=piped(Batches(data.x_val, data.y_val, _VALIDATION_BATCH)),
         epochs=epochs,
         initial_epoch=first,
-        callbacks=[watch, *callbacks],
-        shuffle=False,  # `Batches` does, with its seed; Keras with whatever was drawn before
+        callbacks=[Shuffle(batches, seed), watch, *callbacks],
+        shuffle=False,  # `Shuffle` does, with its seed; Keras with whatever was drawn before
         verbose=0,
     )
 

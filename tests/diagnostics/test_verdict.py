@@ -273,6 +273,18 @@ def test_other_tasks_must_explain_half_of_the_gap(gain, named):
     assert "head_destroys_space" in names and ("loss_starvation" in names) == named
 
 
+def test_what_explains_little_of_the_gap_is_named_where_nothing_else_is_found():
+    evidence = {
+        "signal": SIGNAL,
+        "model_gap": Evidence("model_gap", "found", "", 0.8, (0.7, 0.9)),
+        "interference": Evidence("interference", "found", "", 0.2, (0.1, 0.3)),
+        "backbone_lacks_task": Evidence("backbone_lacks_task", "absent", ""),
+    }
+    assert names(decide(evidence)) == ["interference"]
+    lacks = Evidence("backbone_lacks_task", "found", "", 0.5, (0.4, 0.6))
+    assert names(decide({**evidence, "backbone_lacks_task": lacks})) == ["backbone_lacks_task"]
+
+
 def test_what_tells_of_imbalance():
     unsure = {"signal": SIGNAL, "imbalance": unclear("imbalance", 0.0, 0.2)}
     assert "a trained model" in decide(unsure).missing

@@ -19,8 +19,10 @@ from mtlkit.diagnostics.probes.shares import Shares, gradient_shares
 from mtlkit.diagnostics.probes.training import Trainer
 
 NAMES = ("interference", "loss_starvation")
-#: Paired seeds, and epochs of each training at most; a small set needs more for as many steps.
-_SEEDS, _EPOCHS, _ENOUGH_STEPS = 3, 8, 60
+#: Paired seeds; and as many more where the first ones do not tell and the budget allows it.
+_SEEDS, _MOST_SEEDS = 3, 6
+#: Epochs of each training at most; a small set needs more for as many steps.
+_EPOCHS, _ENOUGH_STEPS = 8, 60
 #: Steps below which trainings tell nothing.
 _LEAST_STEPS = 5
 #: Samples that gradients are measured on.
@@ -46,7 +48,7 @@ def probe(
     """Trains the user's network with all tasks, with this one alone, and with equal shares.
 
     Each arm starts afresh with the user's optimizer, from the same three seeds, for as many
-    steps. Intervals are t-intervals over the seeds.
+    steps; from three more if these do not tell. Intervals are t-intervals over the seeds.
 
     - `"loss_starvation"`: the other tasks' losses are so large that little of the trunk's
       gradient is left to this one. Effect: the skill with weights that make the tasks' shares
@@ -112,7 +114,7 @@ def probe(
         why = "No other task's gradient reaches the trunk, so none can disturb this one."
         return tuple(bench.evidence(name, "absent", why) for name in NAMES)
     arms = _Arms()
-    why = _train(bench, arms)
+    why = _train(bench, arms, gap.delta)
     if why:
         return tuple(bench.skipped(name, why) for name in NAMES)
     found = _Found(bench, gap, arms, shares, fresh_shares)
@@ -144,18 +146,39 @@ class _Arms:
         pairs = zip(getattr(self, one), getattr(self, other), strict=False)
         return mean_interval([a - b for a, b in pairs])
 
+    def disturbed(self) -> tuple[float, tuple[float, float]]:
+        """What the task gains alone, beyond the better of the two other arms."""
+        rivals = ("all_tasks", "equal")
+        return min(
+            (self.difference("alone", rival) for rival in rivals), key=lambda found: found[0]
+        )
 
-def _train(bench: Bench, arms: _Arms) -> str:
+    def starved(self) -> tuple[float, tuple[float, float]]:
+        """What the task gains from equal shares."""
+        return self.difference("equal", "all_tasks")
+
+    def tell(self, threshold: float) -> bool:
+        """Whether both effects are clear."""
+        effects = (self.disturbed(), self.starved())
+        return all(status_of(interval, threshold) != "unclear" for _, interval in effects)
+
+
+def _train(bench: Bench, arms: _Arms, threshold: float) -> str:
     """Fills the arms; returns why it could not, or an empty text."""
     trainer = Trainer(
         compiled_like(fresh_copy(bench.model, bench.seed), bench.model), bench.x, bench.y
     )
-    # Nine trainings at most; and the rest of the budget for what surrounds them.
+    # Three trainings a seed; and the rest of the budget for what surrounds them.
     epochs = max(_EPOCHS, _ENOUGH_STEPS / trainer.steps_of_epoch)
-    arms.steps = trainer.affordable(0.85 * bench.clock.left / (3 * _SEEDS), epochs)
+    seconds = 0.85 * bench.clock.left
+    arms.steps = trainer.affordable(seconds / (3 * _SEEDS), epochs)
     if arms.steps < _LEAST_STEPS:
         return f"A step takes {trainer.seconds:.2g} CPU-seconds, too long for the budget."
-    for seed in range(bench.seed, bench.seed + _SEEDS):
+    affordable = int(seconds / (3 * arms.steps * trainer.seconds))
+    for number in range(max(_SEEDS, min(_MOST_SEEDS, affordable))):
+        if number == _SEEDS and arms.tell(threshold):
+            break
+        seed = bench.seed + number
         weights = weights_of(fresh_copy(bench.model, seed))
         trainer.restart(weights)
         trainer.run(arms.steps, seed)
@@ -198,10 +221,7 @@ class _Found:
 
     def interference(self) -> Evidence:
         arms, bench = self.arms, self.bench
-        rivals = ("all_tasks", "equal")
-        effect, interval = min(
-            (arms.difference("alone", rival) for rival in rivals), key=lambda found: found[0]
-        )
+        effect, interval = arms.disturbed()
         means = self._means()
         text = (
             f"Trained alone for {arms.steps} steps the task reaches "
@@ -214,7 +234,7 @@ class _Found:
 
     def starvation(self) -> Evidence:
         arms, bench = self.arms, self.bench
-        effect, interval = arms.difference("equal", "all_tasks")
+        effect, interval = arms.starved()
         means = self._means()
         share = self._share
         text = (

@@ -40,11 +40,11 @@ def test_a_starved_task_is_found(data):
     starved = found["loss_starvation"]
     stuck = [skill < 0.5 for skill in starved.details["by_seed"]["all tasks"]]
     assert any(stuck) and starved.effect > 0.2
-    # Three seeds tell only if they agree; with other weights, one may escape.
-    assert starved.status == ("found" if all(stuck) else "unclear")
+    # They tell only if they agree; with other weights, one may escape.
+    assert starved.status == "found" if all(stuck) else starved.status != "absent"
     assert starved.details["shares_at_start"]["place"] < 0.1
     assert found["interference"].status != "found"  # equal shares are all that it needs
-    assert len(starved.details["by_seed"]["alone"]) == 3
+    assert 3 <= len(starved.details["by_seed"]["alone"]) <= 6  # three more if three do not tell
     assert unchanged(model, weights)
 
 
