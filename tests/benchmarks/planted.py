@@ -4,10 +4,10 @@
     python tests/benchmarks/planted.py --how diagnose --json models.json     # all, with a model
 
 Each run plants one condition with one seed in one family of images and compares the verdict
-with the truth. *Right*: all planted causes are named and no other; where the data cannot
-decide, the verdict abstains with the truth's set. *Undecided*: a planted cause is not named, but
-the verdict abstains, or its open set holds it. *Wrong*: anything else. Thresholds of the library
-were set on glyphs with seeds 0 to 4; other families and seeds are for judging.
+with the truth. *Right*: all planted causes (or what says the same) are named and no other; where
+the data cannot decide, the verdict abstains with the truth's set. *Undecided*: a planted cause is
+not named, but the verdict abstains, or its open set holds it. *Wrong*: anything else. Thresholds
+of the library were set on glyphs with seeds 0 to 4; other families and seeds are for judging.
 
 The naive rules see the same left-out predictions: an accuracy near chance is no signal, more
 than 10 % of cleanlab's label issues is noise, a ratio of class counts above 10 is imbalance.
@@ -43,9 +43,9 @@ def judge(named: set[str], open_set: set[str], limit: str, truth: Any, data_only
     causes = {one for one in truth.causes if not data_only or one in DATA_CAUSES}
     if truth.limit == "undetermined":
         return "right" if set(truth.undetermined) <= open_set else "wrong"
-    if named - causes - set(truth.allowed):
+    if named - causes - {*truth.allowed, *truth.instead}:
         return "wrong"
-    missing = causes - named
+    missing = set() if named & set(truth.instead) else causes - named
     if not missing:
         healthy = not causes and limit == "undetermined"
         return "undecided" if healthy else "right"

@@ -41,6 +41,7 @@ class Condition:
         causes: The causes that it should name.
         undetermined: The causes among which the data cannot decide.
         allowed: Causes that may be named, or not.
+        instead: Causes that may be named in place of them.
         steps: What is done to each split, in order: `step(scene, severity, rng) -> scene`.
         across: What is done to all splits together at last: `{split: scene}` to the same.
         layout: How orientations are drawn.
@@ -55,6 +56,7 @@ class Condition:
     causes: tuple[str, ...] = ()
     undetermined: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
     steps: tuple[Callable[..., Any], ...] = ()
     across: Callable[..., Any] | None = None
     layout: Layout = field(default_factory=Layout)
@@ -103,6 +105,7 @@ class Condition:
             self.causes,
             self.undetermined,
             self.allowed,
+            self.instead,
             noise_rate=severity if noisy else None,
             pairs=() if self.pairs is None else self.pairs(num_bins),
             details=details,

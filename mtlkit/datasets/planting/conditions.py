@@ -206,10 +206,12 @@ _MODEL: dict[str, Condition] = {
         recipe=_NARROW,
         severity=Severity(1000.0, 100.0, 1e6, sets="intensity_weight"),
     ),
+    # Identity draws the narrow trunk to itself by its weight, so either says it.
     "interference": Condition(
         "model",
         ("interference",),
-        allowed=("loss_starvation", "backbone_lacks_task"),
+        allowed=("backbone_lacks_task",),
+        instead=("loss_starvation",),
         recipe=replace(_NARROW, filters=(8, 8, 8, 8, 4)),
         severity=Severity(3.0, 1.0, 100.0, sets="identity_weight"),
     ),

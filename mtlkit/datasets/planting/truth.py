@@ -49,6 +49,8 @@ class Truth:
             `"undetermined"` a right verdict abstains; with another limit it may.
         allowed: Causes that come along with the planted ones: to name them is not wrong, to
             leave them out is not either.
+        instead: Causes that say the same in other words: any of them may stand for the planted
+            ones.
         noise_rate: The probability with which an orientation label was replaced by another.
         pairs: Pairs of classes that are flipped into each other or look alike.
         details: Whatever else is known, by name.
@@ -67,6 +69,7 @@ class Truth:
     causes: tuple[str, ...] = ()
     undetermined: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
     noise_rate: float | None = None
     pairs: tuple[tuple[int, int], ...] = ()
     details: dict[str, Any] = field(default_factory=dict)

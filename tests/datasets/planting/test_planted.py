@@ -117,8 +117,8 @@ def test_truth_uses_the_names_of_the_diagnosis(cause):
     truth = built(cause).truth
     known = {*DATA_CAUSES, *MODEL_CAUSES}
     assert truth.name == cause and truth.limit in LIMITS
-    assert {*truth.causes, *truth.undetermined, *truth.allowed} <= known
-    assert not set(truth.causes) & set(truth.allowed)
+    assert {*truth.causes, *truth.undetermined, *truth.allowed, *truth.instead} <= known
+    assert not set(truth.causes) & {*truth.allowed, *truth.instead}
     sides = {"data": (True, False), "model": (False, True), "mixed": (True, True)}
     found = tuple(bool(set(truth.causes) & set(side)) for side in (DATA_CAUSES, MODEL_CAUSES))
     assert found == sides.get(truth.limit, (False, False))
