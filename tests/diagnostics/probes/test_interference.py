@@ -38,10 +38,12 @@ def test_a_starved_task_is_found(data):
     weights = model.get_weights()
     found = run(model, data, gap())
     starved = found["loss_starvation"]
-    stuck = [skill < 0.5 for skill in starved.details["by_seed"]["all tasks"]]
-    assert any(stuck) and starved.effect > 0.2
-    # They tell only if they agree; with other weights, one may escape.
-    assert starved.status == "found" if all(stuck) else starved.status != "absent"
+    skills = starved.details["by_seed"]
+    pairs = list(zip(skills["all tasks"], skills["equal shares"], strict=True))
+    stuck = [(own, equal) for own, equal in pairs if own < 0.5]
+    assert stuck and all(equal - own > 0.2 for own, equal in stuck)
+    # They tell only if they agree; from other weights, one may escape.
+    assert starved.status == "found" if len(stuck) == len(pairs) else starved.status != "absent"
     assert starved.details["shares_at_start"]["place"] < 0.1
     assert found["interference"].status != "found"  # equal shares are all that it needs
     assert 3 <= len(starved.details["by_seed"]["alone"]) <= 6  # three more if three do not tell
