@@ -300,6 +300,9 @@ def _undecidable(
         return _FLIPPED_OR_TWINS
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
+    others = tuple(name for name in _OF_OTHER_TASKS if _is_open(name, evidence))
+    if "backbone_lacks_task" in causes and others:  # which may be why it does
+        return ("backbone_lacks_task", *others), _LONGER
     doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
     if "too_little_data" in causes and doubtful:
         return ("too_little_data", *doubtful), _MORE
@@ -327,6 +330,11 @@ def _undecidable(
 def _higher_was_seen(evidence: Mapping[str, Evidence]) -> bool:
     """Whether images of a higher resolution were looked at."""
     return "resolution" in evidence and bool(evidence["resolution"].details.get("higher_given"))
+
+
+def _is_open(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether a probe was to be run, but could not tell."""
+    return name in evidence and evidence[name].status in ("unclear", "skipped")
 
 
 def _may_be(name: str, evidence: Mapping[str, Evidence], end: int = 1) -> bool:

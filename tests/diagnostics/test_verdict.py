@@ -207,6 +207,23 @@ def test_a_trunk_that_serves_others_is_what_they_do(cause):
     assert names(verdict(cause, "backbone_lacks_task")) == [cause]
 
 
+@pytest.mark.parametrize("status", ["unclear", "skipped", "absent"])
+def test_a_trunk_that_may_serve_others_is_left_open(status):
+    evidence = {
+        "signal": SIGNAL,
+        "model_gap": Evidence("model_gap", "found", "", 0.5, (0.4, 0.6)),
+        "backbone_lacks_task": Evidence("backbone_lacks_task", "found", "", 0.3, (0.2, 0.4)),
+        "loss_starvation": Evidence("loss_starvation", status, ""),
+    }
+    given = decide(evidence)
+    assert given.limit == "model"
+    if status == "absent":
+        assert names(given) == ["backbone_lacks_task"] and not given.undetermined
+    else:
+        assert not given.causes
+        assert given.undetermined == ("backbone_lacks_task", "loss_starvation")
+
+
 @pytest.mark.parametrize(("causes", "words"), [(1, "It may be"), (2, "cannot decide between")])
 def test_what_may_be_wrong_with_a_model_is_named(causes, words):
     """Behind the reference, but no test is sure why."""
