@@ -300,8 +300,9 @@ def _undecidable(
         return _FLIPPED_OR_TWINS
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
-    others = tuple(name for name in _OF_OTHER_TASKS if _is_open(name, evidence))
-    if "backbone_lacks_task" in causes and others:  # which may be why it does
+    # Other tasks may be why a trunk lacks features; the same few trainings tell of both causes.
+    if "backbone_lacks_task" in causes and any(_is_open(n, evidence) for n in _OF_OTHER_TASKS):
+        others = (name for name in _OF_OTHER_TASKS if name in evidence)
         return ("backbone_lacks_task", *others), _LONGER
     doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
     if "too_little_data" in causes and doubtful:
