@@ -24,6 +24,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from results_file import resumed
 from rotfashion32 import DATA, mean_and_half
 
 import mtlkit as mtl
@@ -169,11 +170,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     settings = {"data": arguments.data, "epochs": arguments.epochs}
-    kept = {**settings, "results": {}}
-    if arguments.json.exists():
-        kept = json.loads(arguments.json.read_text())
-        if any(kept[key] != value for key, value in settings.items()):
-            parser.error(f"{arguments.json} holds other settings: {kept['data']}, {kept['epochs']}")
+    kept = resumed(arguments.json, parser, settings)
     results = kept["results"]
     for seed in arguments.seeds:
         for name in arguments.heads:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from planted import cleanlab_rate
+from results_file import resumed
 
 import mtlkit as mtl
 from mtlkit.diagnostics import Reference, decide
@@ -143,9 +144,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[31, 32, 33])
     parser.add_argument("--json", type=Path, required=True, help="where results are kept")
     arguments = parser.parse_args()
-    kept: dict[str, Any] = {"results": {}}
-    if arguments.json.exists():
-        kept = json.loads(arguments.json.read_text())
+    kept = resumed(arguments.json, parser)
     for seed in arguments.seeds:
         for family in arguments.families:
             key = f"{family}/{seed}"

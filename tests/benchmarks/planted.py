@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results_file import resumed
 
 import mtlkit as mtl
 from mtlkit.datasets.planting.conditions import CONDITIONS
@@ -165,11 +166,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     settings = {key: vars(arguments)[key] for key in ("how", "samples", "num_bins", "budget")}
-    kept: dict[str, Any] = {**settings, "results": {}}
-    if arguments.json.exists():
-        kept = json.loads(arguments.json.read_text())
-        if any(kept[key] != value for key, value in settings.items()):
-            parser.error(f"{arguments.json} holds results of other settings")
+    kept = resumed(arguments.json, parser, settings)
     fitting = names if arguments.how == "diagnose" else [n for n in names if n not in OF_MODELS]
     for seed in arguments.seeds:
         for family in arguments.families:

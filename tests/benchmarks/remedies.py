@@ -7,7 +7,7 @@ pixels, and `orientation` is diagnosed on training and validation images. Then t
 applied: the head by the line that is recommended, standardised input where its lack is named.
 The model that comes of it is trained for as long, from new weights. On test images, which had no
 part in any of it, the gain in skill stands beside the one that was stated. Skill is the share of
-the way from the best constant to perfection. Runs that the JSON file holds are not repeated.
+the way from chance to perfection. Runs that the JSON file holds are not repeated.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
+from results_file import resumed
+from rotfashion32 import BATCH, three_tasks
 
 import mtlkit as mtl
 
-NUM_BINS, TASK, BATCH = 32, "orientation", 64
+NUM_BINS, TASK = 32, "orientation"
 #: The conditions: whether the backbone standardises its input.
 CONDITIONS = {"pooled head": True, "pooled head, raw pixels": False}
 
@@ -31,14 +32,7 @@ CONDITIONS = {"pooled head": True, "pooled head, raw pixels": False}
 def built(head: mtl.heads.Head, normalize: bool, seed: int) -> mtl.MultiTaskModel:
     """The three-task model with a head for `orientation`, with new weights."""
     keras.utils.set_random_seed(seed)
-    return mtl.MultiTaskModel(
-        mtl.backbones.ConvBackbone(normalize=normalize),
-        [
-            mtl.Task("identity", mtl.heads.ClassificationHead(10)),
-            mtl.Task(TASK, head),
-            mtl.Task("intensity", mtl.heads.RegressionHead(), gradient="stop"),
-        ],
-    )
+    return mtl.MultiTaskModel(mtl.backbones.ConvBackbone(normalize=normalize), three_tasks(head))
 
 
 def train(model: mtl.MultiTaskModel, data: Any, epochs: int) -> None:
@@ -48,11 +42,9 @@ def train(model: mtl.MultiTaskModel, data: Any, epochs: int) -> None:
 
 
 def skill(model: mtl.MultiTaskModel, data: Any) -> float:
-    """The skill on test images."""
-    labels = data.y_test[TASK]
-    right = model.predict_tasks(data.x_test, verbose=0)[TASK]["label"] == labels
-    constant = np.bincount(labels, minlength=NUM_BINS).max() / len(labels)
-    return float((right.mean() - constant) / (1 - constant))
+    """The skill on test images, in the unit of the stated gains."""
+    label = model.predict_tasks(data.x_test, verbose=0)[TASK]["label"]
+    return mtl.metrics.accuracy_skill(data.y_test[TASK], label, NUM_BINS).gap_closed
 
 
 def run(normalize: bool, seed: int, epochs: int, budget: float) -> dict[str, Any]:
@@ -120,9 +112,8 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=600.0, help="CPU-seconds of diagnose")
     parser.add_argument("--json", type=Path, required=True, help="where results are kept")
     arguments = parser.parse_args()
-    kept: dict[str, Any] = {"results": {}}
-    if arguments.json.exists():
-        kept = json.loads(arguments.json.read_text())
+    settings = {"epochs": arguments.epochs, "budget": arguments.budget}
+    kept = resumed(arguments.json, parser, settings)
     for seed in arguments.seeds:
         for name, normalize in CONDITIONS.items():
             if f"{name}/{seed}" in kept["results"]:
@@ -133,8 +124,6 @@ def main() -> None:
                 date=str(datetime.date.today()),
                 keras=keras.__version__,
                 backend=keras.backend.backend(),
-                epochs=arguments.epochs,
-                budget=arguments.budget,
             )
             arguments.json.write_text(json.dumps(kept, indent=1))
             print(name, seed, row, flush=True)

@@ -66,6 +66,15 @@ RUNS = {
 }
 
 
+def three_tasks(head: mtl.heads.Head) -> list[mtl.Task]:
+    """The tasks, with a head for `orientation`."""
+    return [
+        mtl.Task("identity", mtl.heads.ClassificationHead(10)),
+        mtl.Task("orientation", head),
+        mtl.Task("intensity", mtl.heads.RegressionHead(), gradient="stop"),
+    ]
+
+
 def tasks_of(spec: Run) -> list[mtl.Task]:
     """The tasks of a run."""
     tasks = [

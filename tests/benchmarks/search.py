@@ -21,20 +21,11 @@ from typing import Any
 
 import keras
 import keras_tuner
-from rotfashion32 import SCORES, table
+from rotfashion32 import BATCH, SCORES, table, three_tasks
 
 import mtlkit as mtl
 
-NUM_BINS, BATCH, EPOCHS = 32, 64, 9
-
-
-def three_tasks(head: mtl.heads.Head) -> list[mtl.Task]:
-    """The tasks, with a head for `orientation`."""
-    return [
-        mtl.Task("identity", mtl.heads.ClassificationHead(10)),
-        mtl.Task("orientation", head),
-        mtl.Task("intensity", mtl.heads.RegressionHead(), gradient="stop"),
-    ]
+NUM_BINS, EPOCHS = 32, 9
 
 
 def found_by_mtlkit(minutes: float, directory: Path) -> dict[str, Any]:
