@@ -152,7 +152,15 @@ RULES = (
         (*_NO_SIGNAL, *_LABELS, "needs_context"),
     ),
     Rule("loss_mismatch", "model", "the loss does not let it learn", _NO_SIGNAL),
-    Rule("optimizer", "model", "the optimizer's rate does not fit", (*_NO_SIGNAL, "loss_mismatch")),
+    Rule("head_destroys_space", "model", "the head throws positions away", _NO_SIGNAL),
+    # What positions would tell at once takes a head without them long, and other rates, and
+    # meanwhile other tasks have the trunk.
+    Rule(
+        "optimizer",
+        "model",
+        "the optimizer's rate does not fit",
+        (*_NO_SIGNAL, "loss_mismatch", "head_destroys_space"),
+    ),
     # Steps that are too large kill features; other tasks draw the trunk to themselves.
     Rule(
         "backbone_collapse",
@@ -160,11 +168,25 @@ RULES = (
         "the backbone's features are dead",
         (*_NO_SIGNAL, "optimizer"),
     ),
-    Rule("under_trained", "model", "training was too short", (*_NO_SIGNAL, "optimizer")),
+    Rule(
+        "under_trained",
+        "model",
+        "training was too short",
+        (*_NO_SIGNAL, "optimizer", "head_destroys_space"),
+    ),
     Rule("input_scale", "model", "the input is not standardised", _NO_SIGNAL),
-    Rule("head_destroys_space", "model", "the head throws positions away", _NO_SIGNAL),
-    Rule("loss_starvation", "model", "other losses drown this one", _NO_SIGNAL),
-    Rule("interference", "model", "other tasks disturb it", (*_NO_SIGNAL, "loss_starvation")),
+    Rule(
+        "loss_starvation",
+        "model",
+        "other losses drown this one",
+        (*_NO_SIGNAL, "head_destroys_space"),
+    ),
+    Rule(
+        "interference",
+        "model",
+        "other tasks disturb it",
+        (*_NO_SIGNAL, "loss_starvation", "head_destroys_space"),
+    ),
     Rule(
         "backbone_lacks_task",
         "model",
