@@ -29,6 +29,8 @@ _LEAST_STEPS = 5
 _MEASURED = 128
 #: How often the shares are made equal in the course of a training.
 _BALANCED = 4
+#: That there is no effect can be said of arms of which one recovers so much of the gap.
+_LEARNED = 0.5
 #: A task is starved if its share is below this part of an equal one.
 _STARVED = 0.5
 
@@ -277,8 +279,10 @@ class _Found:
     ) -> Evidence:
         bench, arms = self.bench, self.arms
         status = status_of(interval, self.gap.delta)
-        if max(self._means().values()) < self.gap.delta:
-            status = "unclear"  # nothing was learned in so few steps
+        best = max(self._means().values())
+        few = status == "absent" and self.gap.recovered(best) < _LEARNED
+        if few or best < self.gap.delta:
+            status = "unclear"  # too little was learned in so few steps
         return bench.evidence(
             name,
             status,
