@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -100,6 +101,11 @@ _SIGNAL_ELSEWHERE = ("resolution", "needs_context")
 _EXPLAINS = 0.5
 #: A task that nobody comes half of the way with is not called healthy.
 _HALF_OF_THE_WAY = 0.5
+#: So few samples of a class are few for any task that is not learned from them.
+_FEW = 20
+#: Behind a head that loses positions, standardised inputs must bring so much of what they reach,
+#: and surely so much skill.
+_OF_REACH, _SURELY = 0.1, 0.02
 #: A margin for the score of a network on some hundred samples.
 _MARGIN = 0.03
 _OF_OTHER_TASKS = ("interference", "loss_starvation")
@@ -217,7 +223,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
         assert verdict.limit == "data" and verdict.causes[0].name == "uniform_noise"
         ```
     """
-    evidence = _slow_is_short(evidence)
+    evidence = _raw_behind_a_poor_head(_slow_is_short(evidence))
     found = _found(evidence)
     undetermined, missing = _undecidable(evidence, found)
     # That the images do not tell the labels is certain; only why, may be open.
@@ -246,6 +252,18 @@ def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
         "optimizer": replace(rate, status="absent"),
         "under_trained": replace(rate, name="under_trained"),
     }
+
+
+def _raw_behind_a_poor_head(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
+    """What a head without positions can reach at all is the measure of what raw inputs cost it."""
+    scale = evidence.get("input_scale")
+    if scale is None or scale.found or not _is_found("head_destroys_space", evidence):
+        return evidence
+    reach = scale.details.get("scores", {}).get("standardised inputs", 0.0)
+    sure = (scale.interval or (0.0, 0.0))[0] > _SURELY
+    if not sure or (scale.effect or 0.0) < _OF_REACH * reach:
+        return evidence
+    return {**evidence, "input_scale": replace(scale, status="found")}
 
 
 def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:
@@ -327,6 +345,8 @@ def _undecidable(
         others = (name for name in _OF_OTHER_TASKS if name in evidence)
         return ("backbone_lacks_task", *others), _LONGER
     doubtful = tuple(name for name in _LABELS if _may_be(name, evidence))
+    if "too_little_data" in causes and _are_few(evidence):
+        return tuple(name for name in (*_LABELS, "imbalance") if _may_be(name, evidence)), _MORE
     if "too_little_data" in causes and doubtful:
         return ("too_little_data", *doubtful), _MORE
     of_model = tuple(name for name in _OF_MODELS if _may_be(name, evidence))
@@ -348,6 +368,16 @@ def _undecidable(
     if _is_found("ambiguity", evidence) and _is_likely("structured_noise", evidence):
         return _FLIPPED_OR_TWINS
     return (), ""
+
+
+def _are_few(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether there are too few samples for certain, whatever else there may be.
+
+    That is so of a dozen a class, from which a task is learned badly, and better with each
+    sample, unless it is evident that labels are wrong.
+    """
+    few = evidence["too_little_data"].details.get("samples_of_class", math.inf) < _FEW
+    return few and not any(_may_be(name, evidence, end=0) for name in _LABELS)
 
 
 def _higher_was_seen(evidence: Mapping[str, Evidence]) -> bool:

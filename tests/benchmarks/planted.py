@@ -42,10 +42,13 @@ OF_MODELS = tuple(
 def judge(named: set[str], open_set: set[str], limit: str, truth: Any, data_only: bool) -> str:
     """Compares a verdict with the truth: `"right"`, `"undecided"` or `"wrong"`."""
     causes = {one for one in truth.causes if not data_only or one in DATA_CAUSES}
+    abstains = bool(truth.undetermined) and set(truth.undetermined) <= open_set
     if truth.limit == "undetermined":
-        return "right" if set(truth.undetermined) <= open_set else "wrong"
+        return "right" if abstains else "wrong"
     if named - causes - {*truth.allowed, *truth.instead}:
         return "wrong"
+    if abstains:  # both causes, or that they cannot be told apart
+        return "right"
     missing = set() if named & set(truth.instead) else causes - named
     if not missing:
         healthy = not causes and limit == "undetermined"

@@ -341,3 +341,46 @@ def test_what_may_hide_behind_a_poor_score_is_named(way, hidden):
     imbalance = unclear("imbalance", 0.0, 0.1, effect=0.04)
     given = decide({"signal": SIGNAL, "too_little_data": amount, "imbalance": imbalance})
     assert given.undetermined == (("too_little_data", "imbalance") if hidden else ())
+
+
+def few(status="found", **others):
+    amount = Evidence(
+        "too_little_data", status, "", 0.1, (0.08, 0.12), details={"samples_of_class": 11}
+    )
+    return decide({"signal": SIGNAL, "too_little_data": amount, **others})
+
+
+def test_a_dozen_samples_a_class_are_few_even_if_labels_may_be_wrong_too():
+    may_be = Evidence("uniform_noise", "unclear", "", 0.02, (0.0, 0.12), threshold=0.04)
+    found = few(uniform_noise=may_be)
+    assert names(found) == ["too_little_data"] and found.limit == "data"
+    assert found.undetermined == ("uniform_noise",)
+
+
+def test_a_dozen_samples_a_class_with_labels_that_are_evidently_wrong_stay_open():
+    wrong = Evidence("uniform_noise", "unclear", "", 0.4, (0.3, 0.45), threshold=0.04)
+    found = few(uniform_noise=wrong)
+    assert not names(found) and set(found.undetermined) == {"too_little_data", "uniform_noise"}
+
+
+@pytest.mark.parametrize(
+    ("interval", "head", "named"),
+    [((0.04, 0.08), "found", True), ((0.0, 0.08), "found", False), ((0.04, 0.08), "absent", False)],
+)
+def test_what_raw_inputs_cost_is_measured_by_what_a_poor_head_can_reach(interval, head, named):
+    scale = Evidence(
+        "input_scale",
+        "absent",
+        "",
+        0.06,
+        interval,
+        details={"scores": {"standardised inputs": 0.15, "as it is": 0.09}},
+    )
+    evidence = {
+        "signal": SIGNAL,
+        "model_gap": Evidence("model_gap", "found", "", 0.8, (0.7, 0.9)),
+        "head_destroys_space": Evidence("head_destroys_space", head, "", 0.7, (0.6, 0.8)),
+        "input_scale": scale,
+    }
+    assert ("input_scale" in names(decide(evidence))) is named
+    assert scale.status == "absent"  # and it is not changed

@@ -88,6 +88,7 @@ def amount(
         "low": [s - d for s, d in zip(scores, spread, strict=True)],
         "high": [s + d for s, d in zip(scores, spread, strict=True)],
         "doubling_gain": gain,
+        "samples_of_class": len(order) / reference.num_classes,
         "way_from_constant": float(way),
     }
     text = (

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.structured_noise import is_overlap, neighbours
+from mtlkit.diagnostics.probes.structured_noise import has_few, is_overlap, neighbours
 from mtlkit.diagnostics.reference import Reference
 
 #: Labels of neighbours below this share do not matter.
@@ -63,15 +63,18 @@ def class_overlap(
         text = "Classes are not often confused with both of their neighbours."
         return Evidence("class_overlap", "absent", text, samples=len(reference))
     rate, low, high = (float(value) for value in np.mean([one.clear() for one in sides], axis=0))
-    found = is_overlap(reference)
-    text = (
-        f"Labels reach over into both neighbours, even for clear images: {100 * rate:.0f} % each."
-        if found
-        else "Where images are clear, labels do not reach over into both neighbours."
-    )
+    if not is_overlap(reference):
+        status = "absent"
+        text = "Where images are clear, labels do not reach over into both neighbours."
+    elif has_few(reference):
+        status = "unclear"
+        text = "With so few samples, the reference confuses neighbours that do not overlap, too."
+    else:
+        status = "found"
+        text = f"Labels of clear images reach over into both neighbours: {100 * rate:.0f} % each."
     return Evidence(
         "class_overlap",
-        "found" if found else "absent",
+        status,
         text,
         rate,
         (low, high),

@@ -17,6 +17,8 @@ _THRESHOLD = 0.05
 _HALF = 0.42
 #: With fewer samples to read a floor from, mistakes of the reference look like one.
 _LEAST_SURE = 400
+#: The same holds for classes with fewer samples than this, on average.
+_LEAST_OF_CLASS = 40
 #: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
 #: floor below this share of that with half of the samples is not told from them.
 _STAYS = 0.6
@@ -126,7 +128,12 @@ def is_reliable(reference: Reference, pairing: Pairing) -> bool:
     alike = [one for one in reference.smaller.pairings if one.distance == pairing.distance]
     before = alike[0].ladder.floor.rate if alike else 0.0
     enough = len(pairing.ladder.own) >= _LEAST_SURE
-    return enough and pairing.ladder.floor.rate >= _STAYS * before
+    return enough and not has_few(reference) and pairing.ladder.floor.rate >= _STAYS * before
+
+
+def has_few(reference: Reference) -> bool:
+    """Whether classes have so few samples that the reference confuses what is clear."""
+    return len(reference) < _LEAST_OF_CLASS * reference.num_classes
 
 
 def is_overlap(reference: Reference) -> bool:

@@ -80,6 +80,21 @@ def test_a_head_that_reads_positions_is_not_blamed(pooled, data, monkeypatch):
     assert head.status == "absent" and "reads positions" in head.text
 
 
+def test_a_head_is_not_blamed_where_the_network_learns_to_do_without_positions(
+    pooled, data, monkeypatch
+):
+    train = location.train_arms
+
+    def learned(*arguments):
+        arms = train(*arguments)
+        arms.afresh = arms.on_trunk[arms.best] - 0.01
+        return arms
+
+    monkeypatch.setattr(location, "train_arms", learned)
+    head = run(pooled, data, gap(0.1))["head_destroys_space"]
+    assert head.status == "absent" and "trained afresh" in head.text
+
+
 def test_a_dead_trunk_is_found(data):
     model = user(bias=-100.0, epochs=1)
     found = run(model, data, gap())
