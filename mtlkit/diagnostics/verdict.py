@@ -459,7 +459,9 @@ def _sentence(
         "healthy": f"Nothing was found that holds {task} back.",
         "undetermined": f"What was measured does not tell what holds {task} back.",
     }[limit]
-    if len(undetermined) == 1:
+    if undetermined and found and not {rule.cause for rule in found} & set(undetermined):
+        said += f" There may also be {' or '.join(undetermined)}; {missing} would tell."
+    elif len(undetermined) == 1:
         said += f" It may be {undetermined[0]}; {missing} would tell."
     elif undetermined:
         said += f" The data cannot decide between {' and '.join(undetermined)}; {missing} would."

@@ -355,6 +355,7 @@ def test_a_dozen_samples_a_class_are_few_even_if_labels_may_be_wrong_too():
     found = few(uniform_noise=may_be)
     assert names(found) == ["too_little_data"] and found.limit == "data"
     assert found.undetermined == ("uniform_noise",)
+    assert "There may also be uniform_noise" in found.sentence
 
 
 def test_a_dozen_samples_a_class_with_labels_that_are_evidently_wrong_stay_open():

@@ -182,8 +182,8 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     threshold = _threshold(gap)
     status = status_of(interval, threshold) if gap.recovered(skill) >= _RECOVERED else "absent"
     text = (
-        f"{_sentence(arms.best)} trained on the frozen trunk reaches {bench.score.text(skill)}, "
-        f"where the model has {bench.score.text(bench.user_skill)}"
+        f"With the trunk frozen, {arms.best} reaches {bench.score.text(skill)}, where the model "
+        f"has {bench.score.text(bench.user_skill)}"
     )
     if OWN in arms.on_trunk:
         reached = bench.score.text(float(arms.on_trunk[OWN].mean()))
@@ -303,7 +303,3 @@ def _lost(now: NDArray, first: NDArray) -> float:
     rank = 1 - effective_rank(on_grid(now, 1)) / before
     alive = max(1 - dead_share(first), 1e-6)
     return float(np.clip(max(rank, 1 - (1 - dead_share(now)) / alive), 0.0, 1.0))
-
-
-def _sentence(name: str) -> str:
-    return name[0].upper() + name[1:]
