@@ -101,6 +101,9 @@ _SIGNAL_ELSEWHERE = ("resolution", "needs_context")
 _EXPLAINS = 0.5
 #: A task that nobody comes half of the way with is not called healthy.
 _HALF_OF_THE_WAY = 0.5
+#: Of a task that nobody comes so far with, labels tell nothing: they may be wrong by chance, or
+#: the images may not show them, and one test in a hundred sees a signal where there is none.
+_FAINT = 0.05
 #: So few samples of a class are few for any task that is not learned from them.
 _FEW = 20
 #: Behind a head that loses positions, standardised inputs must bring so much of what they reach,
@@ -305,6 +308,8 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     low = (one.interval or (0.0, 0.0))[0]
     if name in ("uniform_noise", "structured_noise") and low > _most_errors(evidence):
         return False
+    if name in _LABELS and _is_faint(evidence):
+        return False
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or _is_found("symmetry", evidence)
     if name == "structured_noise":
@@ -340,6 +345,13 @@ def _undecidable(
         return _FLIPPED_OR_TWINS
     if "no_signal" in causes and not _higher_was_seen(evidence):
         return ("no_signal", "resolution"), "images of a higher resolution"
+    if _is_faint(evidence) and _is_found("uniform_noise", evidence) and not causes:
+        if _higher_was_seen(evidence):
+            return ("uniform_noise", "no_signal"), "second labels for some"
+        return (
+            ("uniform_noise", "no_signal", "resolution"),
+            "images of a higher resolution, or second labels for some",
+        )
     # Other tasks may be why a trunk lacks features; the same few trainings tell of both causes.
     if "backbone_lacks_task" in causes and any(_is_open(n, evidence) for n in _OF_OTHER_TASKS):
         others = (name for name in _OF_OTHER_TASKS if name in evidence)
@@ -428,6 +440,11 @@ def _best_skill(evidence: Mapping[str, Evidence]) -> float:
     if gap is not None and gap.details.get("metric") != "mae":  # half an error may be plenty
         skills += [gap.details.get("reference_skill"), gap.details.get("user_skill")]
     return max((skill for skill in skills if skill is not None), default=1.0)
+
+
+def _is_faint(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether there is hardly more of a signal than chance may bring about."""
+    return _is_found("signal", evidence) and _best_skill(evidence) < _FAINT
 
 
 def _is_behind(evidence: Mapping[str, Evidence]) -> bool:

@@ -82,6 +82,30 @@ def test_several_findings(found, limit, causes):
     assert sorted(names(given)) == sorted(causes or found)
 
 
+def test_next_to_no_signal_is_not_called_noise():
+    evidence = {
+        "signal": Evidence("signal", "found", "", 0.01, (0.001, 0.02)),
+        "uniform_noise": Evidence("uniform_noise", "found", "", 0.93, (0.9, 0.95)),
+        "too_little_data": Evidence(
+            "too_little_data", "absent", "", 0.0, (-0.1, 0.1), details={"way_from_constant": 0.01}
+        ),
+    }
+    given = decide(evidence, "pose")
+    assert given.limit == "undetermined" and given.causes == ()
+    assert set(given.undetermined) == {"uniform_noise", "no_signal", "resolution"}
+
+    # At a higher resolution there is a signal: then that is the cause, alone.
+    evidence["resolution"] = Evidence("resolution", "found", "", 0.6, (0.5, 0.7))
+    assert names(decide(evidence, "pose")) == ["resolution"]
+
+    # Where a network learns it, rates of noise are believed again.
+    learned = {"metric": "accuracy", "reference_skill": 0.1, "user_skill": 0.0}
+    learned |= {"reference_score": 0.1, "user_score": 0.03}
+    del evidence["resolution"]
+    evidence["model_gap"] = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1), details=learned)
+    assert names(decide(evidence, "pose")) == ["uniform_noise"]
+
+
 def test_no_signal_explains_all_but_what_would_bring_it_back():
     spoilt = ("uniform_noise", "structured_noise", "ambiguity", "imbalance", "head_destroys_space")
     given = verdict(*spoilt, signal=NO_SIGNAL)
