@@ -303,7 +303,8 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     That some images are shared must be seen in the images. Beside labels that are wrong by
     chance, a poor reference takes neighbours for each other even where it is clear; beside
     classes that are not told apart at all, it does so with other classes, too. And no more labels
-    are wrong than the best network gets wrong.
+    are wrong than the best network gets wrong. Where there is hardly a signal, nothing is known
+    of the labels.
     """
     low = (one.interval or (0.0, 0.0))[0]
     if name in ("uniform_noise", "structured_noise") and low > _most_errors(evidence):
