@@ -18,6 +18,7 @@ from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes.bench import Bench
 from mtlkit.diagnostics.probes.imbalance import imbalance_of
+from mtlkit.diagnostics.probes.inputs import is_standardised
 from mtlkit.diagnostics.probes.score import Score, bins_of
 from mtlkit.diagnostics.verdict import decide
 
@@ -35,6 +36,9 @@ _PROBES = (
     ),
     (interference, ("interference", "loss_starvation"), 0.95),
 )
+#: The share of the probe of the training where the inputs are not standardised: what that costs
+#: is only seen in a training as long as the user's.
+_SHARE_IF_RAW = 0.95
 
 
 def diagnose(
@@ -182,6 +186,11 @@ def _data(
     return bench.model, {"x": bench.x, "y": bench.y, **held}
 
 
+def _standardised(model: Any, x: Any) -> bool:
+    """Whether the inputs are standardised where the backbone learns from them."""
+    return is_standardised(model, np.asarray(model._images(x)))
+
+
 def _of_model(
     data: Callable[[float], tuple[Any, dict[str, Any]]],
     task: str,
@@ -198,6 +207,8 @@ def _of_model(
         if not given and share * left >= _LEAST_SECONDS:
             model, given = data(left)
             left = budget - (time.process_time() - start)
+        if module is training_health and given and not _standardised(model, given["x"]):
+            share = _SHARE_IF_RAW
         seconds = share * left
         first = module is ceiling  # the others need what it found
         if seconds < _LEAST_SECONDS or (gap is None and not first):

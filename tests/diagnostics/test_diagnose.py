@@ -80,6 +80,25 @@ def test_probes_share_the_data_and_the_time(model, monkeypatch):
     assert "ceiling" not in first and second["ceiling"].name == "model_gap"
 
 
+@pytest.mark.parametrize(("normalize", "share"), [(True, 0.5), (False, 0.95)])
+def test_raw_inputs_get_the_time_that_a_training_takes(normalize, share, monkeypatch):
+    module = sys.modules["mtlkit.diagnostics.diagnose"]
+    gap, training = FakeProbe("model_gap"), FakeProbe("optimizer", "input_scale")
+    monkeypatch.setattr(module, "ceiling", gap)
+    monkeypatch.setattr(module, "training_health", training)
+    probes = ((gap, gap.names, 0.25), (training, training.names, 0.5))
+    monkeypatch.setattr(module, "_PROBES", probes)
+    trunk = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,), normalize=normalize)
+    model = mtl.MultiTaskModel(trunk, mtl.Task("pose", mtl.heads.ClassificationHead(8)))
+    model.compile("adam", jit_compile=False)
+    bright, y = 5 + X, {"pose": Y}
+    if normalize:
+        trunk.adapt(bright)
+    diagnose(model, bright, y, "pose", validation_data=(bright, y), budget=1e4, verbose=0)
+    (given,) = training.given
+    assert given["budget"] == pytest.approx(share * 1e4, rel=0.02)
+
+
 def test_angles_are_looked_at_as_bins():
     head = mtl.heads.OrientationHead(9, "pool", labels="degrees")
     backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,))

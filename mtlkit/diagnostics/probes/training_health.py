@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import keras
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
-from mtlkit.diagnostics.probes.copies import (
-    compiled,
-    compiled_like,
-    copy_of,
-    fresh_copy,
-)
-from mtlkit.diagnostics.probes.inputs import Standardised, is_standardised
+from mtlkit.diagnostics.probes.copies import compiled, compiled_like, copy_of
+from mtlkit.diagnostics.probes.input_scale import input_scale
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes.mismatch import loss_mismatch
 from mtlkit.diagnostics.probes.training import Trainer
+from mtlkit.diagnostics.probes.trials import RECOVERED, Trials, too_dear
 from mtlkit.model import MultiTaskModel
 
 NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
-#: Shares of the budget of each part; a loss of the user's own is the first suspect.
-_SHARES = {"under_trained": 0.15, "optimizer": 0.15, "loss_mismatch": 0.4, "input_scale": 0.3}
-#: The part of the budget of `"input_scale"` for each training on the task alone.
-_ALONE = 0.2
+#: Shares of the budget of what is tried, in this order. What does not apply takes no time, and
+#: leaves it to the others.
+_SHARES = {"input_scale": 0.8, "loss_mismatch": 0.45, "under_trained": 0.2, "optimizer": 1.0}
 #: How much longer to train, as a share of the training so far; and at least, in epochs and steps.
 _LONGER, _LEAST_EPOCHS, _LEAST_STEPS = 0.5, 2, 100
-#: Epochs of a fresh start at most, with all tasks and on the task alone.
-_EPOCHS, _EPOCHS_ALONE = 8, 16
-#: The share of the gap to the reference that a remedy has to recover. Standardised inputs have to
-#: recover less: what raw ones spoil, a poor head often spoils, too.
-_RECOVERED, _RECOVERED_BY_SCALE = 0.5, 1 / 3
-#: A rate that suits most networks, and one that does if it falls to zero.
-_RATE, _DECAYED_RATE = 1e-3, 2e-3
+#: A rate that suits most networks.
+_RATE = 1e-3
 
 
 def probe(
@@ -63,15 +52,12 @@ def probe(
       rate, and Adam at 0.001. Effect: the skill of the best minus that of the user's settings
       after as many steps from the same start, or minus the model's, whichever is less.
     - `"loss_mismatch"`: see `mtlkit.diagnostics.probes.mismatch`.
-    - `"input_scale"`: from a fresh start on the task alone, with standardised inputs. Effect:
-      its skill minus that on the inputs as they are, or minus the model's, whichever is less.
-      If they are better by too little, the user's own training is repeated with standardised
-      inputs, and the effect is its skill minus the model's. Not tried where the inputs reach
-      the first layer standardised.
+    - `"input_scale"`: see `mtlkit.diagnostics.probes.input_scale`. It is tried first, but not
+      where the inputs reach the first layer standardised.
 
     A cause is found if the interval of its effect lies beyond the threshold and the remedy
-    recovers at least half of the gap to the reference. Standardised inputs have to recover a
-    third; nothing, in the user's own training, where another cause may be in the way.
+    recovers at least half of the gap to the reference. Standardised inputs have to recover
+    nothing in the user's own training, where another cause may be in the way.
 
     Args:
         model: The user's model; it is not changed.
@@ -119,21 +105,19 @@ def probe(
         status = "absent" if ceiling.status == "absent" else "unclear"
         return tuple(bench.evidence(name, status, why) for name in NAMES)
     measures = {
-        "under_trained": _under_trained,
+        "input_scale": input_scale,
         "loss_mismatch": loss_mismatch,
-        "input_scale": _input_scale,
+        "under_trained": _under_trained,
         "optimizer": _optimizer,
     }
     found: dict[str, Evidence] = {}
-    left = 1.0
-    for name, measure in measures.items():
-        seconds = bench.clock.left * _SHARES[name] / left
-        left -= _SHARES[name]
+    for name, share in _SHARES.items():
+        seconds = bench.clock.left * share
         needs_optimizer = name != "loss_mismatch"
         if needs_optimizer and steps_trained(bench.model) is None:
             found[name] = bench.skipped(name, "The model is not compiled, so it has no optimizer.")
         else:
-            found[name] = measure(bench, gap, seconds)
+            found[name] = measures[name](bench, gap, seconds)
     return tuple(found[name] for name in NAMES)
 
 
@@ -146,13 +130,13 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, _LEAST_STEPS)
     steps = trainer.affordable(seconds, wanted / trainer.steps_of_epoch)
     if not steps:
-        return bench.skipped(name, _too_dear(trainer))
+        return bench.skipped(name, too_dear(trainer))
     trainer.run(steps, bench.seed)
     rows = bench.judge(copied)
     skill = float(rows.mean())
     effect, interval = mean_interval(rows - bench.user_rows)
     status = status_of(interval, gap.delta)
-    if status == "found" and gap.recovered(skill) < _RECOVERED:
+    if status == "found" and gap.recovered(skill) < RECOVERED:
         status = "unclear"  # it helps, but something else is in the way
     if status == "absent" and steps < 0.2 * done:
         status = "unclear"  # too few steps to tell
@@ -206,161 +190,6 @@ def _optimizer(bench: Bench, gap: Gap, seconds: float) -> Evidence:
         learning_rate=rate,
         rate_too_low=value > rate,
     )
-
-
-def _input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
-    """Tries standardised inputs, from a fresh start."""
-    if is_standardised(bench.user, bench.images):
-        text = "The inputs reach the first layer standardised."
-        return bench.evidence("input_scale", "absent", text)
-    if isinstance(bench.x, Mapping):
-        return bench.skipped("input_scale", "The model has several inputs.")
-    standardised = Standardised.of(bench.images)
-    details: dict[str, Any] = {
-        "code": "backbone = mtl.backbones.ConvBackbone(..., normalize=True)  # adapted by fit",
-        "mean": float(bench.images.mean()),
-        "deviation": float(bench.images.std()),
-    }
-    remedy = "with standardised inputs"
-    recipe = lambda one: compiled(one, keras.optimizers.Adam(_DECAYED_RATE))  # noqa: E731
-    alone = Trials(bench, gap, _ALONE * seconds, alone=True, recovered=_RECOVERED_BY_SCALE)
-    alone.run("standardised inputs", recipe, standardised)
-    alone.confirm(recipe)
-    if alone.best is None:
-        return bench.skipped("input_scale", alone.why)
-    found = alone.evidence("input_scale", f"{remedy}, on the task alone,", **details)
-    if found.found or alone.twin is None or (found.interval or (0, 0))[0] <= 0:
-        return found
-    # Better, but not by much. Beside other tasks, and at the user's rate, it may matter more.
-    rest, steps = seconds * (1 - 2 * _ALONE), steps_trained(bench.model)
-    own = Trials(bench, gap, rest, recovered=0.0, steps=steps)
-    own.run("standardised inputs", lambda one: compiled_like(one, bench.model), standardised)
-    if own.best is None:
-        return found
-    again = own.evidence("input_scale", f"{remedy}, trained as the model was,", **details)
-    if not again.found:
-        return found
-    return replace(again, text=f"{again.text} {found.text}")
-
-
-class Trials:
-    """Fresh starts with one thing changed, and the same start as the user has it.
-
-    The latter, the twin, is trained only if one of the others beats the user's model: where
-    none does, none is a remedy.
-
-    Args:
-        bench: The user's model and data.
-        gap: The gap to the reference.
-        seconds: CPU-seconds of each trial.
-        alone: Whether the task is trained alone, with its head's own loss and a rate that falls
-            to zero, which learns faster; otherwise with all tasks, as the user does.
-        recovered: The share of the gap that a remedy has to recover.
-        steps: Steps of each trial, if the budget allows so many. `None`: some epochs.
-    """
-
-    def __init__(
-        self,
-        bench: Bench,
-        gap: Gap,
-        seconds: float,
-        alone: bool = False,
-        recovered: float = _RECOVERED,
-        steps: int | None = None,
-    ) -> None:
-        self.bench = bench
-        self.alone = alone
-        self.recovered = recovered
-        self.gap = gap
-        self.seconds = seconds
-        self.rows: dict[str, NDArray] = {}
-        self.twin: NDArray | None = None
-        self.wanted = steps
-        self.steps: int | None = None
-        self.why = ""
-
-    @property
-    def best(self) -> str | None:
-        """The name of the best trial."""
-        return max(self.rows, key=lambda name: self.rows[name].mean(), default=None)
-
-    def run(self, name: str, setting: Any, inputs: Standardised | None = None) -> None:
-        """Trains a fresh copy with a setting that compiles it."""
-        rows = self._trained(setting, inputs)
-        if rows is not None:
-            self.rows[name] = rows
-
-    def confirm(self, setting: Any) -> None:
-        """Trains the twin, if a trial beats the user's model by what matters."""
-        if self.best is None:
-            return
-        effect, _ = mean_interval(self.rows[self.best] - self.bench.user_rows)
-        if effect > self.gap.delta:
-            self.twin = self._trained(setting, None)
-
-    def evidence(self, name: str, remedy: str, code: str, **details: Any) -> Evidence:
-        """Judges the best trial."""
-        bench, gap = self.bench, self.gap
-        best = self.rows[self.best or ""]
-        skill = float(best.mean())
-        against = [bench.user_rows] + ([] if self.twin is None else [self.twin])
-        effect, interval = min(
-            (mean_interval(best - other, len(self.rows)) for other in against),
-            key=lambda found: found[0],
-        )
-        status = status_of(interval, gap.delta)
-        if status == "found" and gap.recovered(skill) < self.recovered:
-            status = "unclear"  # it helps, but something else is in the way
-        text = (
-            f"A fresh start {remedy} reaches {bench.score.text(skill)} after {self.steps} steps; "
-            f"the model has {bench.score.text(bench.user_skill)}"
-        )
-        if self.twin is not None:
-            text += f", and {bench.score.text(float(self.twin.mean()))} when started anew, too"
-        scores = {key: float(rows.mean()) for key, rows in self.rows.items()}
-        if self.twin is not None:
-            scores["as it is"] = float(self.twin.mean())
-        return bench.evidence(
-            name,
-            status,
-            text + ".",
-            effect=effect,
-            interval=interval,
-            null=0.0,
-            threshold=gap.delta,
-            details={
-                "gain": skill - bench.user_skill,
-                "recovered": gap.recovered(skill),
-                "steps": self.steps,
-                "scores": {"model": bench.user_skill, **scores, "reference": gap.reference},
-                "code": code,
-                **details,
-            },
-        )
-
-    def _trained(self, setting: Any, inputs: Standardised | None) -> NDArray | None:
-        bench = self.bench
-        changes = {bench.name: {"loss": None}} if self.alone else {}
-        model = fresh_copy(bench.model, bench.seed, **changes)
-        if self.alone:
-            bench.alone(model)
-        setting(model)
-        x = bench.x if inputs is None else inputs(bench.x)
-        trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None)
-        if self.steps is None:
-            most = _EPOCHS_ALONE if self.alone else _EPOCHS
-            wanted = self.wanted or most * trainer.steps_of_epoch
-            epochs = max(wanted, _LEAST_STEPS) / trainer.steps_of_epoch
-            self.steps = trainer.affordable(self.seconds, epochs) or None
-        if self.steps is None:
-            self.why = _too_dear(trainer)
-            return None
-        trainer.run(self.steps, bench.seed, decay=self.alone)
-        return bench.judge(model, None if inputs is None else inputs(bench.x_val))
-
-
-def _too_dear(trainer: Trainer) -> str:
-    return f"A step takes {trainer.seconds:.2g} CPU-seconds, too long for the budget."
 
 
 def _rate(model: MultiTaskModel) -> float:

@@ -10,6 +10,7 @@ from diagnostics.probes.planted_users import SHAPE, gap, unchanged, user
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import training_health
 from mtlkit.diagnostics.probes.bench import Bench, Gap
+from mtlkit.diagnostics.probes.input_scale import input_scale
 from mtlkit.diagnostics.probes.inputs import is_standardised
 from mtlkit.diagnostics.probes.mismatch import loss_mismatch
 
@@ -111,3 +112,12 @@ def test_inputs_of_another_scale_are_found(data):
     found = run(model, (far[0], y, far[1], y_val), gap(), budget=8)
     assert found["input_scale"].status == "found"
     assert "normalize=True" in found["input_scale"].details["code"]
+
+
+def test_after_too_few_steps_the_scale_of_inputs_stays_open(data):
+    x, y, x_val, y_val = data
+    model = user(normalize=False)
+    bench = Bench(model, x, y, "place", x_val, y_val, budget=60)
+    found = input_scale(bench, Gap.of(gap()), seconds=0.4)
+    assert found.details["steps"] < 0.2 * bench.model.optimizer.iterations
+    assert found.effect < 0 and found.status == "unclear"

@@ -1,0 +1,82 @@
+"""Does the scale of the inputs hinder the training? The user's model on standardised ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes.copies import compiled, compiled_like
+from mtlkit.diagnostics.probes.inputs import Standardised, is_standardised
+from mtlkit.diagnostics.probes.trials import Trials
+
+#: The part of the budget for the user's own training; what it leaves is for the task alone.
+_OWN = 0.9
+#: The share of the gap to the reference that standardised inputs have to recover on the task
+#: alone: what raw ones spoil, a poor head often spoils, too.
+_RECOVERED = 1 / 3
+#: A rate that suits most networks if it falls to zero.
+_RATE = 2e-3
+
+
+def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
+    """Trains the user's model from a fresh start, on standardised inputs.
+
+    First as the user trained it, for as many steps if the budget allows; the user's model is
+    what it is compared with. Where that does not decide, on the task alone, with a rate that
+    falls to zero, against the same start on the inputs as they are.
+
+    Args:
+        bench: The user's model and data.
+        gap: The gap to the reference.
+        seconds: CPU-seconds to spend.
+
+    Returns:
+        `"input_scale"`: the skill with standardised inputs minus that of the model, or of the
+        same start on the inputs as they are, whichever is less.
+    """
+    name = "input_scale"
+    if is_standardised(bench.user, bench.images):
+        text = "The inputs reach the first layer standardised."
+        return bench.evidence(name, "absent", text)
+    if isinstance(bench.x, Mapping):
+        return bench.skipped(name, "The model has several inputs.")
+    before = bench.clock.left
+    own = _own(bench, gap, _OWN * seconds)
+    if own.status in ("found", "absent"):
+        return own
+    left = seconds - (before - bench.clock.left)
+    alone = _alone(bench, gap, left / 2)
+    return alone if alone.found or own.status == "skipped" else own
+
+
+def _own(bench: Bench, gap: Gap, seconds: float) -> Evidence:
+    """Trained as the user did; another cause may be in the way, so any gain that matters counts."""
+    steps = steps_trained(bench.model)
+    trials = Trials(bench, gap, seconds, recovered=0.0, steps=steps)
+    setting = lambda one: compiled_like(one, bench.model)  # noqa: E731
+    trials.run("standardised inputs", setting, Standardised.of(bench.images))
+    return _judged(bench, trials, "with standardised inputs, trained as the model was,")
+
+
+def _alone(bench: Bench, gap: Gap, seconds: float) -> Evidence:
+    """Trained on the task alone, which learns faster."""
+    trials = Trials(bench, gap, seconds, alone=True, recovered=_RECOVERED)
+    setting = lambda one: compiled(one, keras.optimizers.Adam(_RATE))  # noqa: E731
+    trials.run("standardised inputs", setting, Standardised.of(bench.images))
+    trials.confirm(setting)
+    return _judged(bench, trials, "with standardised inputs, on the task alone,")
+
+
+def _judged(bench: Bench, trials: Trials, remedy: str) -> Evidence:
+    if trials.best is None:
+        return bench.skipped("input_scale", trials.why)
+    return trials.evidence(
+        "input_scale",
+        remedy,
+        code="backbone = mtl.backbones.ConvBackbone(..., normalize=True)  # adapted by fit",
+        mean=float(bench.images.mean()),
+        deviation=float(bench.images.std()),
+    )

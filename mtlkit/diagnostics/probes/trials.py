@@ -1,0 +1,148 @@
+"""Fresh starts of the user's model with one thing changed, and the same start unchanged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes.copies import fresh_copy
+from mtlkit.diagnostics.probes.inputs import Standardised
+from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes.training import Trainer
+
+#: Epochs of a fresh start at most, with all tasks and on the task alone.
+_EPOCHS, _EPOCHS_ALONE = 8, 16
+#: Steps of a fresh start at least, if the budget allows so many.
+_LEAST_STEPS = 100
+#: The share of the gap to the reference that a remedy has to recover.
+RECOVERED = 0.5
+#: That a change does not help is only said after this share of the user's steps.
+_ENOUGH_STEPS = 0.2
+
+
+class Trials:
+    """Fresh starts with one thing changed, and the same start as the user has it.
+
+    The latter, the twin, is trained only if one of the others beats the user's model: where
+    none does, none is a remedy.
+
+    Args:
+        bench: The user's model and data.
+        gap: The gap to the reference.
+        seconds: CPU-seconds of each trial.
+        alone: Whether the task is trained alone, with its head's own loss and a rate that falls
+            to zero, which learns faster; otherwise with all tasks, as the user does.
+        recovered: The share of the gap that a remedy has to recover.
+        steps: Steps of each trial, if the budget allows so many. `None`: some epochs.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        gap: Gap,
+        seconds: float,
+        alone: bool = False,
+        recovered: float = RECOVERED,
+        steps: int | None = None,
+    ) -> None:
+        self.bench = bench
+        self.alone = alone
+        self.recovered = recovered
+        self.gap = gap
+        self.seconds = seconds
+        self.rows: dict[str, NDArray] = {}
+        self.twin: NDArray | None = None
+        self.wanted = steps
+        self.steps: int | None = None
+        self.why = ""
+
+    @property
+    def best(self) -> str | None:
+        """The name of the best trial."""
+        return max(self.rows, key=lambda name: self.rows[name].mean(), default=None)
+
+    def run(self, name: str, setting: Any, inputs: Standardised | None = None) -> None:
+        """Trains a fresh copy with a setting that compiles it."""
+        rows = self._trained(setting, inputs)
+        if rows is not None:
+            self.rows[name] = rows
+
+    def confirm(self, setting: Any) -> None:
+        """Trains the twin, if a trial beats the user's model by what matters."""
+        if self.best is None:
+            return
+        effect, _ = mean_interval(self.rows[self.best] - self.bench.user_rows)
+        if effect > self.gap.delta:
+            self.twin = self._trained(setting, None)
+
+    def evidence(self, name: str, remedy: str, code: str, **details: Any) -> Evidence:
+        """Judges the best trial."""
+        bench, gap = self.bench, self.gap
+        best = self.rows[self.best or ""]
+        skill = float(best.mean())
+        against = [bench.user_rows] + ([] if self.twin is None else [self.twin])
+        effect, interval = min(
+            (mean_interval(best - other, len(self.rows)) for other in against),
+            key=lambda found: found[0],
+        )
+        status = status_of(interval, gap.delta)
+        if status == "found" and gap.recovered(skill) < self.recovered:
+            status = "unclear"  # it helps, but something else is in the way
+        if status == "absent" and (self.steps or 0) < _ENOUGH_STEPS * (
+            steps_trained(bench.model) or 0
+        ):
+            status = "unclear"  # too few steps to tell
+        text = (
+            f"A fresh start {remedy} reaches {bench.score.text(skill)} after {self.steps} steps; "
+            f"the model has {bench.score.text(bench.user_skill)}"
+        )
+        if self.twin is not None:
+            text += f", and {bench.score.text(float(self.twin.mean()))} when started anew, too"
+        scores = {key: float(rows.mean()) for key, rows in self.rows.items()}
+        if self.twin is not None:
+            scores["as it is"] = float(self.twin.mean())
+        return bench.evidence(
+            name,
+            status,
+            text + ".",
+            effect=effect,
+            interval=interval,
+            null=0.0,
+            threshold=gap.delta,
+            details={
+                "gain": skill - bench.user_skill,
+                "recovered": gap.recovered(skill),
+                "steps": self.steps,
+                "scores": {"model": bench.user_skill, **scores, "reference": gap.reference},
+                "code": code,
+                **details,
+            },
+        )
+
+    def _trained(self, setting: Any, inputs: Standardised | None) -> NDArray | None:
+        bench = self.bench
+        changes = {bench.name: {"loss": None}} if self.alone else {}
+        model = fresh_copy(bench.model, bench.seed, **changes)
+        if self.alone:
+            bench.alone(model)
+        setting(model)
+        x = bench.x if inputs is None else inputs(bench.x)
+        trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None)
+        if self.steps is None:
+            most = _EPOCHS_ALONE if self.alone else _EPOCHS
+            wanted = self.wanted or max(most * trainer.steps_of_epoch, _LEAST_STEPS)
+            epochs = wanted / trainer.steps_of_epoch
+            self.steps = trainer.affordable(self.seconds, epochs) or None
+        if self.steps is None:
+            self.why = too_dear(trainer)
+            return None
+        trainer.run(self.steps, bench.seed, decay=self.alone)
+        return bench.judge(model, None if inputs is None else inputs(bench.x_val))
+
+
+def too_dear(trainer: Trainer) -> str:
+    """Why a training was left out."""
+    return f"A step takes {trainer.seconds:.2g} CPU-seconds, too long for the budget."
