@@ -24,7 +24,7 @@ _SEEDS, _MOST_SEEDS = 3, 6
 #: Epochs of each training at most; a small set needs more for as many steps.
 _EPOCHS, _ENOUGH_STEPS = 8, 60
 #: Steps below which trainings tell nothing.
-_LEAST_STEPS = 5
+_LEAST_STEPS = 25
 #: Samples that gradients are measured on.
 _MEASURED = 128
 #: How often the shares are made equal in the course of a training.
