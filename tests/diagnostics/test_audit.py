@@ -6,7 +6,7 @@ from diagnostics.made_images import bright_rows, flipped
 
 import mtlkit as mtl
 from mtlkit.diagnostics import audit
-from mtlkit.diagnostics.verdict import RULES
+from mtlkit.diagnostics.rules import RULES
 
 X, Y = bright_rows(300)
 

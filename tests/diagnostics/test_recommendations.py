@@ -4,7 +4,7 @@ import pytest
 
 from mtlkit.diagnostics import Cause, Evidence, Verdict
 from mtlkit.diagnostics.recommendations import REMEDIES, recommend
-from mtlkit.diagnostics.verdict import RULES
+from mtlkit.diagnostics.rules import RULES
 
 
 def of(*causes):

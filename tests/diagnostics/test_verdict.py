@@ -3,7 +3,8 @@
 import pytest
 
 from mtlkit.diagnostics import Evidence, decide
-from mtlkit.diagnostics.verdict import LIMITS, RULES
+from mtlkit.diagnostics.rules import RULES
+from mtlkit.diagnostics.verdict import LIMITS
 
 #: What is known of a task that can be learned.
 SIGNAL = Evidence("signal", "found", "", 0.5, (0.4, 0.6))

@@ -1,0 +1,88 @@
+"""What the evidence leaves open, and what would decide it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.readings import (
+    HALF_OF_THE_WAY,
+    are_twins,
+    best_skill,
+    higher_was_seen,
+    is_behind,
+    is_faint,
+    is_found,
+    is_likely,
+    is_open,
+    may_be,
+)
+from mtlkit.diagnostics.rules import LABELS, OF_MODELS, OF_OTHER_TASKS, Rule
+
+#: So few samples of a class are few for any task that is not learned from them.
+_FEW = 20
+#: What may hide behind a poor score of all that were tried, and what would tell.
+_MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
+_MORE = "more samples, or second labels for some"
+_LONGER = "more and longer trainings (a larger `budget`)"
+_OF_RARE = "more held-out samples of the rare classes"
+_OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
+_FLIPPED_OR_TWINS = (
+    ("structured_noise", "ambiguity"),
+    "a second label for some hundred images, given without knowing the first",
+)
+
+
+def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tuple[str, ...], str]:
+    """What the data cannot tell apart, and what would tell."""
+    causes = {rule.cause for rule in found}
+    if "ambiguity" in causes and "symmetry" not in causes and are_twins(evidence):
+        return _FLIPPED_OR_TWINS
+    if "no_signal" in causes and not higher_was_seen(evidence):
+        return ("no_signal", "resolution"), "images of a higher resolution"
+    if is_faint(evidence) and is_found("uniform_noise", evidence) and not causes:
+        if higher_was_seen(evidence):
+            return ("uniform_noise", "no_signal"), "second labels for some"
+        return (
+            ("uniform_noise", "no_signal", "resolution"),
+            "images of a higher resolution, or second labels for some",
+        )
+    # Other tasks may be why a trunk lacks features; the same few trainings tell of both causes.
+    if "backbone_lacks_task" in causes and any(is_open(n, evidence) for n in OF_OTHER_TASKS):
+        others = (name for name in OF_OTHER_TASKS if name in evidence)
+        return ("backbone_lacks_task", *others), _LONGER
+    doubtful = tuple(name for name in LABELS if may_be(name, evidence))
+    if "too_little_data" in causes and _are_few(evidence):
+        return tuple(name for name in (*LABELS, "imbalance") if may_be(name, evidence)), _MORE
+    if "too_little_data" in causes and doubtful:
+        return ("too_little_data", *doubtful), _MORE
+    of_model = tuple(name for name in OF_MODELS if may_be(name, evidence))
+    if is_behind(evidence) and of_model and not causes & set(OF_MODELS):
+        return of_model, _LONGER
+    if causes:
+        return (), ""
+    if "signal" in evidence and evidence["signal"].status == "unclear":
+        return ("no_signal", "too_little_data"), "more samples"
+    if may_be("uniform_noise", evidence, end=0):
+        return ("uniform_noise", "too_little_data"), _MORE
+    if is_likely("imbalance", evidence):
+        by_model = evidence["imbalance"].details.get("of") == "the model"
+        return ("imbalance", "too_little_data"), _OF_RARE if by_model else _OF_A_MODEL
+    hidden = tuple(name for name in _MAY_HIDE if may_be(name, evidence))
+    if best_skill(evidence) < HALF_OF_THE_WAY and len(hidden) > 1:
+        return hidden, _MORE
+    # Merging classes helps, which the images do not explain; flipped labels would.
+    if is_found("ambiguity", evidence) and is_likely("structured_noise", evidence):
+        return _FLIPPED_OR_TWINS
+    return (), ""
+
+
+def _are_few(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether there are too few samples for certain, whatever else there may be.
+
+    That is so of a dozen a class, from which a task is learned badly, and better with each
+    sample, unless it is evident that labels are wrong.
+    """
+    few = evidence["too_little_data"].details.get("samples_of_class", math.inf) < _FEW
+    return few and not any(may_be(name, evidence, end=0) for name in LABELS)

@@ -1,0 +1,86 @@
+"""What a verdict asks of the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtlkit.diagnostics.evidence import Evidence
+
+#: A task that nobody comes half of the way with is not called healthy.
+HALF_OF_THE_WAY = 0.5
+#: Of a task that nobody comes so far with, labels tell nothing: they may be wrong by chance, or
+#: the images may not show them, and one test in a hundred sees a signal where there is none.
+_FAINT = 0.05
+#: A margin for the score of a network on some hundred samples.
+_MARGIN = 0.03
+
+
+def is_found(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether an effect was measured, and is there."""
+    return name in evidence and evidence[name].found
+
+
+def is_open(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether a probe was to be run, but could not tell."""
+    return name in evidence and evidence[name].status in ("unclear", "skipped")
+
+
+def may_be(name: str, evidence: Mapping[str, Evidence], end: int = 1) -> bool:
+    """Whether an effect may be there, though it was not found.
+
+    That is so if its interval reaches beyond the threshold; if all of it lies there (`end=0`),
+    the effect is evident, but not what it comes from.
+    """
+    one = evidence.get(name)
+    return one is not None and _is_unclear_beyond(one, one.interval and one.interval[end])
+
+
+def is_likely(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether the best estimate of an effect lies beyond the threshold, but is not sure."""
+    one = evidence.get(name)
+    return one is not None and _is_unclear_beyond(one, one.effect)
+
+
+def _is_unclear_beyond(one: Evidence, value: float | None) -> bool:
+    """Whether evidence is unclear, and a value of it lies beyond its threshold."""
+    if one.status != "unclear" or value is None or one.threshold is None:
+        return False
+    return value > one.threshold
+
+
+def higher_was_seen(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether images of a higher resolution were looked at."""
+    return "resolution" in evidence and bool(evidence["resolution"].details.get("higher_given"))
+
+
+def are_twins(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether classes are not told apart at all."""
+    found = is_found("ambiguity", evidence)
+    return found and bool(evidence["ambiguity"].details.get("or_flipped"))
+
+
+def most_errors(evidence: Mapping[str, Evidence]) -> float:
+    """The share of held-out samples that the better of two networks gets wrong, with a margin."""
+    details = evidence["model_gap"].details if "model_gap" in evidence else {}
+    if details.get("metric") != "accuracy":
+        return 1.0
+    return 1 - max(details["reference_score"], details["user_score"]) + _MARGIN
+
+
+def best_skill(evidence: Mapping[str, Evidence]) -> float:
+    """How far anyone comes from the best guess to perfection, if that was measured for classes."""
+    amount, gap = evidence.get("too_little_data"), evidence.get("model_gap")
+    skills = [] if amount is None else [amount.details.get("way_from_constant")]
+    if gap is not None and gap.details.get("metric") != "mae":  # half an error may be plenty
+        skills += [gap.details.get("reference_skill"), gap.details.get("user_skill")]
+    return max((skill for skill in skills if skill is not None), default=1.0)
+
+
+def is_faint(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether there is hardly more of a signal than chance may bring about."""
+    return is_found("signal", evidence) and best_skill(evidence) < _FAINT
+
+
+def is_behind(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether a reference network does better than the model, for whatever reason."""
+    return "model_gap" in evidence and evidence["model_gap"].found

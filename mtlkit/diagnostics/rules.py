@@ -1,0 +1,118 @@
+"""The causes, and when evidence makes one: a table of rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When evidence makes a cause.
+
+    Attributes:
+        cause: The cause, and the name of its evidence.
+        limit: What it limits, `"data"` or `"model"`.
+        words: The cause in words.
+        unless: Causes that explain the evidence better, if they are there.
+    """
+
+    cause: str
+    limit: str
+    words: str
+    unless: tuple[str, ...] = ()
+
+
+#: After these, nothing else can be believed.
+INVALID = ("invalid_split", "misaligned_labels")
+#: Wrong or shared labels, which make errors of any other kind.
+LABELS = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
+NO_SIGNAL = (*INVALID, "no_signal")
+NO_SIGNAL_OR_CONTEXT = (*NO_SIGNAL, "needs_context")
+
+#: Where the signal is, if not in the images alone.
+SIGNAL_ELSEWHERE = ("resolution", "needs_context")
+#: What other tasks do.
+OF_OTHER_TASKS = ("interference", "loss_starvation")
+
+#: The rules: a cause is there if its evidence was found, unless another one explains it.
+RULES = (
+    Rule("invalid_split", "data", "validation images are copies of training images"),
+    Rule("misaligned_labels", "data", "labels belong to other images", ("invalid_split",)),
+    Rule("no_signal", "data", "the images do not tell the labels", INVALID),
+    Rule("label_leak", "data", "what will not be there in use tells the labels", NO_SIGNAL),
+    Rule("needs_context", "data", "labels depend on what another task knows", INVALID),
+    # What comes of a context that the images do not show looks like any kind of wrong labels.
+    Rule("uniform_noise", "data", "labels are wrong by chance", NO_SIGNAL_OR_CONTEXT),
+    Rule("symmetry", "data", "objects look the same after a turn", NO_SIGNAL),
+    # Where images do not tell a turn, the reference mixes up more than the turned classes.
+    Rule(
+        "class_overlap",
+        "data",
+        "neighbouring classes overlap",
+        (*NO_SIGNAL_OR_CONTEXT, "symmetry"),
+    ),
+    Rule(
+        "structured_noise",
+        "data",
+        "labels are exchanged for certain others",
+        (*NO_SIGNAL_OR_CONTEXT, "symmetry", "class_overlap"),
+    ),
+    Rule(
+        "ambiguity",
+        "data",
+        "classes share their images",
+        (*NO_SIGNAL_OR_CONTEXT, "structured_noise", "class_overlap"),
+    ),
+    Rule("imbalance", "data", "rare classes are too rare", NO_SIGNAL),
+    Rule("resolution", "data", "the images are too coarse", INVALID),
+    Rule(
+        "too_little_data",
+        "data",
+        "there are too few samples",
+        (*NO_SIGNAL, *LABELS, "needs_context"),
+    ),
+    Rule("loss_mismatch", "model", "the loss does not let it learn", NO_SIGNAL),
+    Rule("head_destroys_space", "model", "the head throws positions away", NO_SIGNAL),
+    # What positions would tell at once takes a head without them long, and other rates, and
+    # meanwhile other tasks have the trunk.
+    Rule(
+        "optimizer",
+        "model",
+        "the optimizer's rate does not fit",
+        (*NO_SIGNAL, "loss_mismatch", "head_destroys_space"),
+    ),
+    # Steps that are too large kill features; other tasks draw the trunk to themselves.
+    Rule(
+        "backbone_collapse",
+        "model",
+        "the backbone's features are dead",
+        (*NO_SIGNAL, "optimizer"),
+    ),
+    Rule(
+        "under_trained",
+        "model",
+        "training was too short",
+        (*NO_SIGNAL, "optimizer", "head_destroys_space"),
+    ),
+    Rule("input_scale", "model", "the input is not standardised", NO_SIGNAL),
+    Rule(
+        "loss_starvation",
+        "model",
+        "other losses drown this one",
+        (*NO_SIGNAL, "head_destroys_space"),
+    ),
+    Rule(
+        "interference",
+        "model",
+        "other tasks disturb it",
+        (*NO_SIGNAL, "loss_starvation", "head_destroys_space"),
+    ),
+    Rule(
+        "backbone_lacks_task",
+        "model",
+        "the backbone does not serve this task",
+        (*NO_SIGNAL, "optimizer", "backbone_collapse", *OF_OTHER_TASKS),
+    ),
+)
+#: The causes in the model.
+OF_MODELS = tuple(rule.cause for rule in RULES if rule.limit == "model")
