@@ -39,8 +39,8 @@ from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
 from mtlkit.diagnostics.recommendations import recommend
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.verdict import Verdict, decide
-from mtlkit.diagnostics.versions import versions
 from mtlkit.metrics.labels import is_labelled
+from mtlkit.versions import versions
 
 #: More samples than this add little, and cost much.
 _MOST_SAMPLES = 10_000
@@ -150,7 +150,7 @@ def report(
         "seed": seed,
         "samples": samples,
         "cpu_seconds": round(time.process_time() - start, 1),
-        **versions(),
+        **versions("scikit-learn"),
         **(setup or {}),
     }
     return Diagnosis(task, verdict, evidence, recommend(task, verdict, evidence), made)

@@ -17,10 +17,10 @@ from mtlkit.search.records import Store, read_arrays, read_json, write_arrays, w
 from mtlkit.search.result import SearchResult
 from mtlkit.search.running import frozen_features, reporter, run_alone, run_chief, run_worker
 from mtlkit.search.tuner import Settings, is_chief, is_worker
-from mtlkit.search.versions import versions
 from mtlkit.search.workers import run_workers
 from mtlkit.space.values import text_of, without_addresses
 from mtlkit.tasks import Task
+from mtlkit.versions import versions
 
 _DEFAULT_TRIALS = 30
 
@@ -240,7 +240,7 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
     }
     kept = read_json(path)
     if kept is None:
-        write_json(path, {**own, "versions": versions()})
+        write_json(path, {**own, "versions": versions("keras-tuner")})
         return
     other = [name for name, value in own.items() if kept.get(name) != value]
     if other:
