@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import keras
@@ -25,8 +26,9 @@ def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     """Trains the user's model from a fresh start, on standardised inputs.
 
     First as the user trained it, for as many steps if the budget allows; the user's model is
-    what it is compared with. Where that does not decide, on the task alone, with a rate that
-    falls to zero, against the same start on the inputs as they are.
+    what it is compared with. Where that does not gain enough, because another cause is in the
+    way, on the task alone, with a rate that falls to zero, against the same start on the inputs
+    as they are.
 
     Args:
         bench: The user's model and data.
@@ -45,11 +47,15 @@ def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
         return bench.skipped(name, "The model has several inputs.")
     before = bench.clock.left
     own = _own(bench, gap, _OWN * seconds)
-    if own.status in ("found", "absent"):
+    if own.found:
         return own
     left = seconds - (before - bench.clock.left)
-    alone = _alone(bench, gap, left / 2)
-    return alone if alone.found or own.status == "skipped" else own
+    return max(own, _alone(bench, gap, left / 2), key=_sureness)
+
+
+def _sureness(one: Evidence) -> tuple[bool, float]:
+    """Orders evidence by whether it is found, then by the least effect that it leaves possible."""
+    return one.found, -math.inf if one.interval is None else one.interval[0]
 
 
 def _own(bench: Bench, gap: Gap, seconds: float) -> Evidence:

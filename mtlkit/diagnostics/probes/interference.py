@@ -293,6 +293,7 @@ class _Found:
             threshold=self.gap.delta,
             details={
                 "gain": effect,
+                "gain_interval": interval,
                 "code": code,
                 "scores": {
                     "model": bench.user_skill,

@@ -227,6 +227,7 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     fixed = {k: rows for k, rows in arms.on_trunk.items() if k != POLAR}
     best = max(fixed.values(), key=lambda rows: float(rows.mean()))
     effect, interval = mean_interval(arms.afresh - best)
+    gain, gain_interval = mean_interval(arms.afresh - bench.user_rows)
     skill = float(arms.afresh.mean())
     threshold = _threshold(gap)
     status = status_of(interval, threshold)
@@ -247,7 +248,8 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         null=0.0,
         threshold=threshold,
         details={
-            "gain": skill - bench.user_skill,
+            "gain": gain,
+            "gain_interval": gain_interval,
             "recovered": gap.recovered(skill),
             "probes": reading.probes,
             "scores": {"model": bench.user_skill, **arms.scores, "reference": gap.reference},

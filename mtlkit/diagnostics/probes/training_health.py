@@ -154,6 +154,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
         threshold=gap.delta,
         details={
             "gain": effect,
+            "gain_interval": interval,
             "recovered": gap.recovered(skill),
             "steps": steps,
             "steps_before": done,

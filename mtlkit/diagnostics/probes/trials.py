@@ -88,12 +88,12 @@ class Trials:
             (mean_interval(best - other, len(self.rows)) for other in against),
             key=lambda found: found[0],
         )
+        gain, gain_interval = mean_interval(best - bench.user_rows, len(self.rows))
         status = status_of(interval, gap.delta)
         if status == "found" and gap.recovered(skill) < self.recovered:
             status = "unclear"  # it helps, but something else is in the way
-        if status == "absent" and (self.steps or 0) < _ENOUGH_STEPS * (
-            steps_trained(bench.model) or 0
-        ):
+        done = steps_trained(bench.model) or 0
+        if status == "absent" and (self.steps or 0) < _ENOUGH_STEPS * done:
             status = "unclear"  # too few steps to tell
         text = (
             f"A fresh start {remedy} reaches {bench.score.text(skill)} after {self.steps} steps; "
@@ -113,7 +113,8 @@ class Trials:
             null=0.0,
             threshold=gap.delta,
             details={
-                "gain": skill - bench.user_skill,
+                "gain": gain,
+                "gain_interval": gain_interval,
                 "recovered": gap.recovered(skill),
                 "steps": self.steps,
                 "scores": {"model": bench.user_skill, **scores, "reference": gap.reference},

@@ -43,8 +43,10 @@ def test_a_tiny_rate_is_found(data):
     weights = model.get_weights()
     found = run(model, data, gap())
     assert found["optimizer"].status == "found"
-    assert "Adam" in found["optimizer"].details["code"]
-    assert found["optimizer"].details["recovered"] > 0.5
+    details = found["optimizer"].details
+    assert "Adam" in details["code"]
+    low, high = details["gain_interval"]
+    assert details["recovered"] > 0.5 and low < details["gain"] < high
     assert found["under_trained"].status != "found"
     assert found["loss_mismatch"].status == found["input_scale"].status == "absent"
     assert unchanged(model, weights)
