@@ -88,7 +88,9 @@ class Trials:
             (mean_interval(best - other, len(self.rows)) for other in against),
             key=lambda found: found[0],
         )
-        gain, gain_interval = mean_interval(best - bench.user_rows, len(self.rows))
+        gain, gain_interval = effect, interval
+        if not self.alone:  # the user's model is then what a remedy starts from
+            gain, gain_interval = mean_interval(best - bench.user_rows, len(self.rows))
         status = status_of(interval, gap.delta)
         if status == "found" and gap.recovered(skill) < self.recovered:
             status = "unclear"  # it helps, but something else is in the way
