@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes.clock import Clock
 from mtlkit.diagnostics.probes.copies import compiled_like, copy_of, fresh_copy
+from mtlkit.diagnostics.probes.intervals import mean_interval
 from mtlkit.diagnostics.probes.score import Score
 from mtlkit.diagnostics.probes.training import Trainer, outputs_of
 from mtlkit.losses.masked import labelled
@@ -105,6 +106,11 @@ class Bench:
         return self.score.rows(
             self.decode(model, self.x_val if x_val is None else x_val), self.y_val
         )
+
+    def gain(self, rows: NDArray, comparisons: int = 1) -> dict[str, Any]:
+        """What a remedy gains over the user's model, for the details of evidence."""
+        gain, interval = mean_interval(rows - self.user_rows, comparisons)
+        return {"gain": gain, "gain_interval": interval}
 
     def alone(self, model: MultiTaskModel) -> None:
         """Sets the task's weight to 1 and all others to 0, but for tasks that it is fed from."""

@@ -45,12 +45,13 @@ def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
         return bench.evidence(name, "absent", text)
     if isinstance(bench.x, Mapping):
         return bench.skipped(name, "The model has several inputs.")
+    inputs = Standardised.of(bench.images)
     before = bench.clock.left
-    own = _own(bench, gap, _OWN * seconds)
+    own = _own(bench, gap, inputs, _OWN * seconds)
     if own.found:
         return own
     left = seconds - (before - bench.clock.left)
-    return max(own, _alone(bench, gap, left / 2), key=_sureness)
+    return max(own, _alone(bench, gap, inputs, left / 2), key=_sureness)
 
 
 def _sureness(one: Evidence) -> tuple[bool, float]:
@@ -58,20 +59,20 @@ def _sureness(one: Evidence) -> tuple[bool, float]:
     return one.found, -math.inf if one.interval is None else one.interval[0]
 
 
-def _own(bench: Bench, gap: Gap, seconds: float) -> Evidence:
+def _own(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Evidence:
     """Trained as the user did; another cause may be in the way, so any gain that matters counts."""
     steps = steps_trained(bench.model)
     trials = Trials(bench, gap, seconds, recovered=0.0, steps=steps)
     setting = lambda one: compiled_like(one, bench.model)  # noqa: E731
-    trials.run("standardised inputs", setting, Standardised.of(bench.images))
+    trials.run("standardised inputs", setting, inputs)
     return _judged(bench, trials, "with standardised inputs, trained as the model was,")
 
 
-def _alone(bench: Bench, gap: Gap, seconds: float) -> Evidence:
+def _alone(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Evidence:
     """Trained on the task alone, which learns faster."""
     trials = Trials(bench, gap, seconds, alone=True, recovered=_RECOVERED)
     setting = lambda one: compiled(one, keras.optimizers.Adam(_RATE))  # noqa: E731
-    trials.run("standardised inputs", setting, Standardised.of(bench.images))
+    trials.run("standardised inputs", setting, inputs)
     trials.confirm(setting)
     return _judged(bench, trials, "with standardised inputs, on the task alone,")
 

@@ -178,7 +178,6 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     effect, interval = min(
         (mean_interval(best - rows) for rows in rivals), key=lambda found: found[0]
     )
-    gain, gain_interval = mean_interval(best - bench.user_rows)
     threshold = _threshold(gap)
     status = status_of(interval, threshold) if gap.recovered(skill) >= _RECOVERED else "absent"
     text = (
@@ -207,8 +206,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         null=0.0,
         threshold=threshold,
         details={
-            "gain": gain,
-            "gain_interval": gain_interval,
+            **bench.gain(best),
             "recovered": gap.recovered(skill),
             "code": arms.codes[arms.best],
             "reads_positions": moved,
@@ -227,7 +225,6 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     fixed = {k: rows for k, rows in arms.on_trunk.items() if k != POLAR}
     best = max(fixed.values(), key=lambda rows: float(rows.mean()))
     effect, interval = mean_interval(arms.afresh - best)
-    gain, gain_interval = mean_interval(arms.afresh - bench.user_rows)
     skill = float(arms.afresh.mean())
     threshold = _threshold(gap)
     status = status_of(interval, threshold)
@@ -248,8 +245,7 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         null=0.0,
         threshold=threshold,
         details={
-            "gain": gain,
-            "gain_interval": gain_interval,
+            **bench.gain(arms.afresh),
             "recovered": gap.recovered(skill),
             "probes": reading.probes,
             "scores": {"model": bench.user_skill, **arms.scores, "reference": gap.reference},

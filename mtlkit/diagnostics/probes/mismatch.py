@@ -54,7 +54,6 @@ def loss_mismatch(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     all_rows = {"own": _on_all(bench, bench.task.loss, share)}
     all_rows["plain"] = _on_all(bench, plain[best], share)
     effect, interval, status = _compare(bench, gap, all_rows)
-    gain, gain_interval = mean_interval(all_rows["plain"] - bench.user_rows)
     _, (behind, _) = mean_interval(handful[best] - own, len(plain))
     if learned >= _LEARNED and behind > _BEHIND:
         status = "found"
@@ -74,8 +73,7 @@ def loss_mismatch(bench: Bench, gap: Gap, seconds: float) -> Evidence:
         null=0.0,
         threshold=gap.delta,
         details={
-            "gain": gain,
-            "gain_interval": gain_interval,
+            **bench.gain(all_rows["plain"]),
             "recovered": gap.recovered(skill),
             "by_heart": {"own": failed, **{k: float(v.mean()) for k, v in handful.items()}},
             "scores": {

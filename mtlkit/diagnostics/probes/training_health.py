@@ -16,15 +16,15 @@ from mtlkit.diagnostics.probes.input_scale import input_scale
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes.mismatch import loss_mismatch
 from mtlkit.diagnostics.probes.training import Trainer
-from mtlkit.diagnostics.probes.trials import RECOVERED, Trials, too_dear
+from mtlkit.diagnostics.probes.trials import ENOUGH_STEPS, LEAST_STEPS, RECOVERED, Trials, too_dear
 from mtlkit.model import MultiTaskModel
 
 NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
 #: Shares of the budget of what is tried, in this order. What does not apply takes no time, and
 #: leaves it to the others.
 _SHARES = {"input_scale": 0.8, "loss_mismatch": 0.45, "under_trained": 0.2, "optimizer": 1.0}
-#: How much longer to train, as a share of the training so far; and at least, in epochs and steps.
-_LONGER, _LEAST_EPOCHS, _LEAST_STEPS = 0.5, 2, 100
+#: How much longer to train, as a share of the training so far; and at least, in epochs.
+_LONGER, _LEAST_EPOCHS = 0.5, 2
 #: A rate that suits most networks.
 _RATE = 1e-3
 
@@ -127,7 +127,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     copied = compiled_like(copy_of(bench.model), bench.model)
     trainer = Trainer(copied, bench.x, bench.y)
     done = steps_trained(bench.model) or 0
-    wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, _LEAST_STEPS)
+    wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, LEAST_STEPS)
     steps = trainer.affordable(seconds, wanted / trainer.steps_of_epoch)
     if not steps:
         return bench.skipped(name, too_dear(trainer))
@@ -138,7 +138,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     status = status_of(interval, gap.delta)
     if status == "found" and gap.recovered(skill) < RECOVERED:
         status = "unclear"  # it helps, but something else is in the way
-    if status == "absent" and steps < 0.2 * done:
+    if status == "absent" and steps < ENOUGH_STEPS * done:
         status = "unclear"  # too few steps to tell
     text = (
         f"Training on for {steps} steps, after {done}, takes the model from "

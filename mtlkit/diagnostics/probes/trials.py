@@ -16,11 +16,11 @@ from mtlkit.diagnostics.probes.training import Trainer
 #: Epochs of a fresh start at most, with all tasks and on the task alone.
 _EPOCHS, _EPOCHS_ALONE = 8, 16
 #: Steps of a fresh start at least, if the budget allows so many.
-_LEAST_STEPS = 100
+LEAST_STEPS = 100
 #: The share of the gap to the reference that a remedy has to recover.
 RECOVERED = 0.5
 #: That a change does not help is only said after this share of the user's steps.
-_ENOUGH_STEPS = 0.2
+ENOUGH_STEPS = 0.2
 
 
 class Trials:
@@ -88,14 +88,15 @@ class Trials:
             (mean_interval(best - other, len(self.rows)) for other in against),
             key=lambda found: found[0],
         )
-        gain, gain_interval = effect, interval
-        if not self.alone:  # the user's model is then what a remedy starts from
-            gain, gain_interval = mean_interval(best - bench.user_rows, len(self.rows))
+        # What the task gains alone is no gain over a model of all tasks.
+        gain = {"gain": effect, "gain_interval": interval}
+        if not self.alone:
+            gain = bench.gain(best, len(self.rows))
         status = status_of(interval, gap.delta)
         if status == "found" and gap.recovered(skill) < self.recovered:
             status = "unclear"  # it helps, but something else is in the way
         done = steps_trained(bench.model) or 0
-        if status == "absent" and (self.steps or 0) < _ENOUGH_STEPS * done:
+        if status == "absent" and (self.steps or 0) < ENOUGH_STEPS * done:
             status = "unclear"  # too few steps to tell
         text = (
             f"A fresh start {remedy} reaches {bench.score.text(skill)} after {self.steps} steps; "
@@ -115,8 +116,7 @@ class Trials:
             null=0.0,
             threshold=gap.delta,
             details={
-                "gain": gain,
-                "gain_interval": gain_interval,
+                **gain,
                 "recovered": gap.recovered(skill),
                 "steps": self.steps,
                 "scores": {"model": bench.user_skill, **scores, "reference": gap.reference},
@@ -136,7 +136,7 @@ class Trials:
         trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None)
         if self.steps is None:
             most = _EPOCHS_ALONE if self.alone else _EPOCHS
-            wanted = self.wanted or max(most * trainer.steps_of_epoch, _LEAST_STEPS)
+            wanted = self.wanted or max(most * trainer.steps_of_epoch, LEAST_STEPS)
             epochs = wanted / trainer.steps_of_epoch
             self.steps = trainer.affordable(self.seconds, epochs) or None
         if self.steps is None:
