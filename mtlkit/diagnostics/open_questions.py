@@ -22,6 +22,8 @@ from mtlkit.diagnostics.rules import LABELS, OF_MODELS, OF_OTHER_TASKS, Rule
 
 #: So few samples of a class are few for any task that is not learned from them.
 _FEW = 20
+#: Of classes so uneven, the rare ones have next to no samples where there are few.
+_UNEVEN = 10
 #: What may hide behind a poor score of all that were tried, and what would tell.
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 _MORE = "more samples, or second labels for some"
@@ -54,7 +56,7 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         return ("backbone_lacks_task", *others), _LONGER
     doubtful = tuple(name for name in LABELS if may_be(name, evidence))
     if "too_little_data" in causes and _are_few(evidence):
-        return tuple(name for name in (*LABELS, "imbalance") if may_be(name, evidence)), _MORE
+        return tuple(name for name in (*LABELS, "imbalance") if _may_hide(name, evidence)), _MORE
     if "too_little_data" in causes and doubtful:
         return ("too_little_data", *doubtful), _MORE
     of_model = tuple(name for name in OF_MODELS if may_be(name, evidence))
@@ -69,7 +71,7 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     if is_likely("imbalance", evidence):
         by_model = evidence["imbalance"].details.get("of") == "the model"
         return ("imbalance", "too_little_data"), _OF_RARE if by_model else _OF_A_MODEL
-    hidden = tuple(name for name in _MAY_HIDE if may_be(name, evidence))
+    hidden = tuple(name for name in _MAY_HIDE if _may_hide(name, evidence))
     if best_skill(evidence) < HALF_OF_THE_WAY and len(hidden) > 1:
         return hidden, _MORE
     # Merging classes helps, which the images do not explain; flipped labels would.
@@ -84,5 +86,24 @@ def _are_few(evidence: Mapping[str, Evidence]) -> bool:
     That is so of a dozen a class, from which a task is learned badly, and better with each
     sample, unless it is evident that labels are wrong.
     """
-    few = evidence["too_little_data"].details.get("samples_of_class", math.inf) < _FEW
+    few = _samples_of_class(evidence) < _FEW
     return few and not any(may_be(name, evidence, end=0) for name in LABELS)
+
+
+def _may_hide(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether an effect may be there, though it was not found, or could not even be seen.
+
+    Of a handful of samples of the rare classes, a simple reference sees nothing: neither what
+    more of them would bring, nor what their rarity costs.
+    """
+    if may_be(name, evidence):
+        return True
+    if name not in ("too_little_data", "imbalance") or _samples_of_class(evidence) >= _FEW:
+        return False
+    details = evidence["imbalance"].details if "imbalance" in evidence else {}
+    return details.get("of") == "the reference" and details["ratio"] >= _UNEVEN
+
+
+def _samples_of_class(evidence: Mapping[str, Evidence]) -> float:
+    details = evidence["too_little_data"].details if "too_little_data" in evidence else {}
+    return details.get("samples_of_class", math.inf)

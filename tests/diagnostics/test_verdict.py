@@ -390,6 +390,17 @@ def test_a_dozen_samples_a_class_with_labels_that_are_evidently_wrong_stay_open(
 
 
 @pytest.mark.parametrize(
+    ("ratio", "of", "hidden"),
+    [(100, "the reference", True), (3, "the reference", False), (100, "the model", False)],
+)
+def test_of_few_samples_of_uneven_classes_a_simple_reference_sees_nothing(ratio, of, hidden):
+    uneven = Evidence("imbalance", "absent", "", 0.0, details={"ratio": ratio, "of": of})
+    found = few(imbalance=uneven)
+    assert names(found) == ["too_little_data"]
+    assert found.undetermined == (("imbalance",) if hidden else ())
+
+
+@pytest.mark.parametrize(
     ("interval", "head", "named"),
     [((0.04, 0.08), "found", True), ((0.0, 0.08), "found", False), ((0.04, 0.08), "absent", False)],
 )

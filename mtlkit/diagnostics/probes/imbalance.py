@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
 from mtlkit.diagnostics.probes.samples import checked_probabilities, prepared, timed
 from mtlkit.diagnostics.probes.statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
@@ -16,6 +16,10 @@ from mtlkit.diagnostics.reference import Reference
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
 #: says for perfect probabilities. The best is chosen on other samples than it is judged on.
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: A class is rare below this part of an equal share of the samples, and frequent from one on.
+_RARE = 0.5
+#: Rare classes are learned badly if so much of the frequent ones' recall is missing.
+_LAG = 0.5
 
 
 @timed
@@ -31,7 +35,9 @@ def imbalance(
 
     The ratio of class counts only describes the data. What it costs is measured: the
     logarithms of class frequencies are taken off the scores (post-hoc logit adjustment), and
-    the change of the mean recall of the classes is taken.
+    the change of the mean recall of the classes is taken. No adjustment helps a model that knows
+    nothing of its rare classes; so of a model, the recall of rare classes (fewer samples than half
+    an equal share) is compared with that of frequent ones (an equal share at least), too.
 
     Args:
         x: Images.
@@ -42,9 +48,11 @@ def imbalance(
         seed: Seed of a new reference, of halves and the interval.
 
     Returns:
-        Evidence `"imbalance"`; the effect is the gain of the mean recall. `"found"` only for
-        the probabilities of a model: the reference is too simple to learn rare classes well,
-        and would gain even where a better model needs no help; there, a gain is `"unclear"`.
+        Evidence `"imbalance"`; the effect is the gain of the mean recall, or, if that is not
+        clear but a model recalls less than half as much of the rare classes as of the frequent
+        ones, the difference of these recalls. `"found"` only for the probabilities of a model:
+        the reference is too simple to learn rare classes well, and would gain even where a
+        better model needs no help; there, a gain is `"unclear"`.
 
     Raises:
         ValueError: If images, labels or probabilities are not valid.
@@ -76,7 +84,7 @@ def imbalance(
             found = replace(found, status="unclear", text=text)
         return found
     judged = checked_probabilities(probabilities, ready.y, ready.num_classes)
-    return _measured(judged, ready.y, counts, seed, "the model")
+    return _of_model(judged, ready.y, counts, seed)
 
 
 @timed
@@ -109,7 +117,40 @@ def imbalance_of(
     """
     labels, trained = np.asarray(y, "int64"), np.asarray(counts)
     judged = checked_probabilities(probabilities, labels, len(trained))
-    return _measured(judged, labels, trained, seed, "the model")
+    return _of_model(judged, labels, trained, seed)
+
+
+def _of_model(probabilities: NDArray, labels: NDArray, trained: NDArray, seed: int) -> Evidence:
+    """What the adjustment gains and, unless that tells, how far rare classes lag behind."""
+    gained = _measured(probabilities, labels, trained, seed, "the model")
+    share = trained[labels] * (trained > 0).sum() / trained.sum()
+    right = probabilities.argmax(axis=1) == labels
+    rare, frequent = right[share < _RARE], right[share >= 1]
+    if gained.found or not len(rare) or not len(frequent):
+        return gained
+    low, high = share_interval(rare.sum(), len(rare))
+    least, most = share_interval(frequent.sum(), len(frequent))
+    interval, threshold = (least - high, most - low), _LAG * float(frequent.mean())
+    status = status_of(interval, threshold)
+    if status != "found":
+        # A gain that is too small to matter tells nothing of classes that are hardly known.
+        return gained if status == "absent" else replace(gained, status="unclear")
+    recalls = {"recall_of_rare": float(rare.mean()), "recall_of_frequent": float(frequent.mean())}
+    return replace(
+        gained,
+        status=status,
+        text=(
+            f"{_ratio_text(gained.details['ratio'])}: of rare classes the model knows "
+            f"{100 * recalls['recall_of_rare']:.0f} % of the samples, of frequent ones "
+            f"{100 * recalls['recall_of_frequent']:.0f} %."
+        ),
+        effect=recalls["recall_of_frequent"] - recalls["recall_of_rare"],
+        interval=interval,
+        threshold=threshold,
+        p_value=None,
+        unit="recall",
+        details={**gained.details, **recalls, "gain_of_adjustment": gained.effect},
+    )
 
 
 def _measured(
@@ -177,8 +218,12 @@ def _recalls(right: NDArray, labels: NDArray, counts: NDArray) -> list[float | N
     return [float(hit / count) if count else None for hit, count in zip(found, counts, strict=True)]
 
 
+def _ratio_text(ratio: float) -> str:
+    return f"The most frequent class has {ratio:.3g} times the samples of the rarest"
+
+
 def _text(status: str, ratio: float, gain: float) -> str:
-    start = f"The most frequent class has {ratio:.3g} times the samples of the rarest"
+    start = _ratio_text(ratio)
     return {
         "absent": f"{start}, which costs nothing that matters (mean recall {gain:+.3f}).",
         "found": f"{start}: were frequency taken off, the mean recall would gain {gain:.3f}.",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtlkit.diagnostics.probes.imbalance import imbalance
+from mtlkit.diagnostics.probes.imbalance import imbalance, imbalance_of
 
 
 def two_gaussians(share, distance, samples=800, seed=0):
@@ -51,3 +51,37 @@ def test_probabilities_are_checked():
         imbalance(x, y, probabilities=probabilities[:, :1])
     with pytest.raises(ValueError, match="add up to 1"):
         imbalance(x, y, probabilities=2 * probabilities)
+
+
+def sure(labels, classes, known, seed=0):
+    """Probabilities that name the true class of a share `known[class]`, and class 0 else."""
+    knows = np.random.default_rng(seed).random(len(labels)) < np.asarray(known)[labels]
+    told = np.where(knows, labels, 0)
+    return 0.9 * np.eye(classes)[told] + 0.1 / classes
+
+
+LABELS = np.repeat(np.arange(6), [300, 300, 15, 15, 15, 15])
+
+
+def test_rare_classes_that_no_adjustment_helps():
+    found = imbalance_of(sure(LABELS, 6, [1, 0.9, 0, 0.1, 0.1, 0]), LABELS, np.bincount(LABELS))
+    assert found.found and found.details["gain_of_adjustment"] < found.effect
+    right = {one: found.details[f"recall_of_{one}"] for one in ("rare", "frequent")}
+    assert found.effect == right["frequent"] - right["rare"]
+    assert right["frequent"] == pytest.approx(0.95, abs=0.02) and right["rare"] < 0.15
+    assert found.threshold == pytest.approx(right["frequent"] / 2)
+    assert found.interval[0] < found.effect < found.interval[1]
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [([1, 1, 0.95, 1, 1, 1], "absent"), ([1, 0.9, 0.5, 0.4, 0.5, 0.5], "unclear")],
+)
+def test_rare_classes_that_are_known_well_or_half(known, status):
+    assert imbalance_of(sure(LABELS, 6, known), LABELS, np.bincount(LABELS)).status == status
+
+
+def test_few_rare_samples_tell_nothing_of_rare_classes():
+    labels = np.repeat([0, 1, 2], [60, 60, 2])
+    found = imbalance_of(sure(labels, 3, [1, 1, 0]), labels, [3000, 3000, 100])
+    assert found.status == "unclear"
