@@ -89,6 +89,9 @@ class Verdict:
 #: What other tasks do explains a gap to the reference from this share of it on, unless nothing
 #: else does. (The other probes of the model ask the same of themselves.)
 _EXPLAINS = 0.5
+#: The trainings that tell are shorter than the user's, and close less of the gap. Of a task with
+#: such a small part of an equal share of the gradient, what they reach at all is the measure.
+_HARDLY_ANY = 0.1
 #: Behind a head that loses positions, standardised inputs must bring so much of what they reach,
 #: and surely so much skill.
 _OF_REACH, _SURELY = 0.1, 0.02
@@ -180,8 +183,10 @@ def _explains(name: str, evidence: Mapping[str, Evidence]) -> bool:
     """Whether what other tasks do is enough of the gap to the reference, if one was measured."""
     if name not in OF_OTHER_TASKS or not is_behind(evidence):
         return True
-    gap = evidence["model_gap"].effect or 0.0
-    return (evidence[name].effect or 0.0) >= _EXPLAINS * gap
+    one, most = evidence[name], evidence["model_gap"].effect or 0.0
+    if one.details.get("share_of_equal", 1.0) < _HARDLY_ANY:
+        most = min(most, one.details["reach"])
+    return (one.effect or 0.0) >= _EXPLAINS * most
 
 
 def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool:

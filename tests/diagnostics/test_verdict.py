@@ -316,6 +316,23 @@ def test_other_tasks_must_explain_half_of_the_gap(gain, named):
 
 
 @pytest.mark.parametrize(
+    ("share", "gain", "named"), [(0.01, 0.3, True), (0.01, 0.15, False), (0.3, 0.3, False)]
+)
+def test_a_task_with_hardly_any_gradient_is_judged_by_what_short_trainings_reach(
+    share, gain, named
+):
+    details = {"share_of_equal": share, "reach": 0.4}
+    starved = Evidence("loss_starvation", "found", "", gain, (0.1, 0.4), details=details)
+    evidence = {
+        "signal": SIGNAL,
+        "model_gap": Evidence("model_gap", "found", "", 0.7, (0.6, 0.8)),
+        "backbone_lacks_task": Evidence("backbone_lacks_task", "found", "", 0.5, (0.4, 0.6)),
+        "loss_starvation": starved,
+    }
+    assert names(decide(evidence)) == ["loss_starvation" if named else "backbone_lacks_task"]
+
+
+@pytest.mark.parametrize(
     "consequence", ["optimizer", "under_trained", "loss_starvation", "interference"]
 )
 def test_a_head_without_positions_is_slow_which_is_no_cause_of_its_own(consequence):

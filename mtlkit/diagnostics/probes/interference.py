@@ -249,7 +249,7 @@ class _Found:
             f'model.task_weights["{name}"].assign({weight:.3g})' for name, weight in equal.items()
         )
         found = self._evidence("loss_starvation", text, effect, interval, code)
-        if found.found and share > _STARVED / len(self.shares.norms):
+        if found.found and self._share_of_equal > _STARVED:
             return bench.evidence(
                 "loss_starvation",
                 "absent",
@@ -266,6 +266,10 @@ class _Found:
     def _share(self) -> float:
         """The task's share at the start: once others are learned, theirs shrinks."""
         return self.fresh_shares.shares.get(self.bench.name, 0.0)
+
+    @property
+    def _share_of_equal(self) -> float:
+        return self._share * len(self.shares.norms)
 
     def _means(self) -> dict[str, float]:
         return {
@@ -306,6 +310,8 @@ class _Found:
                     "equal shares": arms.equal,
                 },
                 "steps": arms.steps,
+                "reach": best,
+                "share_of_equal": self._share_of_equal,
                 "shares": self.shares.shares,
                 "shares_at_start": self.fresh_shares.shares,
                 "cosines": {" and ".join(k): v for k, v in self.shares.cosines.items()},
