@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from mtlkit.diagnostics.checks import (
+    check_num_classes,
     checked_images,
     checked_labels,
+    checked_pair,
     complete,
+    image_array,
     labels_by_task,
 )
 from mtlkit.diagnostics.diagnosis import Diagnosis
@@ -33,6 +36,7 @@ from mtlkit.diagnostics.probes.signal import signal
 from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_tasks
 from mtlkit.diagnostics.probes.splits import splits
 from mtlkit.diagnostics.probes.structured_noise import structured_noise
+from mtlkit.diagnostics.probes.suspects import in_users_rows
 from mtlkit.diagnostics.probes.symmetry import symmetry
 from mtlkit.diagnostics.probes.uncertainty import uncertainty
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
@@ -60,7 +64,8 @@ def audit(
     """Looks for causes in the data why a task does not learn; needs no model.
 
     A regression on learned patches of the images serves as the reference. It takes about a
-    minute of CPU time for 10,000 images of 32x32 pixels; of more samples, 10,000 are drawn.
+    minute of CPU time for 10,000 images of 32x32 pixels. Of more samples 10,000 are drawn; that
+    labels slipped, and copies of validation images, are looked for in all of them.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.
@@ -79,7 +84,7 @@ def audit(
         found in the data that holds the task back, or `"undetermined"`.
 
     Raises:
-        ValueError: If images or labels have a wrong shape, hold NaN, or are too few.
+        ValueError: If images or labels have a wrong shape, are not finite, or are too few.
 
     Example:
         ```python
@@ -93,7 +98,7 @@ def audit(
         ```
     """
     start = time.process_time()
-    images = checked_images(x)
+    images = image_array(x)
     labels, others = checked_labels(y, task, len(images))
     evidence = data_evidence(
         images, labels, others, task, validation_data, num_classes, x_high, seed, verbose
@@ -112,26 +117,26 @@ def data_evidence(
     seed: int,
     verbose: int,
 ) -> dict[str, Evidence]:
-    """Runs all probes that need no model; arguments as those of `audit`, checked.
+    """Runs all probes that need no model; arguments as those of `audit`, images and labels checked.
 
     Returns:
         The evidence by name.
     """
+    check_num_classes(num_classes)
     if labels.dtype.kind != "f" and num_classes is not None and labels.max() >= num_classes:
         raise ValueError(
             f"Task {task!r}: expected classes below num_classes={num_classes}. "
             f"Received: {labels.max()}"
         )
-    rows = _rows(is_labelled(labels), seed)
-    kept = complete({name: values[rows] for name, values in others.items()})
-    high = None if x_high is None else checked_images(x_high, "x_high")[rows]
-    reference = Reference(images[rows], labels[rows], num_classes, seed)
+    stored = _Stored(images, {task: labels, **others}, _rows(is_labelled(labels), seed))
+    validation, high = _validation(validation_data, task), _high(x_high, stored)
+    reference = Reference(images[stored.rows], labels[stored.rows], num_classes, seed)
     evidence: dict[str, Evidence] = {}
-    steps = _steps(reference, task, kept, _validation(validation_data, task), high, seed)
+    steps = _steps(reference, task, stored, validation, high, seed)
     # More threads would spend more CPU time, much more beside other work, and round otherwise.
     with threadpool_limits(1, "blas"):
         for name, probe in steps:
-            found = _run(name, probe, verbose)
+            found = in_users_rows(_run(name, probe, verbose), stored.rows)
             evidence[found.name] = found
     return evidence
 
@@ -144,8 +149,12 @@ def report(
     seed: int,
     start: float,
     setup: Mapping[str, Any] | None = None,
+    circular: bool | None = None,
 ) -> Diagnosis:
-    """Puts verdict and evidence together, with what is to be done and how it was found."""
+    """Puts verdict and evidence together, with what is to be done and how it was found.
+
+    Of `circular`, see `recommend`.
+    """
     made = {
         "seed": seed,
         "samples": samples,
@@ -153,7 +162,17 @@ def report(
         **versions("scikit-learn"),
         **(setup or {}),
     }
-    return Diagnosis(task, verdict, evidence, recommend(task, verdict, evidence), made)
+    advice = recommend(task, verdict, evidence, circular=circular)
+    return Diagnosis(task, verdict, evidence, advice, made)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """All samples in the order in which they are stored, and which of them are used."""
+
+    images: np.ndarray
+    labels: dict[str, np.ndarray]
+    rows: np.ndarray
 
 
 def _rows(there: np.ndarray, seed: int) -> np.ndarray:
@@ -168,7 +187,7 @@ def _rows(there: np.ndarray, seed: int) -> np.ndarray:
 def _validation(data: tuple[Any, Any] | None, task: str) -> tuple[Any, Any] | None:
     if data is None:
         return None
-    x_val, y_val = data
+    x_val, y_val = checked_pair(data)
     images = checked_images(x_val, "x_val")
     own, others = labels_by_task(y_val, task, len(images), "y_val")
     rows = is_labelled(own)
@@ -178,24 +197,38 @@ def _validation(data: tuple[Any, Any] | None, task: str) -> tuple[Any, Any] | No
     return images[rows], {task: own[rows], **kept}
 
 
+def _high(x_high: Any, stored: _Stored) -> np.ndarray | None:
+    if x_high is None:
+        return None
+    images = image_array(x_high, "x_high")
+    if len(images) != len(stored.images):
+        raise ValueError(
+            f"Expected x_high with one image for each of the {len(stored.images)} of x. "
+            f"Received: {len(images)}"
+        )
+    return images[stored.rows]
+
+
 def _steps(
     reference: Reference,
     task: str,
-    others: dict[str, np.ndarray],
+    stored: _Stored,
     validation: tuple[Any, Any] | None,
     x_high: np.ndarray | None,
     seed: int,
 ) -> Iterator[tuple[str, Callable[[], Evidence]]]:
     """The probes, in the order in which they are run."""
     x, y = reference.x, reference.y
+    others = {name: labels[stored.rows] for name, labels in stored.labels.items() if name != task}
+    others = complete(others)
     everything = {task: y, **others}
     shared: dict[str, Any] = {"reference": reference, "seed": seed}
     if validation is None:
         yield "invalid_split", lambda: skipped("invalid_split", "No validation data were given.")
     else:
-        yield "invalid_split", lambda: splits(x, everything, *validation, seed=seed)
+        yield "invalid_split", lambda: splits(stored.images, stored.labels, *validation, seed=seed)
     yield "duplicates", lambda: duplicates(x, everything)
-    yield "misaligned_labels", lambda: alignment(x, y, **shared)
+    yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **shared)
     yield "signal", lambda: signal(x, y, **shared)
     yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)
     if reference.classes:

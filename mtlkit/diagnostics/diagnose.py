@@ -11,19 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.data_checks import check_arrays
 from mtlkit.diagnostics.audit import data_evidence, report
-from mtlkit.diagnostics.checks import checked_images, checked_labels
+from mtlkit.diagnostics.checks import check_budget, checked_labels, checked_pair, image_array
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes.bench import Bench
+from mtlkit.diagnostics.probes.copies import copy_of, random_state_kept
 from mtlkit.diagnostics.probes.imbalance import imbalance_of
 from mtlkit.diagnostics.probes.inputs import is_standardised
 from mtlkit.diagnostics.probes.score import Score, bins_of
 from mtlkit.diagnostics.verdict import decide
+from mtlkit.heads import OrientationHead
+from mtlkit.metrics.labels import is_labelled
 
 #: Below this many CPU-seconds a probe of the model tells nothing.
 _LEAST_SECONDS = 15.0
+#: As many have to be left where a copy is trained first, which takes a third.
+_LEAST_WITH_TRAINING = 30.0
 #: The probes of the model in the order in which they are run, what they say, and the share of
 #: the seconds that are left by then. The last ones are the first to be left out.
 _PROBES = (
@@ -41,6 +47,7 @@ _PROBES = (
 _SHARE_IF_RAW = 0.95
 
 
+@random_state_kept()
 def diagnose(
     model: Any,
     x: Any,
@@ -62,15 +69,16 @@ def diagnose(
 
     Args:
         model: A compiled and trained `mtlkit.MultiTaskModel`.
-        x: Images that it was trained on.
+        x: Images that it was trained on; of a model with several inputs, all of them by name.
         y: Their labels by task.
         task: Name of the task.
         validation_data: `(x_val, y_val)`, which it was not trained on. `None`: a fifth of the
             data is set aside, and the model is trained anew on the rest for each comparison.
         num_classes: Number of classes. `None`: that of the task's head.
         x_high: The same images at a higher resolution, if there are any.
-        budget: CPU-seconds to spend, roughly. Where they do not suffice, the probes of least
-            value are left out, and the result says so.
+        budget: CPU-seconds to spend, roughly. The data are looked at whatever that takes; a
+            probe of the model needs 15 of those that are left then. Where they do not suffice,
+            the probes of least value are left out, and the result says so.
         seed: Seed of everything that is drawn.
         verbose: 0: silent; 1: a line for each step.
 
@@ -78,8 +86,8 @@ def diagnose(
         A `Diagnosis`.
 
     Raises:
-        ValueError: If the model has no such task or is not compiled, or if images or labels
-            are not valid.
+        ValueError: If the model has no such task, is not compiled or cannot be copied, if
+            images or labels do not fit it, or if the budget is no finite number above 0.
 
     Example:
         ```python
@@ -100,12 +108,20 @@ def diagnose(
         ```
     """
     start = time.process_time()
+    check_budget(budget)
     _check_model(model, task)
-    images = checked_images(x)
-    head = model.tasks[task].head
-    labels, others = checked_labels(_in_bins(y, task, head), task, len(images))
-    held = validation_data and (validation_data[0], _in_bins(validation_data[1], task, head))
-    classes = num_classes or _num_classes(model, task, labels)
+    x, images, measured = _checked(model, x, y, task, "")
+    labels, others = checked_labels(measured, task, len(images))
+    _check_fit(model, x, y, task, "training data")
+    held = None
+    if validation_data is not None:
+        x_val, y_val = checked_pair(validation_data)
+        x_val, images_val, measured_val = _checked(model, x_val, y_val, task, "_val")
+        held = images_val, measured_val
+        _check_fit(model, x_val, y_val, task, "validation data")
+        validation_data = x_val, y_val
+    copy_of(model)  # raises, if it cannot be copied
+    classes = _num_classes(model, task, labels) if num_classes is None else num_classes
     evidence = dict(
         data_evidence(images, labels, others, task, held, classes, x_high, seed, verbose)
     )
@@ -113,14 +129,17 @@ def diagnose(
     left_out: list[str] = []
     if evidence["signal"].found:
         data = partial(_data, model, x, y, task, validation_data, seed)
-        for name, one in _of_model(data, task, start, budget, seed, verbose):
+        least = _LEAST_SECONDS if validation_data is not None else _LEAST_WITH_TRAINING
+        for name, one in _of_model(data, task, start, budget, least, seed, verbose):
             evidence[name] = one
             if one.status == "skipped":
                 left_out.append(name)
         evidence["imbalance"] = _imbalance(evidence, seed)
     verdict = decide(evidence, task)
     setup = {"budget": budget, "left_out": left_out, "cpu_seconds_of_data": round(spent, 1)}
-    return report(task, verdict, evidence, len(images), seed, start, setup)
+    head = model.tasks[task].head
+    circular = isinstance(head, OrientationHead) and head.circular
+    return report(task, verdict, evidence, len(images), seed, start, setup, circular)
 
 
 def _imbalance(evidence: Mapping[str, Evidence], seed: int) -> Evidence:
@@ -151,11 +170,65 @@ def _check_model(model: Any, task: str) -> None:
         )
 
 
-def _in_bins(y: Any, task: str, head: Any) -> Any:
+def _checked(model: Any, x: Any, y: Any, task: str, suffix: str) -> tuple[Any, NDArray, Any]:
+    """Inputs as arrays, the images among them, and labels as the probes of the data take them."""
+    if not isinstance(y, Mapping):
+        raise ValueError(
+            f"Task {task!r}: expected y{suffix} as a dict by task, such as {{{task!r}: ...}}. "
+            f"Received: {type(y).__name__}"
+        )
+    if task not in y:
+        raise ValueError(
+            f"Task {task!r}: expected labels in y{suffix}. Received: labels of {list(y)}"
+        )
+    if not isinstance(x, Mapping) and not hasattr(x, "shape"):
+        x = np.asarray(x)
+    images = image_array(_images(model, x, f"x{suffix}"), f"x{suffix}")
+    return x, images, _in_bins(_as_values(model, y), task, model.tasks[task].head)
+
+
+def _images(model: Any, x: Any, what: str) -> Any:
+    """What of the inputs the backbone sees; what else there is, heads are conditioned on."""
+    try:
+        return model._images(x)
+    except KeyError as error:
+        raise ValueError(
+            f"Expected {what} with the backbone's input {error}. Received: inputs {list(x)}"
+        ) from error
+
+
+def _check_fit(model: Any, x: Any, y: Mapping[str, Any], task: str, what: str) -> None:
+    """Checks inputs and labels as `fit` does, but for labels of no task, which are context."""
+    labels = {name: np.asarray(one) for name, one in y.items() if name in model.tasks}
+    check_arrays(x, labels, None, model.tasks, model.input, what)
+    model.tasks[task].head.validate_labels(labels[task], task=task)  # whatever its loss
+
+
+def _as_values(model: Any, y: Mapping[str, Any]) -> dict[str, Any]:
+    """Integer labels as floats, where a task's head says values: they are no classes."""
+    found = dict(y)
+    for name in found.keys() & model.tasks.keys():
+        labels = np.asarray(found[name])
+        if labels.dtype.kind in "iu" and labels.ndim and _says_values(model, name):
+            found[name] = labels.astype("float64")
+            found[name][~is_labelled(labels)] = np.nan
+    return found
+
+
+def _says_values(model: Any, task: str) -> bool:
+    outputs = np.zeros((1, int(np.prod(model.output[task].shape[1:]))), "float32")
+    decoded = model.tasks[task].head.decode(outputs)
+    return "value" in decoded and "label" not in decoded
+
+
+def _in_bins(y: Mapping[str, Any], task: str, head: Any) -> Mapping[str, Any]:
     """Labels in degrees as bins, which the probes of the data compare; others as they are."""
-    if getattr(head, "labels", "bins") != "degrees" or task not in y:
+    if getattr(head, "labels", "bins") != "degrees":
         return y
-    bins = bins_of(np.asarray(y[task], "float64"), head.period, head.num_bins)
+    degrees = np.asarray(y[task])
+    if degrees.dtype.kind != "f" or np.isinf(degrees).any():
+        return y  # no angles, as checks will say
+    bins = bins_of(degrees.astype("float64"), head.period, head.num_bins)
     return {**y, task: np.where(np.isnan(bins), -1, bins).astype("int64")}
 
 
@@ -196,25 +269,27 @@ def _of_model(
     task: str,
     start: float,
     budget: float,
+    least: float,
     seed: int,
     verbose: int,
 ) -> Iterable[tuple[str, Evidence]]:
-    """Runs the probes of the model, as long as there is time."""
+    """Runs the probes of the model, as long as there is time; `least` has to be left to begin."""
     gap: Evidence | None = None
     given: dict[str, Any] = {}
     for module, names, share in _PROBES:
         left = budget - (time.process_time() - start)
-        if not given and share * left >= _LEAST_SECONDS:
+        if not given and left >= least:
             model, given = data(left)
             left = budget - (time.process_time() - start)
         if module is training_health and given and not _standardised(model, given["x"]):
             share = _SHARE_IF_RAW
-        seconds = share * left
+        needed = _LEAST_SECONDS if given else least
         first = module is ceiling  # the others need what it found
-        if seconds < _LEAST_SECONDS or (gap is None and not first):
+        if left < needed or (gap is None and not first):
             for name in names:
-                yield name, skipped(name, f"Left out: the budget of {budget:g} s was spent.")
+                yield name, skipped(name, _why(left, budget, needed))
             continue
+        seconds = min(left, max(share * left, _LEAST_SECONDS))
         if verbose:
             print(f"{', '.join(names)} ...", end=" ", flush=True)
         began = time.process_time()
@@ -230,3 +305,11 @@ def _of_model(
             if one.name == "model_gap":
                 gap = one
             yield one.name, replace(one, seconds=took / len(found))
+
+
+def _why(left: float, budget: float, needed: float) -> str:
+    """Why a probe was left out."""
+    return (
+        f"Left out: of the budget of {budget:g} CPU-seconds {max(left, 0.0):.1f} were left, and "
+        f"this needs {needed:g}."
+    )

@@ -16,6 +16,7 @@ from mtlkit.diagnostics.readings import (
     is_found,
     is_likely,
     is_open,
+    is_unknown,
     may_be,
 )
 from mtlkit.diagnostics.rules import LABELS, OF_MODELS, OF_OTHER_TASKS, Rule
@@ -77,7 +78,15 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     # Merging classes helps, which the images do not explain; flipped labels would.
     if is_found("ambiguity", evidence) and is_likely("structured_noise", evidence):
         return _FLIPPED_OR_TWINS
+    if is_unknown(evidence):
+        return _not_measured(evidence), _LONGER if "model_gap" in evidence else _MORE
     return (), ""
+
+
+def _not_measured(evidence: Mapping[str, Evidence]) -> tuple[str, ...]:
+    """What may be, where too little is known to tell anything."""
+    asked = (*_MAY_HIDE, *OF_MODELS) if "model_gap" in evidence else _MAY_HIDE
+    return tuple(name for name in asked if name not in evidence or is_open(name, evidence))
 
 
 def _are_few(evidence: Mapping[str, Evidence]) -> bool:

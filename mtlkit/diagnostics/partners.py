@@ -254,16 +254,19 @@ def pairings(scores: NDArray[np.floating], y: NDArray[np.integer]) -> list[Pairi
         Partners at common distances, or else a partner for each class.
     """
     num_classes, predicted = scores.shape[1], scores.argmax(axis=1)
-    distances: list[int | None] = []
+    distances: list[int] = []
     if num_classes >= 6:  # with fewer, every distance is frequent
         distances += common_distances(scores, y)
     if any(d in (1, num_classes - 1) for d in distances):  # both neighbours, to compare them
         distances += [d for d in (1, num_classes - 1) if d not in distances]
     found = []
-    for distance in distances or [None]:
-        if distance is None:
-            partners = partners_by_class(scores, y)
-        else:
-            partners = (predicted + distance) % num_classes
+    for distance in distances:
+        partners = (predicted + distance) % num_classes
         found.append(Pairing(distance, partners, ladder_of(scores, y, partners)))
-    return found
+    return found or [pairing_by_class(scores, y)]
+
+
+def pairing_by_class(scores: NDArray[np.floating], y: NDArray[np.integer]) -> Pairing:
+    """The pairing of each class with the one that it is taken for, at any distance."""
+    partners = partners_by_class(scores, y)
+    return Pairing(None, partners, ladder_of(scores, y, partners))

@@ -1,12 +1,19 @@
-"""Features of images that need no labels: learned patches, pooled over a grid."""
+"""Features of images that need no labels: learned patches and brightness, pooled over a grid."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Images encoded at once, so that the activations stay small.
-_CHUNK = 250
+#: Images encoded at once, and the values of their patches: fewer large images than small ones,
+#: so that the activations stay small.
+_CHUNK, _VALUES = 250, 20_000_000
+#: Products of matrices take so many rows at a time, or a divisor of it; cut elsewhere, they would
+#: round otherwise.
+_ROWS = 48
 #: Patches that the dictionary is learned from.
 _SAMPLE = 20_000
 
@@ -18,13 +25,14 @@ def patch_features(
     grid: int = 4,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """Describes images by how much they look like each of some typical patches, and where.
+    """Describes images by how much they look like each of some typical patches, and how bright.
 
     A dictionary of patches is learned by k-means from patches of the images, brought to
     mean 0 and variance 1 and whitened. A patch activates each entry by how much nearer it
     is than the average entry (the "triangle" activation). Activations are averaged over the
-    cells of a grid. No label is used, so the features may be computed on all samples
-    before they are split.
+    cells of a grid. Brightness and contrast, which patches are freed from, are described by the
+    mean and the deviation of each channel in each cell. No label is used, so the features may be
+    computed on all samples before they are split.
 
     Args:
         images: Images of shape `(samples, height, width, channels)`.
@@ -34,7 +42,7 @@ def patch_features(
         seed: Seed of the dictionary.
 
     Returns:
-        Standardised features of shape `(samples, grid * grid * num_patches)`.
+        Standardised features of shape `(samples, grid * grid * (num_patches + 2 * channels))`.
 
     Example:
         ```python
@@ -42,7 +50,7 @@ def patch_features(
         from mtlkit.diagnostics.patches import patch_features
 
         images = np.random.default_rng(0).random((50, 16, 16, 1), dtype="float32")
-        assert patch_features(images, num_patches=8).shape == (50, 4 * 4 * 8)
+        assert patch_features(images, num_patches=8).shape == (50, 4 * 4 * (8 + 2))
         ```
 
     Reference:
@@ -61,14 +69,27 @@ def patch_features(
     centres = kmeans.fit((sample - mean) @ whiten).cluster_centers_.astype("float32")
     encoded = np.concatenate(
         [
-            _encode(
-                _all_patches(images[start : start + _CHUNK], patch), mean, whiten, centres, grid
-            )
-            for start in range(0, len(images), _CHUNK)
+            _encode(_all_patches(images[part], patch), mean, whiten, centres, grid)
+            for part in _parts(images.shape, patch, num_patches)
         ]
     )
+    encoded = np.concatenate([encoded, _levels(images, grid)], axis=1)
     spread = encoded.std(axis=0)
     return (encoded - encoded.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0)
+
+
+def _parts(shape: tuple[int, ...], patch: int, num_patches: int) -> Iterator[slice]:
+    """Which images are encoded at once."""
+    samples, height, width, channels = shape
+    positions = (height - patch + 1) * (width - patch + 1)
+    fitting = max(1, _VALUES // (positions * max(patch * patch * channels, num_patches)))
+    step = _ROWS // math.gcd(positions, _ROWS)
+    if step <= fitting < _CHUNK:
+        fitting -= fitting % step
+    for start in range(0, samples, _CHUNK):
+        stop = min(start + _CHUNK, samples)
+        for first in range(start, stop, min(fitting, _CHUNK)):
+            yield slice(first, min(first + fitting, stop))
 
 
 def _all_patches(images: NDArray, patch: int) -> NDArray:
@@ -108,11 +129,22 @@ def _encode(
     distance = np.sqrt(np.maximum(squared, 0))
     active = np.maximum(distance.mean(1, keepdims=True) - distance, 0)
     active = active.reshape(samples, rows, columns, -1)
-    row_cells, column_cells = (np.array_split(np.arange(side), grid) for side in (rows, columns))
-    cells = [
-        active[:, r[0] : r[-1] + 1, c[0] : c[-1] + 1].mean(axis=(1, 2))
+    cells = [cell.mean(axis=(1, 2)) for cell in _cells(active, grid)]
+    return np.concatenate(cells, axis=1).astype("float32")
+
+
+def _levels(images: NDArray, grid: int) -> NDArray[np.float32]:
+    """The mean and the deviation of each channel in each cell."""
+    cells = [(cell.mean(axis=(1, 2)), cell.std(axis=(1, 2))) for cell in _cells(images, grid)]
+    return np.concatenate([level for cell in cells for level in cell], axis=1).astype("float32")
+
+
+def _cells(maps: NDArray, grid: int) -> list[NDArray]:
+    """The cells of a grid over maps of shape `(samples, rows, columns, channels)`."""
+    row_cells, column_cells = (np.array_split(np.arange(side), grid) for side in maps.shape[1:3])
+    return [
+        maps[:, r[0] : r[-1] + 1, c[0] : c[-1] + 1]
         for r in row_cells
         for c in column_cells
         if len(r) and len(c)
     ]
-    return np.concatenate(cells, axis=1).astype("float32")

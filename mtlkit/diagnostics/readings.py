@@ -68,12 +68,29 @@ def most_errors(evidence: Mapping[str, Evidence]) -> float:
 
 
 def best_skill(evidence: Mapping[str, Evidence]) -> float:
-    """How far anyone comes from the best guess to perfection, if that was measured for classes."""
-    amount, gap = evidence.get("too_little_data"), evidence.get("model_gap")
+    """How far anyone comes from the best guess to perfection, if that was measured.
+
+    Of values it is the share of the variance that is explained, of the error that is left: half
+    of the mean absolute error may be plenty.
+    """
+    amount, gap, signal = (evidence.get(k) for k in ("too_little_data", "model_gap", "signal"))
     skills = [] if amount is None else [amount.details.get("way_from_constant")]
-    if gap is not None and gap.details.get("metric") != "mae":  # half an error may be plenty
-        skills += [gap.details.get("reference_skill"), gap.details.get("user_skill")]
+    if signal is not None and signal.unit == "share of the variance":
+        skills.append(signal.details.get("score"))
+    if gap is not None:
+        of_networks = [gap.details.get("reference_skill"), gap.details.get("user_skill")]
+        known = [skill for skill in of_networks if skill is not None]
+        of_error = gap.details.get("metric") == "mae"
+        skills += [1 - (1 - min(skill, 1)) ** 2 if of_error else skill for skill in known]
     return max((skill for skill in skills if skill is not None), default=1.0)
+
+
+def is_unknown(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether too little is known to call a task healthy."""
+    signal, gap = evidence.get("signal"), evidence.get("model_gap")
+    if signal is None or not signal.found or best_skill(evidence) < HALF_OF_THE_WAY:
+        return True
+    return gap is not None and gap.status in ("skipped", "unclear")
 
 
 def is_faint(evidence: Mapping[str, Evidence]) -> bool:

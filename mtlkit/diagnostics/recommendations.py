@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from mtlkit.diagnostics.diagnosis import Recommendation
 from mtlkit.diagnostics.evidence import Evidence
@@ -18,6 +21,21 @@ class Remedy:
     code: str = ""
 
 
+#: The turns after which objects may look the same, and their degrees.
+_PERIODS = {"rot180": 180, "rot90": 90}
+#: Merges the classes that images do not tell apart; classes of any kind.
+_MERGE = """\
+groups = np.asarray(found.evidence["symmetry"].details["groups"])  # found: this diagnosis
+merged = np.unique(groups, return_inverse=True)[1]  # the new class of each class
+labels = np.where(labels < 0, -1, merged[labels])  # those of {task}; -1: unlabelled
+head = mtl.heads.ClassificationHead(int(merged.max()) + 1, pooling="flatten")
+"""
+_MERGE_NEIGHBOURS = """\
+labels = labels // 2  # of two neighbours one class; -1, unlabelled, stays
+head = mtl.heads.ClassificationHead({half}, pooling="flatten")
+"""
+_WITH_HEAD = 'model = model.with_head("{task}", head)'
+
 #: What helps, by cause.
 REMEDIES = {
     "invalid_split": Remedy("Split anew, so that no image is in two splits; then diagnose again."),
@@ -31,10 +49,17 @@ REMEDIES = {
         "the model learns them instead."
     ),
     "uniform_noise": Remedy(
-        "Have the labels checked that the model finds least likely; a loss that smooths labels "
-        "bears the rest."
+        "Have the labels of the listed samples checked, the first ones first; a loss that smooths "
+        "labels bears the rest.",
+        'rows = found.evidence["uniform_noise"].details["suspects"]["rows"]  # found: this '
+        "diagnosis\nimages = x[rows]  # have their labels checked",
     ),
-    "structured_noise": Remedy("Have labels of the listed pairs checked: they were exchanged."),
+    "structured_noise": Remedy(
+        "Have the labels of the listed samples checked, the first ones first: they were exchanged "
+        "for a certain other class.",
+        'rows = found.evidence["structured_noise"].details["suspects"]["rows"]  # found: this '
+        "diagnosis\nimages = x[rows]  # have their labels checked",
+    ),
     "ambiguity": Remedy(
         "Merge the classes that share images, or predict them at two levels.",
         'matrix = found.evidence["confusion"].details["matrix"]  # found: this diagnosis\n'
@@ -42,13 +67,10 @@ REMEDIES = {
         'model = model.with_head("{task}", mtl.heads.HierarchicalHead(tree))',
     ),
     "symmetry": Remedy(
-        "Give the head the period after which objects look the same.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead({half}, period=180))\n'
-        "# with labels modulo {half}",
+        "Make one class of those that images do not tell apart.", _MERGE + _WITH_HEAD
     ),
     "class_overlap": Remedy(
-        "Take fewer, wider bins, or labels that spread over neighbours.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead({classes}, target="smooth"))',
+        "Make one class of two neighbours, whose images overlap.", _MERGE_NEIGHBOURS + _WITH_HEAD
     ),
     "needs_context": Remedy(
         "Let the task see what the other one predicts.",
@@ -87,9 +109,44 @@ REMEDIES = {
     ),
 }
 
+#: What helps where labels are bins of a circle. (After a flip, bins are no circle any more.)
+_ON_CIRCLE = {
+    "symmetry": Remedy(
+        "Give the head the period after which objects look the same.",
+        'model = model.with_head("{task}", mtl.heads.OrientationHead({bins}, period={period}))\n'
+        "# with labels modulo {bins}",
+    ),
+    "class_overlap": Remedy(
+        "Take fewer, wider bins, or labels that spread over neighbours.",
+        'model = model.with_head("{task}", mtl.heads.OrientationHead({classes}, target="smooth"))',
+    ),
+}
+#: What helps where it is not known whether they are.
+_EITHER = {
+    "symmetry": Remedy(
+        "Make one class of those that images do not tell apart; where labels are bins of a "
+        "circle, give the head the period after which objects look the same.",
+        f"{_MERGE}"
+        "# bins of a circle: head = mtl.heads.OrientationHead({bins}, period={period})\n"
+        f"{_WITH_HEAD}",
+    ),
+    "class_overlap": Remedy(
+        "Make one class of two neighbours, whose images overlap; where labels are bins of a "
+        "circle, let them spread over neighbours instead.",
+        f"{_MERGE_NEIGHBOURS}"
+        "# bins of a circle, labels as they were: "
+        'head = mtl.heads.OrientationHead({classes}, target="smooth")\n'
+        f"{_WITH_HEAD}",
+    ),
+}
+
 
 def recommend(
-    task: str, verdict: Verdict, evidence: Mapping[str, Evidence]
+    task: str,
+    verdict: Verdict,
+    evidence: Mapping[str, Evidence],
+    *,
+    circular: bool | None = None,
 ) -> tuple[Recommendation, ...]:
     """Says what to do about the causes of a verdict, the largest measured gain first.
 
@@ -98,6 +155,8 @@ def recommend(
         verdict: The verdict.
         evidence: What it rests on. Where `details` has `"gain"` (and `"gain_interval"`,
             `"code"`), they were measured for this model, and are taken.
+        circular: Whether the task's labels are bins of a circle. `None`: not known; then the
+            recommendations say what applies if they are.
 
     Returns:
         The recommendations.
@@ -107,26 +166,65 @@ def recommend(
         from mtlkit.diagnostics import Evidence, decide
         from mtlkit.diagnostics.recommendations import recommend
 
-        evidence = {"symmetry": Evidence("symmetry", "found", "180 degrees.", 0.4, (0.3, 0.5))}
-        first, *_ = recommend("pose", decide(evidence), evidence)
+        half_turn = {"transform": "rot180"}
+        found = Evidence("symmetry", "found", "Twins.", 0.4, (0.3, 0.5), details=half_turn)
+        evidence = {"symmetry": found}
+        first, *_ = recommend("pose", decide(evidence), evidence, circular=True)
         assert "period=180" in first.code
         ```
     """
-    matrix = evidence["confusion"].details["matrix"] if "confusion" in evidence else ()
-    classes = len(matrix) or 32
     found = []
     for cause in verdict.causes:
-        one = evidence.get(cause.name)
-        details = {} if one is None else one.details
-        remedy = REMEDIES[cause.name]
-        code = details.get("code") or remedy.code
-        other = str(details.get("task", "other"))
-        for place, value in (("task", task), ("other", other), ("classes", classes)):
-            code = code.replace(f"{{{place}}}", str(value))
-        code = code.replace("{half}", str(max(2, classes // 2)))
+        if _is_of_symmetry(cause.name, verdict, evidence):
+            continue
+        details = _details(cause.name, evidence)
+        remedy = _remedy(cause.name, details, circular)
+        code = _filled(details.get("code") or remedy.code, task, details, evidence)
         found.append(
             Recommendation(
                 cause.name, remedy.text, code, details.get("gain"), details.get("gain_interval")
             )
         )
     return tuple(sorted(found, key=lambda one: -(one.gain or 0.0)))
+
+
+def _details(name: str, evidence: Mapping[str, Evidence]) -> Mapping[str, Any]:
+    return evidence[name].details if name in evidence else {}
+
+
+def _remedy(cause: str, details: Mapping[str, Any], circular: bool | None) -> Remedy:
+    """The remedy for labels of this kind."""
+    no_turn = cause == "symmetry" and details.get("transform") not in _PERIODS
+    if circular is False or no_turn or cause not in _ON_CIRCLE:
+        return REMEDIES[cause]
+    return (_ON_CIRCLE if circular else _EITHER)[cause]
+
+
+def _is_of_symmetry(cause: str, verdict: Verdict, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether the classes that share images are the twins of a symmetry, which has a remedy."""
+    if cause != "ambiguity" or "symmetry" not in {one.name for one in verdict.causes}:
+        return False
+    groups = _details("symmetry", evidence).get("groups")
+    pairs = _details("ambiguity", evidence).get("pairs")
+    if groups is None or not pairs:
+        return True
+    return bool(np.mean([groups[int(a)] == groups[int(b)] for a, b, _ in pairs]) > 0.5)
+
+
+def _filled(
+    code: str, task: str, details: Mapping[str, Any], evidence: Mapping[str, Evidence]
+) -> str:
+    """Code with names and numbers in their places."""
+    classes = len(_details("confusion", evidence).get("matrix", ())) or 32
+    period = _PERIODS.get(details.get("transform", ""), 360)
+    places = {
+        "task": task,
+        "other": details.get("task", "other"),
+        "classes": classes,
+        "half": max(2, -(-classes // 2)),
+        "bins": max(2, classes * period // 360),
+        "period": period,
+    }
+    for place, value in places.items():
+        code = code.replace(f"{{{place}}}", str(value))
+    return code

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.partners import Pairing, pairings
+from mtlkit.diagnostics.partners import Pairing, pairing_by_class, pairings
 from mtlkit.diagnostics.patches import patch_features
 from mtlkit.diagnostics.ridge import Ridge, calibrated, one_hot
 
@@ -98,6 +98,11 @@ class Reference:
     def pairings(self) -> list[Pairing]:
         """Which classes are taken for which, see `mtlkit.diagnostics.partners`."""
         return pairings(self.scores, self.y)
+
+    @cached_property
+    def pairing_by_class(self) -> Pairing:
+        """The pairing of each class with the one that it is taken for, at any distance."""
+        return pairing_by_class(self.scores, self.y)
 
     @cached_property
     def smaller(self) -> Reference:

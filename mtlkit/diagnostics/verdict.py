@@ -9,12 +9,12 @@ from typing import Any
 from mtlkit.diagnostics.evidence import Evidence, plain
 from mtlkit.diagnostics.open_questions import undecidable
 from mtlkit.diagnostics.readings import (
-    HALF_OF_THE_WAY,
     are_twins,
-    best_skill,
     is_behind,
     is_faint,
     is_found,
+    is_open,
+    is_unknown,
     most_errors,
 )
 from mtlkit.diagnostics.rules import (
@@ -130,7 +130,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     elif limits:
         limit = limits.pop()
     else:
-        limit = "undetermined" if undetermined or _unknown(evidence) else "healthy"
+        limit = "undetermined" if undetermined or is_unknown(evidence) else "healthy"
     sentence = _sentence(task, limit, found, evidence, undetermined, missing)
     return Verdict(limit, causes, sentence, undetermined, missing)
 
@@ -195,13 +195,13 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
     That some images are shared must be seen in the images. Beside labels that are wrong by
     chance, a poor reference takes neighbours for each other even where it is clear; beside
     classes that are not told apart at all, it does so with other classes, too. And no more labels
-    are wrong than the best network gets wrong. Where there is hardly a signal, nothing is known
-    of the labels.
+    are wrong than the best network gets wrong. Where there is hardly a signal, or none was seen,
+    nothing is known of the labels.
     """
     low = (one.interval or (0.0, 0.0))[0]
     if name in ("uniform_noise", "structured_noise") and low > most_errors(evidence):
         return False
-    if name in LABELS and is_faint(evidence):
+    if name in LABELS and (is_faint(evidence) or is_open("signal", evidence)):
         return False
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or is_found("symmetry", evidence)
@@ -209,14 +209,6 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
         near = one.details.get("neighbours") and is_found("uniform_noise", evidence)
         return not near and not are_twins(evidence)
     return True
-
-
-def _unknown(evidence: Mapping[str, Evidence]) -> bool:
-    """Whether too little is known to call a task healthy."""
-    signal, gap = evidence.get("signal"), evidence.get("model_gap")
-    if signal is None or not signal.found or best_skill(evidence) < HALF_OF_THE_WAY:
-        return True
-    return gap is not None and gap.status in ("skipped", "unclear")
 
 
 def _cause(rule: Rule, evidence: Mapping[str, Evidence]) -> Cause:

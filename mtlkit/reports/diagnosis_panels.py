@@ -14,6 +14,7 @@ from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.reports import diagnosis_plots as plots
 from mtlkit.reports.confusion import block_order, plot_confusion_blocks
 from mtlkit.reports.diagnosis_plots import Level
+from mtlkit.reports.diagnosis_suspects import draw_suspects
 from mtlkit.reports.diagnosis_words import ARMS, CAUSES, EVIDENCE, heading
 from mtlkit.reports.gallery import plot_gallery
 from mtlkit.reports.page import Markup, definitions, element, folded, picture
@@ -307,6 +308,8 @@ PANELS = (
     Panel(("confusion", "model_gap"), _confusion, "What is taken for what", wide=True),
     Panel(("gallery",), _gallery, "What the classes look like", wide=True),
     Panel(("signal",), _signal),
+    Panel(("uniform_noise",), draw_suspects, "Labels that may be wrong by chance", wide=True),
+    Panel(("structured_noise",), draw_suspects, "Labels that may be exchanged", wide=True),
     Panel(("uniform_noise",), _ranks),
     Panel(("structured_noise", "ambiguity", "class_overlap"), _ladder),
     Panel(("symmetry",), _symmetry),

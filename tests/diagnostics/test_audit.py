@@ -1,8 +1,9 @@
 import json
+import sys
 
 import numpy as np
 import pytest
-from diagnostics.made_images import bright_rows, flipped
+from diagnostics.made_images import blobs, bright_rows, flipped
 
 import mtlkit as mtl
 from mtlkit.diagnostics import audit
@@ -130,6 +131,18 @@ def test_copies_in_the_validation_data():
     assert few.evidence["invalid_split"].status != "found"
 
 
+def test_of_many_samples_no_copy_and_no_slip_is_lost(monkeypatch):
+    """The images that are drawn have other neighbours than those that are stored."""
+    monkeypatch.setattr(sys.modules["mtlkit.diagnostics.audit"], "_MOST_SAMPLES", 150)
+    x, y = blobs(500, 0)
+    y = np.where(np.arange(500) < 50, -1, np.roll(y, 1))
+    found = of(y, x=x, validation_data=(x[:100], np.arange(100) % 4))
+    assert found.evidence["signal"].samples == 150
+    assert found.evidence["misaligned_labels"].details["offset"] == -1
+    assert found.evidence["invalid_split"].details["exact"] == 100
+    assert causes(found) == ["invalid_split"]  # nothing else can be said then
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -138,6 +151,13 @@ def test_copies_in_the_validation_data():
         ({"validation_data": (X * np.nan, Y)}, "finite values in x_val"),
         ({"num_classes": 4}, "Task 'pose': expected classes below num_classes=4. Received: 7"),
         ({"x_high": X * np.nan}, "finite values in x_high"),
+        ({"x_high": X[:299]}, "one image for each of the 300 of x. Received: 299"),
+        ({"x_high": np.concatenate([X, X])}, "one image for each of the 300.*Received: 600"),
+        ({"validation_data": (X, Y, Y)}, "a pair .x_val, y_val.. Received: tuple of 3 parts"),
+        ({"validation_data": X[:2]}, "a pair .x_val, y_val.. Received: ndarray"),
+        ({"num_classes": "10"}, "num_classes as an integer.*Received: num_classes='10'"),
+        ({"num_classes": 10.0}, "num_classes as an integer.*Received: num_classes=10.0"),
+        ({"num_classes": 1}, "num_classes as an integer of at least 2.*Received: num_classes=1"),
     ],
 )
 def test_bad_input(options, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics import audit
-from mtlkit.diagnostics.checks import checked_images, checked_labels, complete
+from mtlkit.diagnostics.checks import checked_images, checked_labels, complete, image_array
 
 RNG = np.random.default_rng(0)
 X = RNG.random((80, 6, 6, 1), dtype="float32")
@@ -28,6 +28,12 @@ USES = {
 def test_images_come_in_many_forms(given, shape):
     images = checked_images(given)
     assert images.shape == shape and images.dtype == "float32"
+
+
+def test_images_are_not_copied_to_be_checked():
+    images = (255 * X).astype("uint8")
+    assert image_array(images) is images
+    assert np.shares_memory(image_array(images[..., 0]), images)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,8 @@ def test_bad_images(given, message):
         ({"pose": np.where(np.arange(80) < 40, -1, Y)}, "Task 'pose'.*Received: 40"),
         ({"pose": np.arange(80)}, "Task 'pose'.*two samples a class.*80 classes in 80"),
         ({"pose": Y - 2}, "Task 'pose'.*classes from 0 on.*Received: -2"),
+        ({"pose": np.where(np.arange(80) == 5, 10**9, Y)}, "Task 'pose'.*below 1,000.* sample 5"),
+        ({"pose": np.where(np.arange(80) == 5, np.inf, Y)}, "Task 'pose'.*finite.*inf at sample 5"),
         ({"pose": Y, "shade": Y[:5]}, "Task 'shade': expected labels of shape"),
         ({"pose": Y, "shade": np.full(80, "a")}, "Task 'shade'.*dtype <U1"),
     ],

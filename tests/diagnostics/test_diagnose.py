@@ -1,4 +1,6 @@
+import random
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -34,14 +36,17 @@ def model():
 
 def test_without_time_the_data_are_looked_at_alone(model):
     before = [one.copy() for one in model.get_weights()]
+    drawn, of_numpy = random.getstate(), np.random.get_state()[1].copy()
     found = diagnose(model, X, LABELS, "pose", budget=5, verbose=0)
     assert set(found.setup["left_out"]) == set(OF_MODEL)
     for name in OF_MODEL:
         assert found.evidence[name].status == "skipped"
-        assert "budget of 5 s was spent" in found.evidence[name].text
+        assert "budget of 5 CPU-seconds" in found.evidence[name].text
+        assert found.evidence[name].text.endswith("were left, and this needs 30.")
     assert found.evidence["signal"].found and found.setup["budget"] == 5
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
+    assert random.getstate() == drawn and np.array_equal(np.random.get_state()[1], of_numpy)
 
 
 def test_no_model_is_trained_where_there_is_nothing_to_learn(model):
@@ -80,6 +85,51 @@ def test_probes_share_the_data_and_the_time(model, monkeypatch):
     assert "ceiling" not in first and second["ceiling"].name == "model_gap"
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Stands in for the part that looks at the data; returns what it was given."""
+    module = sys.modules["mtlkit.diagnostics.diagnose"]
+    given = {}
+
+    def data_evidence(images, labels, others, task, *rest):
+        given.update(images=images, labels=labels, others=others, held=rest[0])
+        signal = Evidence("signal", "found", "", 0.5, (0.4, 0.6))
+        return {"signal": signal, "imbalance": Evidence("imbalance", "absent", "")}
+
+    monkeypatch.setattr(module, "data_evidence", data_evidence)
+    return given
+
+
+def costly(probe, spent, seconds):
+    """A probe that spends so many seconds."""
+
+    def run(*args, **kwargs):
+        spent.seconds += seconds
+        return probe(*args, **kwargs)
+
+    return run
+
+
+def test_what_is_left_of_a_small_budget_is_used(model, quick, monkeypatch):
+    module = sys.modules["mtlkit.diagnostics.diagnose"]
+    fakes = [FakeProbe("model_gap"), FakeProbe("a", "b"), FakeProbe("interference")]
+    monkeypatch.setattr(module, "ceiling", fakes[0])
+    monkeypatch.setattr(module, "_PROBES", tuple((one, one.names, 0.25) for one in fakes))
+    monkeypatch.setattr(module, "_data", lambda *_: (model, {"x": X}))
+    monkeypatch.setattr(module, "_standardised", lambda *_: True)
+    spent = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(process_time=lambda: spent.seconds))
+    for fake, seconds in zip(fakes, (16.0, 14.0, 0.0), strict=True):
+        monkeypatch.setattr(fake, "probe", costly(fake.probe, spent, seconds))
+    held = (X, LABELS)
+    found = diagnose(model, X, LABELS, "pose", validation_data=held, budget=35, verbose=0)
+    assert [one.given[0]["budget"] for one in fakes[:2]] == [15, 15] and not fakes[2].given
+    assert found.setup["left_out"] == ["interference"]
+    assert "of 35 CPU-seconds 5.0 were left, and this needs 15" in (
+        found.evidence["interference"].text
+    )
+
+
 @pytest.mark.parametrize(("normalize", "share"), [(True, 0.5), (False, 0.95)])
 def test_raw_inputs_get_the_time_that_a_training_takes(normalize, share, monkeypatch):
     module = sys.modules["mtlkit.diagnostics.diagnose"]
@@ -108,6 +158,49 @@ def test_angles_are_looked_at_as_bins():
     found = diagnose(model, X, {"pose": angles}, "pose", budget=5, verbose=0)
     assert found.evidence["confusion"].details["matrix"].shape == (9, 9)
     assert found.evidence["signal"].samples == 299 and found.evidence["signal"].effect > 0.5
+
+
+@pytest.mark.parametrize("missing", [(), (3, 7)])
+def test_whole_numbers_of_a_head_of_values_are_values(model, quick, missing):
+    ages = np.random.default_rng(0).permutation(np.arange(1, 301))
+    ages[list(missing)] = -1
+    diagnose(model, X, {"shade": ages, "pose": Y}, "shade", budget=1, verbose=0)
+    assert quick["labels"].dtype == "float64" and quick["others"]["pose"].dtype == "int64"
+    assert np.flatnonzero(np.isnan(quick["labels"])).tolist() == list(missing)
+
+
+def test_a_model_with_several_inputs(quick):
+    head = mtl.heads.ClassificationHead
+    model = mtl.MultiTaskModel(
+        mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,)),
+        [
+            mtl.Task("half", head(2)),
+            mtl.Task("pose", head(8), condition_on="half", condition_from="data"),
+        ],
+    )
+    model.compile("adam", jit_compile=False)
+    x, y = {"image_input": X, "half_prediction": np.eye(2)[Y // 4]}, {"pose": Y, "half": Y // 4}
+    diagnose(model, x, y, "pose", validation_data=(x, y), budget=1, verbose=0)
+    assert quick["images"] is X and quick["held"][0] is X
+    with pytest.raises(ValueError, match="Expected x with the backbone's input 'image_input'"):
+        diagnose(model, {"image": X}, y, "pose", verbose=0)
+    with pytest.raises(ValueError, match="Expected 2 input.*Received: 1"):
+        diagnose(model, X, y, "pose", verbose=0)
+
+
+def test_a_model_that_cannot_be_copied(quick):
+    class Own(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    model = mtl.MultiTaskModel(
+        keras.Sequential([keras.Input((8, 8, 1)), Own()]),
+        mtl.Task("pose", mtl.heads.ClassificationHead(8, "flatten")),
+    )
+    model.compile("adam", jit_compile=False)
+    with pytest.raises(ValueError, match="Expected a model that can be rebuilt"):
+        diagnose(model, X, {"pose": Y}, "pose", verbose=0)
+    assert not quick
 
 
 def test_what_frequency_costs_is_asked_of_a_network(model, monkeypatch):
@@ -146,8 +239,35 @@ def test_models_that_cannot_be_diagnosed(given, task, message):
         (X[:40], {"pose": Y[:40]}, "Task 'pose'.*at least 50"),
         (np.where(X[5] == X, np.nan, X), LABELS, "finite values in x.*1 of 300"),
         (X, {"pose": Y[:-1]}, "Task 'pose': expected labels of shape"),
+        (X, Y, "Task 'pose': expected y as a dict by task.*Received: ndarray"),
+        (X, {"pose": np.where(Y == 0, 12, Y)}, "Task 'pose': expected integer labels in 0...7"),
+        (X, {"pose": np.where(Y == 0, np.nan, Y)}, "Task 'pose': expected integer labels"),
+        (X[:, :7], LABELS, r"images of shape \(samples, 8, 8, 1\)"),
     ],
 )
 def test_bad_input(model, x, y, message):
     with pytest.raises(ValueError, match=message):
         diagnose(model, x, y, "pose", verbose=0)
+
+
+@pytest.mark.parametrize("budget", [0, -1, np.inf, np.nan, "20", None, True])
+def test_budgets(model, budget):
+    with pytest.raises(ValueError, match="Expected a budget.*Received: budget="):
+        diagnose(model, X, LABELS, "pose", budget=budget, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ((X, LABELS, None), "Expected validation_data as a pair.*Received: tuple of 3 parts"),
+        (object(), "Expected validation_data as a pair.*Received: object"),
+        ((X, Y), "Task 'pose': expected y_val as a dict by task"),
+        ((X, {"shade": Y}), "Task 'pose': expected labels in y_val"),
+        ((X[:, :7], LABELS), "in the validation data"),
+        ((X, {"pose": Y + 5}), "Task 'pose': expected integer labels.*in the validation data"),
+    ],
+)
+def test_bad_validation_data(model, quick, held, message):
+    with pytest.raises(ValueError, match=message):
+        diagnose(model, X, LABELS, "pose", validation_data=held, verbose=0)
+    assert not quick

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mtlkit.diagnostics import patches
 from mtlkit.diagnostics.patches import patch_features
 
 
@@ -25,17 +26,31 @@ def distances(a, b):
 
 
 @pytest.mark.parametrize(("contrast", "brightness"), [(1.0, 0.3), (0.5, 0.0), (2.0, -1.0)])
-def test_brightness_and_contrast_hardly_count(contrast, brightness):
+def test_brightness_and_contrast_do_not_hide_what_there_is(contrast, brightness):
+    """The patches do not notice them, the level of each cell does."""
     x = textures(60)
     features = patch_features(np.concatenate([x, contrast * x + brightness]), num_patches=16)
-    same = distances(features[:60], features[60:])
-    others = distances(features[:60], np.roll(features[:60], 1, axis=0))
-    assert same.max() < 0.05 * np.median(others)
+    patterns, levels = features[:, : 16 * 16], features[:, 16 * 16 :]
+    others = np.median(distances(patterns[:60], np.roll(patterns[:60], 1, axis=0)))
+    assert distances(patterns[:60], patterns[60:]).max() < 0.05 * others
+    assert distances(levels[:60], levels[60:]).min() > 1
+
+
+def test_levels_are_means_and_deviations():
+    x = np.random.default_rng(0).normal(size=(50, 8, 8, 2)).astype("float32")
+    x[:25, :2, :2, 0] += 3  # the first cell of the first channel
+    x[25:, 6:, 6:, 1] *= 9  # the last one of the second
+    levels = patch_features(x, num_patches=4)[:, -64:].reshape(50, 16, 2, 2)
+    change = np.abs(levels[:25].mean(axis=0) - levels[25:].mean(axis=0))  # cell, level, channel
+    assert change[0, 0, 0] > 1.5 and change[15, 1, 1] > 1.5
+    change[0, 0, 0] = change[15, 1, 1] = 0
+    assert change.max() < 1
 
 
 def test_an_object_elsewhere_changes_its_cells():
     x = np.concatenate([squares(0, 100, 0), squares(13, 100, 1)])
-    cells = patch_features(x, num_patches=24, patch=3).reshape(200, 4, 4, 24)
+    features = patch_features(x, num_patches=24, patch=3)
+    cells = features[:, : 16 * 24].reshape(200, 4, 4, 24)
     change = np.abs(cells[:100].mean(axis=0) - cells[100:].mean(axis=0)).mean(axis=2)
     touched = [change[0, 0], change[3, 3]]
     untouched = [change[0, 3], change[3, 0], change[1, 2], change[2, 1]]
@@ -51,7 +66,7 @@ def test_determined_by_the_seed():
 
 def test_features_are_standardised():
     features = patch_features(textures(80), num_patches=8)
-    assert features.dtype == "float32" and features.shape == (80, 4 * 4 * 8)
+    assert features.dtype == "float32" and features.shape == (80, 4 * 4 * (8 + 2))
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(features.std(axis=0), 1, atol=1e-4)
 
@@ -66,15 +81,37 @@ def test_order_of_samples_does_not_matter_to_their_features():
 
 
 @pytest.mark.parametrize(
-    ("shape", "cells"),
-    [((3, 5, 1), 1 * 3), ((8, 8, 3), 3 * 3), ((1, 9, 1), 1 * 4), ((1, 1, 1), 1), ((2, 2, 2), 1)],
+    ("shape", "cells", "levels"),
+    [
+        ((3, 5, 1), 1 * 3, 3 * 4),
+        ((8, 8, 3), 3 * 3, 4 * 4),
+        ((1, 9, 1), 1 * 4, 1 * 4),
+        ((1, 1, 1), 1, 1),
+        ((2, 2, 2), 1, 2 * 2),
+    ],
 )
-def test_small_images(shape, cells):
+def test_small_images(shape, cells, levels):
     x = np.random.default_rng(0).random((30, *shape), dtype="float32")
     features = patch_features(x, num_patches=4)
-    assert features.shape == (30, 4 * cells) and np.isfinite(features).all()
+    assert features.shape == (30, 4 * cells + 2 * shape[-1] * levels)
+    assert np.isfinite(features).all()
 
 
 def test_images_of_one_shade_have_no_features():
     x = np.ones((30, 8, 8, 1), "float32")
     assert not patch_features(x, num_patches=4).any()
+
+
+def test_fewer_large_images_are_encoded_at_once(monkeypatch):
+    x = textures(60)
+    together = patch_features(x, num_patches=8)
+    monkeypatch.setattr(patches, "_VALUES", 11 * 11 * 36 * 50)
+    assert list(patches._parts(x.shape, 6, 8)) == [slice(0, 48), slice(48, 60)]
+    np.testing.assert_allclose(patch_features(x, num_patches=8), together, atol=1e-4)
+
+
+@pytest.mark.parametrize(("side", "size"), [(32, 250), (64, 48), (2000, 1)])
+def test_images_that_are_encoded_at_once(side, size):
+    parts = list(patches._parts((500, side, side, 3), 6, 96))
+    assert [part.start for part in parts[:2]] == [0, size] and parts[-1].stop == 500
+    assert {part.stop for part in parts} >= {250, 500}

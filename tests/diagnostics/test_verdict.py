@@ -438,3 +438,36 @@ def test_what_raw_inputs_cost_is_measured_by_what_a_poor_head_can_reach(interval
     }
     assert ("input_scale" in names(decide(evidence))) is named
     assert scale.status == "absent"  # and it is not changed
+
+
+@pytest.mark.parametrize("cause", ["uniform_noise", "structured_noise", "class_overlap"])
+def test_labels_are_not_blamed_where_no_signal_could_be_seen(cause):
+    """Permuted labels of few samples look wrong, of course."""
+    weak = Evidence("signal", "unclear", "", 0.01, (-0.1, 0.1))
+    given = verdict(cause, signal=weak)
+    assert names(given) == [] and given.undetermined == ("no_signal", "too_little_data")
+
+
+def test_values_that_are_hardly_predicted_are_not_healthy():
+    def given(share, **others):
+        details = {"score": share}
+        unit = "share of the variance"
+        found = Evidence("signal", "found", "", share, (0.0, 1.0), unit=unit, details=details)
+        return decide({"signal": found, **others})
+
+    assert given(0.9).limit == "healthy"
+    assert given(0.04).limit == "undetermined"
+    assert "too_little_data" in given(0.04).undetermined and given(0.04).missing
+    # A network that is good at it, by its mean absolute error, tells more.
+    scores = {"metric": "mae", "reference_skill": 0.6, "user_skill": 0.6}
+    gap = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1), details=scores)
+    assert given(0.04, model_gap=gap).limit == "healthy"
+
+
+def test_what_was_not_measured_is_left_open():
+    gap = Evidence("model_gap", "skipped", "")
+    given = decide(
+        {"signal": SIGNAL, "model_gap": gap, "optimizer": Evidence("optimizer", "absent", "")}
+    )
+    assert given.limit == "undetermined" and "budget" in given.missing
+    assert "under_trained" in given.undetermined and "optimizer" not in given.undetermined

@@ -20,6 +20,7 @@ from mtlkit.reports.confusion import block_order, plot_confusion_blocks
 from mtlkit.reports.diagnosis_levels import levels
 from mtlkit.reports.diagnosis_panels import panels
 from mtlkit.reports.diagnosis_plots import Level
+from mtlkit.reports.diagnosis_suspects import plot_suspects
 from mtlkit.reports.gallery import plot_gallery
 
 NASTY = "<script>alert('&amp;\"')</script> $x_{ é"
@@ -340,6 +341,65 @@ class TestPanels:
         assert titles(*evidence, verdict=verdict)[0] == "Imbalanced classes: found"
         verdict = Verdict("data", (Cause("no_signal"), Cause("imbalance")), "")
         assert titles(*evidence, verdict=verdict)[0] == "Signal in the images"
+
+
+class TestSuspects:
+    """The labels to check first."""
+
+    def listed(self, count=300, **fields):
+        rows = np.arange(count)
+        return {
+            "rows": 7 * rows,
+            "given": rows % 3,
+            "likeliest": rows % 3 + 1,
+            "expected": 2 * count,
+            "images": np.linspace(0, 1, 12 * 64).reshape(12, 8, 8)[:count],
+            **fields,
+        }
+
+    def cards(self, listed, cause="uniform_noise"):
+        found = Evidence("uniform_noise", "found", "", details={"suspects": listed})
+        return panels(of(found, verdict=Verdict("data", (Cause(cause),), "")))
+
+    @pytest.mark.parametrize("shape", [(12, 8, 8), (12, 8, 8, 3)])
+    def test_the_first_dozen_is_drawn(self, shape):
+        images = np.random.default_rng(0).random(shape)
+        (card,) = self.cards(self.listed(images=images))
+        assert "Labels that may be wrong by chance" in card and "not be drawn" not in card
+        assert "rows 0, 7, 14, " in card and ", 70, 77 of the samples" in card
+        assert "300 are listed. About 600 are wrong." in card
+
+    def test_a_few(self):
+        (card,) = self.cards(self.listed(2))
+        assert "rows 0, 7 of the samples." in card and "listed" not in card
+
+    def test_only_of_a_cause_with_images(self):
+        assert self.cards(self.listed(), "symmetry") == []
+        assert self.cards(self.listed(images=None)) == []
+        assert self.cards(None) == []
+
+    def test_names_are_escaped(self, tmp_path):
+        nasty = self.listed(2, given=[NASTY, "$"], likeliest=["<b>", NASTY])
+        found = Evidence("uniform_noise", "found", NASTY, details={"suspects": nasty})
+        verdict = Verdict("data", (Cause("uniform_noise"),), "")
+        page = saved(of(found, verdict=verdict), tmp_path)
+        assert "could not be drawn" not in page and page.tags.count("img") == 1
+
+    def test_strange_lists_cost_a_picture(self):
+        (card,) = self.cards(self.listed(images=np.ones((2, 3))))
+        assert "could not be drawn" in card
+
+    def test_captions_stand_above_images(self):
+        captions = [f"given {k},\nlooks like $x$" for k in range(8)]
+        ax = plot_suspects(np.zeros((8, 4, 4, 3)), captions)
+        drawn = [one.get_title() for one in ax.figure.axes]
+        assert drawn[:8] == [one.replace("$", r"\$") for one in captions]
+        assert drawn[8:] == [""] * 4
+
+    @pytest.mark.parametrize("shape", [(8, 8), (0, 8, 8), (4, 8, 8, 2)])
+    def test_bad_images(self, shape):
+        with pytest.raises(ValueError, match="Expected images of shape"):
+            plot_suspects(np.zeros(shape), [])
 
 
 class TestPlots:

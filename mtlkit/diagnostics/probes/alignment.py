@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit.diagnostics.checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
-from mtlkit.diagnostics.probes.samples import checked_tasks, prepared, timed
+from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
+from mtlkit.metrics.labels import is_labelled
 
 #: Rows by which labels may have slipped.
 _OFFSETS = tuple(range(-5, 6))
@@ -28,6 +29,7 @@ def alignment(
     x: ArrayLike,
     y: ArrayLike | Mapping[str, ArrayLike],
     *,
+    rows: ArrayLike | None = None,
     reference: Reference | None = None,
     seed: int = 0,
 ) -> Evidence:
@@ -40,6 +42,9 @@ def alignment(
     Args:
         x: Images, in the order in which they are stored.
         y: Labels, or labels by task.
+        rows: Which of the labels are those of `x`, by number, where `y` holds those of more
+            samples, in the order in which they are stored; of the others they may be missing.
+            So the label that was beside an image is known, whatever images are looked at.
         reference: A reference of the same images, whose features are shared.
         seed: Seed of a new reference and of the interval.
 
@@ -65,40 +70,64 @@ def alignment(
         ```
     """
     images = checked_images(x)
+    used = np.arange(len(images)) if rows is None else np.asarray(rows)
     scans: dict[str, dict[str, Any]] = {}
     reasons = []
-    for task, labels in checked_tasks(y, len(images)).items():
+    for task, given in (y if isinstance(y, Mapping) else {"y": y}).items():
+        stored = np.asarray(given)
+        labels = checked_labels(given if rows is None else stored[used], len(images), str(task))
         ready = prepared("misaligned_labels", images, labels, reference, seed, classes_only=False)
         if isinstance(ready, Evidence):
             reasons.append(f"{task}: {ready.text}")
+            continue
+        reference = ready if reference is None else reference
+        scan = _scan(ready, stored, used)
+        if scan["p"]:
+            scans[str(task)] = scan
         else:
-            reference = ready if reference is None else reference
-            scans[task] = _scan(ready)
+            reasons.append(f"{task}: No labelled image has another one within {_OFFSETS[-1]} rows.")
     if not scans:
         return skipped("misaligned_labels", " ".join(reasons))
     return _alignment_evidence(scans, len(images), seed)
 
 
-def _scan(reference: Reference) -> dict[str, Any]:
-    """What each sample scores at each offset."""
-    rows = {offset: _scores(reference, np.roll(reference.y, offset, axis=0)) for offset in _OFFSETS}
-    moved = [offset for offset in _OFFSETS if offset]
+def _scan(reference: Reference, stored: NDArray, used: NDArray) -> dict[str, Any]:
+    """What each sample scores at each offset; where no label stood, as much as it does now."""
+    labels = {offset: np.roll(stored, offset, axis=0)[used] for offset in _OFFSETS}
+    known = {offset: _known(reference, one) for offset, one in labels.items()}
+    now = _scores(reference, reference.y, known[0])
+    rows = {
+        offset: np.where(known[offset], _scores(reference, one, known[offset]), now)
+        for offset, one in labels.items()
+        if known[offset].any()
+    }
+    moved = [offset for offset in rows if offset]
     return {
         "chance": reference.chance if reference.classes else 0.0,
         "rows": rows,
-        "mean": {offset: float(one.mean()) for offset, one in rows.items()},
+        "known": known,
+        "mean": {offset: float(one[known[offset]].mean()) for offset, one in rows.items()},
         "p": dict(zip(moved, [p_better(rows[offset], rows[0]) for offset in moved], strict=True)),
     }
 
 
-def _scores(reference: Reference, labels: NDArray) -> NDArray:
+def _known(reference: Reference, labels: NDArray) -> NDArray[np.bool_]:
+    """Which samples have a label that the reference knows."""
+    known = is_labelled(labels)
+    return known & (labels < reference.num_classes) if reference.classes else known
+
+
+def _scores(reference: Reference, labels: NDArray, known: NDArray[np.bool_]) -> NDArray:
     """Which left-out samples are right; for values, one minus the error over that of the mean."""
-    moved = reference.with_labels(labels, reference.num_classes or None)
-    left_out = reference.ridge.left_out(moved.targets, _STRENGTH)
+    labels = np.where(known.reshape(-1, *[1] * (labels.ndim - 1)), labels, 0)
+    targets = reference.with_labels(labels, reference.num_classes or None).targets
+    if not known.all():
+        targets[~known] = targets[known].mean(axis=0)  # so it pulls nowhere
+    left_out = reference.ridge.left_out(targets, _STRENGTH)
     if reference.classes:
         return np.asarray(left_out.argmax(axis=1) == labels)
-    spread = np.maximum(moved.targets.var(axis=0), 1e-12)
-    return 1 - ((left_out - moved.targets) ** 2 / spread).mean(axis=1)
+    spread = np.maximum(targets[known].var(axis=0), 1e-12)
+    return 1 - ((left_out - targets) ** 2 / spread).mean(axis=1)
 
 
 def _alignment_evidence(scans: dict[str, dict[str, Any]], samples: int, seed: int) -> Evidence:
@@ -123,7 +152,10 @@ def _alignment_evidence(scans: dict[str, dict[str, Any]], samples: int, seed: in
         "offset": one["offset"] if one["status"] == "found" else 0,
         "block_offsets": one["block_offsets"],
         "tasks": {
-            task: {"offsets": list(_OFFSETS), "score": [scans[task]["mean"][k] for k in _OFFSETS]}
+            task: {
+                "offsets": list(scans[task]["mean"]),
+                "score": list(scans[task]["mean"].values()),
+            }
             | {key: judged[task][key] for key in ("offset", "gain", "p", "status")}
             for task in scans
         },
@@ -134,7 +166,7 @@ def _alignment_evidence(scans: dict[str, dict[str, Any]], samples: int, seed: in
         _alignment_text(worst, one, scan),
         one["gain"],
         one["interval"],
-        null=float(np.mean(others)) - scan["mean"][0],
+        null=float(np.mean(others)) - scan["mean"][0] if others else 0.0,
         threshold=one["threshold"],
         p_value=one["p"],
         unit="score",
@@ -162,7 +194,7 @@ def _judge(
 ) -> dict[str, Any]:
     rows, mean = scan["rows"], scan["mean"]
     best = max(p, key=lambda offset: mean[offset])
-    gain, value = rows[best].astype("float64") - rows[0], p[best]
+    gain, value = (rows[best].astype("float64") - rows[0])[scan["known"][best]], p[best]
     slipped: dict[int, int] = {}
     for number, look in block_p:
         if block_p[number, look] < ALPHA:
@@ -171,7 +203,7 @@ def _judge(
             slipped[number] = max(known, look, key=lambda k: rows[k][part].mean())
     if slipped and not (p[best] < ALPHA and gain.mean() > 0):
         # Not all rows have slipped: count the gain of those that have.
-        gain = np.zeros(len(gain))
+        gain = np.zeros(len(rows[0]))
         for number, offset in slipped.items():
             part = blocks[number]
             gain[part] = rows[offset][part].astype("float64") - rows[0][part]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit.backbones import ConvBackbone
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes.bench import Bench, delta_of
-from mtlkit.diagnostics.probes.copies import compiled
+from mtlkit.diagnostics.probes.copies import compiled, random_state_kept
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes.score import Score
 from mtlkit.diagnostics.probes.training import Trainer, outputs_of
@@ -188,6 +188,7 @@ def reference_backbone(input_shape: tuple[int, ...], head: str = "flatten") -> k
     return ConvBackbone(input_shape, _FILTERS[:stages], batch_norm=True)
 
 
+@random_state_kept()
 def _best_reference(
     bench: Bench,
 ) -> tuple[str, NDArray, Mapping[str, NDArray], dict[str, float]]:

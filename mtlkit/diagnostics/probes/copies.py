@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +22,33 @@ from mtlkit.tasks import Task
 _SETTINGS = (InputNormalization, keras.layers.Normalization, GradientScale)
 
 
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Puts the global random states of Python and NumPy back, which belong to the user.
+
+    It may be used with `with`, or as a decorator of a function.
+
+    Example:
+        ```python
+        import random
+
+        from mtlkit.diagnostics.probes.copies import random_state_kept
+
+        before = random.getstate()
+        with random_state_kept():
+            random.seed(1)
+        assert random.getstate() == before
+        ```
+    """
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+
+
+@random_state_kept()
 def copy_of(model: MultiTaskModel, **changes: Any) -> MultiTaskModel:
     """Rebuilds a model from its configuration, and copies all weights.
 
@@ -49,6 +79,7 @@ def copy_of(model: MultiTaskModel, **changes: Any) -> MultiTaskModel:
         assert np.array_equal(found, wanted)
         ```
     """
+    random.seed(0)  # Keras draws the seeds of dropout from it, which are no weights
     rebuilt = _rebuilt(model, changes)
     if [w.shape for w in rebuilt.weights] != [w.shape for w in model.weights]:
         raise ValueError(
@@ -60,6 +91,7 @@ def copy_of(model: MultiTaskModel, **changes: Any) -> MultiTaskModel:
     return rebuilt
 
 
+@random_state_kept()
 def fresh_copy(model: MultiTaskModel, seed: int, **changes: Any) -> MultiTaskModel:
     """Rebuilds a model with new initial weights.
 
@@ -164,11 +196,11 @@ def _rebuilt(model: MultiTaskModel, changes: dict[str, Any]) -> MultiTaskModel:
         backbone = _clone(model.backbone)
         tasks = [_task(task, changes.get(name, {})) for name, task in model.tasks.items()]
         rebuilt = type(model)(backbone, tasks, input_shape=model.get_config()["input_shape"])
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a layer of the user's own raises
         raise ValueError(
             "Expected a model that can be rebuilt from its configuration: register layers of "
             "your own with keras.saving.register_keras_serializable. "
-            f"Received: an error, {error}"
+            f"Received: an error, {type(error).__name__}: {error}"
         ) from error
     flags = [layer.trainable for layer in model._flatten_layers()]
     layers = list(rebuilt._flatten_layers())

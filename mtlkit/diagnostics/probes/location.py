@@ -174,7 +174,8 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         return bench.evidence(name, "absent", "The task reads a vector, which has no positions.")
     best = arms.on_trunk[arms.best]
     skill = float(best.mean())
-    rivals = [bench.user_rows] + [arms.on_trunk[OWN]] * (OWN in arms.on_trunk)
+    own = arms.on_trunk.get(OWN)  # not if it needs more than the map
+    rivals = [bench.user_rows] if own is None else [bench.user_rows, own]
     effect, interval = min(
         (mean_interval(best - rows) for rows in rivals), key=lambda found: found[0]
     )
@@ -184,8 +185,8 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         f"With the trunk frozen, {arms.best} reaches {bench.score.text(skill)}, where the model "
         f"has {bench.score.text(bench.user_skill)}"
     )
-    if OWN in arms.on_trunk:
-        reached = bench.score.text(float(arms.on_trunk[OWN].mean()))
+    if own is not None:
+        reached = bench.score.text(float(own.mean()))
         text += f" and the user's head, trained there as well, {reached}"
     if status == "found" and arms.afresh is not None:
         # All of a network can learn to do without positions; then the head is not at fault.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.diagnostics.probes.bench import Bench
-from mtlkit.diagnostics.probes.copies import compiled, fresh_copy
+from mtlkit.diagnostics.probes.copies import compiled, fresh_copy, random_state_kept
 from mtlkit.diagnostics.probes.features import map_reader, passing_model, read_map
 from mtlkit.diagnostics.probes.training import Trainer, outputs_of
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
@@ -102,6 +102,7 @@ def _train_head(
     return bench.score.rows(decoded, bench.y_val), steps
 
 
+@random_state_kept()
 def _new_head(bench: Bench, head: Any, maps: NDArray) -> MultiTaskModel:
     """A model of maps alone, with a copy of a head that has new weights."""
     keras.utils.set_random_seed(bench.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.reference import Reference
@@ -25,7 +26,10 @@ def confusion(reference: Reference) -> Evidence:
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    text = f"Class {row} is taken for class {column} most often, {wrong[row, column]} times."
+    text = "No class is taken for another."
+    if wrong.any():
+        often = _times(int(wrong[row, column]))
+        text = f"Class {row} is taken for class {column} most often, {often}."
     return Evidence("confusion", "absent", text, samples=len(reference), details={"matrix": matrix})
 
 
@@ -51,10 +55,9 @@ def gallery(reference: Reference) -> Evidence:
         parts = np.array_split(np.argsort(first, kind="stable"), min(8, len(y) // _EACH))
         rows = [part[:_EACH] for part in parts]
         labels = [f"{first[part[0]]:.3g}" for part in rows]
-    low, high = float(reference.x.min()), float(reference.x.max())
     images = np.zeros((len(rows), _EACH, *reference.x.shape[1:]), "float32")
-    for shown, row in zip(images, rows, strict=True):
-        shown[: len(row)] = (reference.x[row] - low) / max(high - low, 1e-12)
+    for column, row in zip(images, rows, strict=True):
+        column[: len(row)] = shown(reference, row)
     return Evidence(
         "gallery",
         "absent",
@@ -62,3 +65,13 @@ def gallery(reference: Reference) -> Evidence:
         samples=len(reference),
         details={"images": np.round(images, 3), "labels": labels},
     )
+
+
+def shown(reference: Reference, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Returns some of the images, scaled to 0 to 1 by the values of all of them."""
+    low, high = float(reference.x.min()), float(reference.x.max())
+    return ((reference.x[rows] - low) / max(high - low, 1e-12)).astype("float32")
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

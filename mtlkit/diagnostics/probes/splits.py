@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.checks import checked_images
+from mtlkit.diagnostics.checks import image_array, labels_by_name
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes.duplicates import (
     COPIES_THAT_MATTER,
@@ -17,13 +18,16 @@ from mtlkit.diagnostics.probes.duplicates import (
     rows_by_image,
 )
 from mtlkit.diagnostics.probes.intervals import share_interval, status_of
-from mtlkit.diagnostics.probes.samples import checked_tasks, small_images, timed, unit_vectors
+from mtlkit.diagnostics.probes.samples import small_images, timed, unit_vectors
+from mtlkit.metrics.labels import is_labelled
 
 #: A near copy is so much nearer than the usual nearest neighbour, by which new images of the
 #: same kind are told from images that were saved twice.
 _NEAR = 0.25
-#: Images whose nearest neighbour is looked for.
-_QUERIES = 3000
+#: Images whose nearest neighbour is looked for, and training images among which it is.
+_QUERIES, _KNOWN = 3000, 50_000
+#: Images looked at together, so that large arrays are not copied whole.
+_CHUNK = 1024
 
 
 @timed
@@ -44,9 +48,9 @@ def splits(
 
     Args:
         x: Training images.
-        y: Training labels, or labels by task.
+        y: Training labels, or labels by task; they may be missing.
         x_val: Validation images.
-        y_val: Validation labels, or labels by task.
+        y_val: Validation labels, or labels by task; they may be missing.
         seed: Seed of the images that are looked at, where there are many.
 
     Returns:
@@ -66,34 +70,50 @@ def splits(
         assert splits(x, y, x[150:], y[150:]).found
         ```
     """
-    train, held = checked_images(x), checked_images(x_val, "x_val")
+    train, held = image_array(x), image_array(x_val, "x_val")
     if train.shape[1:] != held.shape[1:]:
         raise ValueError(
             "Expected training and validation images of one shape. "
             f"Received: {train.shape[1:]} and {held.shape[1:]}"
         )
-    labels = checked_tasks(y, len(train)), checked_tasks(y_val, len(held))
-    exact = _exact_copies(train, held)
-    near, null = _near_copies(train, held, exact >= 0, np.random.default_rng(seed))
+    labels = labels_by_name(y, len(train)), labels_by_name(y_val, len(held), "y_val")
+    known = _rows_by_image(train)
+    exact = _exact_copies(known, held)
+    first = np.sort([rows[0] for rows in known.values()])
+    near, null = _near_copies(train, first, held, exact >= 0, np.random.default_rng(seed))
     return _split_evidence(exact, near, null, labels)
 
 
-def _exact_copies(train: NDArray, held: NDArray) -> NDArray[np.int64]:
+def _rows_by_image(images: NDArray) -> dict[bytes, list[int]]:
+    """As `rows_by_image`, of images that are turned into floats a part at a time."""
+    rows: dict[bytes, list[int]] = defaultdict(list)
+    for start in range(0, len(images), _CHUNK):
+        part = images[start : start + _CHUNK].astype("float32")
+        for digest, found in rows_by_image(part).items():
+            rows[digest] += [start + row for row in found]
+    return rows
+
+
+def _exact_copies(known: dict[bytes, list[int]], held: NDArray) -> NDArray[np.int64]:
     """For each held-out image the row of its copy in the training data, or -1."""
     rows = np.full(len(held), -1)
-    known = rows_by_image(train)
-    for digest, copies in rows_by_image(held).items():
+    for digest, copies in _rows_by_image(held).items():
         if digest in known:
             rows[copies] = known[digest][0]
     return rows
 
 
 def _near_copies(
-    train: NDArray, held: NDArray, exact: NDArray[np.bool_], rng: np.random.Generator
+    train: NDArray,
+    different: NDArray,
+    held: NDArray,
+    exact: NDArray[np.bool_],
+    rng: np.random.Generator,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Near copies among the held-out images, and the same among training images."""
-    different = np.sort([rows[0] for rows in rows_by_image(train).values()])
-    known = unit_vectors(small_images(train[different])) if len(different) > 1 else None
+    """Near copies among the held-out images, and the same among different training images."""
+    if len(different) > _KNOWN:
+        different = np.sort(rng.permutation(different)[:_KNOWN])
+    known = _vectors(train, different) if len(different) > 1 else None
     varied = np.flatnonzero(~exact & (np.ptp(held, axis=(1, 2, 3)) > 0))
     if known is None or not len(varied):
         empty = {"rows": varied[:0], "of": varied[:0], "looked": 0, "distances": np.zeros(0)}
@@ -102,11 +122,16 @@ def _near_copies(
     usual, usual_of = _nearest(known[some], known, itself=some)
     cut = _NEAR * float(np.median(usual))
     asked = np.sort(rng.permutation(varied)[:_QUERIES])
-    found, found_of = _nearest(unit_vectors(small_images(held[asked])), known)
+    found, found_of = _nearest(_vectors(held, asked), known)
     return (
         _near(asked, different[found_of], found, cut),
         _near(different[some], different[usual_of], usual, cut),
     )
+
+
+def _vectors(images: NDArray, rows: NDArray) -> NDArray[np.float32]:
+    parts = (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+    return np.concatenate([unit_vectors(small_images(images[p].astype("float32"))) for p in parts])
 
 
 def _near(rows: NDArray, of: NDArray, distances: NDArray, cut: float) -> dict[str, Any]:
@@ -184,9 +209,11 @@ def _quantiles(values: NDArray) -> NDArray:
 def _other_labels(
     exact: NDArray, train: dict[str, NDArray], held: dict[str, NDArray]
 ) -> dict[str, int]:
+    """How many exact copies have another label, by task, where both have one."""
     rows = np.flatnonzero(exact >= 0)
-    return {
-        task: int(differ(train[task][exact[rows]], held[task][rows]).sum())
-        for task in train
-        if task in held
-    }
+    counts = {}
+    for task in (name for name in train if name in held):
+        first, second = train[task][exact[rows]], held[task][rows]
+        both = is_labelled(first) & is_labelled(second)
+        counts[task] = int((differ(first, second) & both).sum())
+    return counts

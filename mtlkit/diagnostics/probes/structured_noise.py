@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.partners import Floor, Pairing
+from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
 from mtlkit.diagnostics.reference import Reference
 
 #: A rate below this does not matter.
@@ -54,7 +55,9 @@ def structured_noise(
         seed: Seed of the reference.
 
     Returns:
-        Evidence `"structured_noise"`: the effect is the rate.
+        Evidence `"structured_noise"`: the effect is the rate. Where it is found,
+        `details["suspects"]` lists the labels to check first, all of them the partner of what
+        the sample looks like (see `mtlkit.diagnostics.probes.suspects.suspects`).
 
     Example:
         ```python
@@ -71,7 +74,7 @@ def structured_noise(
     """
     start = time.process_time()
     reference = reference or Reference(x, y, num_classes, seed)
-    pairing = max(reference.pairings, key=lambda one: one.ladder.floor.low)
+    pairing = _pairing(reference)
     floor = beyond_chance(pairing, reference.num_classes)
     if reference.num_classes < 3:
         status, text = "absent", "Of two classes, exchanged labels are those wrong by chance."
@@ -94,6 +97,8 @@ def structured_noise(
         text = (
             f"Up to {100 * floor.high:.0f} % of the labels may be exchanged for {_named(pairing)}."
         )
+    exchanged = pairing.partners == reference.y
+    listed = suspects(reference, floor.rate, exchanged) if status == "found" else no_suspects()
     return Evidence(
         "structured_noise",
         status,
@@ -109,9 +114,24 @@ def structured_noise(
             "distance": pairing.distance,
             "neighbours": pairing.distance in (1, reference.num_classes - 1),
             "pairs": pairs_of(reference, pairing),
+            "suspects": listed,
         },
         seconds=time.process_time() - start,
     )
+
+
+def _pairing(reference: Reference) -> Pairing:
+    """The pairing with the highest floor: at one distance, or else of each class its own.
+
+    Some distances are frequent by accident, so each class is asked for its own partner, too,
+    where none of them shows exchanged labels.
+    """
+    pairing = max(reference.pairings, key=lambda one: one.ladder.floor.low)
+    floor = pairing.ladder.floor
+    if pairing.distance is None or floor.low > _THRESHOLD or floor.high >= _HALF:
+        return pairing
+    own = reference.pairing_by_class
+    return own if own.ladder.floor.low > _THRESHOLD else pairing
 
 
 def beyond_chance(pairing: Pairing, num_classes: int) -> Floor:
@@ -125,7 +145,9 @@ def beyond_chance(pairing: Pairing, num_classes: int) -> Floor:
 
 def is_reliable(reference: Reference, pairing: Pairing) -> bool:
     """Whether a floor is read from enough samples, and does not fall with their number."""
-    alike = [one for one in reference.smaller.pairings if one.distance == pairing.distance]
+    smaller = reference.smaller
+    ways = [smaller.pairing_by_class] if pairing.distance is None else smaller.pairings
+    alike = [one for one in ways if one.distance == pairing.distance]
     before = alike[0].ladder.floor.rate if alike else 0.0
     enough = len(pairing.ladder.own) >= _LEAST_SURE
     return enough and not has_few(reference) and pairing.ladder.floor.rate >= _STAYS * before

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.partners import fit_floor, ranks
+from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
 from mtlkit.diagnostics.reference import Reference
 
 #: A rate below this does not matter.
@@ -57,7 +58,9 @@ def uniform_noise(
         seed: Seed of the reference.
 
     Returns:
-        Evidence `"uniform_noise"`: the effect is the rate, with its Wilson interval.
+        Evidence `"uniform_noise"`: the effect is the rate, with its Wilson interval. Where it
+        is found, `details["suspects"]` lists the labels to check first (see
+        `mtlkit.diagnostics.probes.suspects.suspects`).
 
     Example:
         ```python
@@ -81,6 +84,8 @@ def uniform_noise(
     status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
     if status == "found" and rate < _STAYS * before:
         status = "unclear"  # it falls with the samples, as mistakes of the reference do
+    found = status == "found"
+    listed = suspects(reference, rate, ~_is_on_circle(reference)) if found else no_suspects()
     counts = np.bincount(ranks(reference.scores, reference.y), minlength=reference.num_classes)
     text = {
         "found": f"About {100 * rate:.0f} % of the labels are wrong by chance.",
@@ -97,7 +102,7 @@ def uniform_noise(
         _THRESHOLD,
         unit="share of labels",
         samples=samples,
-        details={"ranks": counts, "rate_with_half_the_samples": before},
+        details={"ranks": counts, "rate_with_half_the_samples": before, "suspects": listed},
         seconds=time.process_time() - start,
     )
 
@@ -139,6 +144,12 @@ def _rank_tail(
 
 def _is_partner(reference: Reference) -> NDArray[np.bool_]:
     return np.any([one.partners == reference.y for one in reference.pairings], axis=0)
+
+
+def _is_on_circle(reference: Reference) -> NDArray[np.bool_]:
+    """Labels at a usual distance around a circle: mistakes of the reference, or exchanged."""
+    usual = [one.partners == reference.y for one in reference.pairings if one.distance is not None]
+    return np.any([np.zeros(len(reference), bool), *usual], axis=0)
 
 
 def _is_sure(reference: Reference, share: float) -> NDArray[np.bool_]:

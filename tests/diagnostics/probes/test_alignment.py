@@ -39,3 +39,27 @@ def test_values_and_several_tasks():
     found = alignment(x, {"place": y, "value": np.roll(value, 2)})
     assert found.found and found.details["task"] == "value" and found.details["offset"] == -2
     assert found.details["tasks"]["place"]["status"] == "absent"
+
+
+def test_labels_of_more_samples_tell_what_stood_beside_the_images():
+    """Of some images at random, and of labels that are missing here and there."""
+    x, y = blobs(1200, 11)
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.permutation(1200)[:500])
+    assert alignment(x[rows], y, rows=rows).status == "absent"
+    found = alignment(x[rows], np.roll(y, 1), rows=rows)
+    assert found.found and found.details["offset"] == -1
+    some = np.where(rng.random(1200) < 0.4, -1, np.roll(y, 1))
+    rows = np.flatnonzero(some >= 0)
+    found = alignment(x[rows], some, rows=rows)
+    assert found.found and found.details["offset"] == -1 and found.effect > 0.3
+    value = np.where(some < 0, np.nan, np.roll(x.mean(axis=(1, 2, 3)) + 0.01 * y, 1))
+    assert alignment(x[rows], value, rows=rows).details["offset"] == -1
+
+
+def test_labels_with_no_other_nearby():
+    x, y = blobs(600, 12)
+    rows = np.arange(0, 600, 6)
+    sparse = np.where(np.arange(600) % 6, -1, y)
+    found = alignment(x[rows], sparse, rows=rows)
+    assert found.status == "skipped" and "within 5 rows" in found.text

@@ -46,6 +46,26 @@ def test_a_healthy_model_is_left_alone(healthy, data):
     assert found["head_destroys_space"].details["probes"]["map"] > 0.5
 
 
+def test_a_conditioned_head_is_compared_with_the_model_alone(data):
+    """It reads more than the map, so it cannot be trained on the frozen trunk."""
+    x, y, x_val, y_val = data
+    parity = {name: np.asarray(labels["place"]) % 2 for name, labels in (("x", y), ("val", y_val))}
+    tasks = [
+        mtl.Task("parity", mtl.heads.ClassificationHead(2)),
+        mtl.Task("place", mtl.heads.ClassificationHead(4), condition_on="parity"),
+    ]
+    model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone(x.shape[1:], (4,)), tasks)
+    model.compile("adam", jit_compile=False)
+    more = ({**y, "parity": parity["x"]}, {**y_val, "parity": parity["val"]})
+    labels, labels_val = ({k: one[k] for k in ("place", "parity")} for one in more)
+    found = run(model, (x, labels, x_val, labels_val), gap(0.1), budget=3)
+    head = found["head_destroys_space"]
+    assert (
+        "the user's head, trained" not in head.text
+        and "the user's head" not in head.details["scores"]
+    )
+
+
 def test_a_short_training_is_not_blamed_on_the_head(data):
     found = run(user(epochs=1, rate=1e-4), data, gap())
     assert found["head_destroys_space"].status == "absent"

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from diagnostics.made_images import bright_rows, reference
 from sklearn.metrics import confusion_matrix
 
@@ -15,6 +16,21 @@ def test_the_confusions_are_counted():
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)
     assert f"Class {row} is taken for class {column} most often, {wrong.max()}" in found.text
     assert (column - row) % 8 == 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (0, "No class is taken for another."),
+        (1, "Class 1 is taken for class 2 most often, once."),
+        (2, "Class 1 is taken for class 2 most often, twice."),
+        (5, "Class 1 is taken for class 2 most often, 5 times."),
+    ],
+)
+def test_how_often_in_words(wrong, text):
+    made = Reference(np.zeros((60, 8, 8, 1)), np.arange(60) % 3)
+    made.predicted = np.where((made.y == 1) & (np.arange(60) < 3 * wrong), 2, made.y)
+    assert confusion(made).text == text
 
 
 def test_the_gallery_shows_each_class():

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from diagnostics.made_images import blobs
@@ -44,3 +46,26 @@ def test_images_that_are_repeated_in_training_are_not_near_copies_of_validation(
     repeated = np.repeat(x, 2, axis=0) + 0.001 * rng.normal(size=(1000, 12, 12, 1))
     fresh, fresh_y = blobs(200, 5)
     assert splits(repeated, np.repeat(y, 2), fresh, fresh_y).status == "absent"
+
+
+def test_unlabelled_images_and_those_of_other_types_are_copies_too(monkeypatch):
+    monkeypatch.setattr(sys.modules["mtlkit.diagnostics.probes.splits"], "_CHUNK", 64)
+    x, y = blobs(700, 13)
+    x = (200 * np.clip(x, 0, 1)).astype("uint8")
+    held, labels = x[500:].astype("float32"), y[500:]
+    held[:40] = x[460:500]
+    some = np.where(np.arange(500) < 480, y[:500], -1)
+    found = splits(x[:500], {"place": some}, held, {"place": labels})
+    assert found.details["exact"] == 40
+    assert found.details["exact_of"].tolist() == list(range(460, 500))
+    differing = (labels[:20] != y[460:480]).sum()
+    assert found.details["copies_with_other_labels"] == {"place": differing}
+
+
+def test_of_many_training_images_some_are_looked_at_for_near_copies(monkeypatch):
+    module = sys.modules["mtlkit.diagnostics.probes.splits"]
+    x, y = blobs(700, 14)
+    x[500:600] = 0.6 * x[:100]
+    monkeypatch.setattr(module, "_KNOWN", 400)
+    found = splits(x[:500], y[:500], x[500:], y[500:])
+    assert found.found and 0.3 < found.effect < 0.5

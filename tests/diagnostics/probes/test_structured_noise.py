@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 from diagnostics.made_images import reference
+from sklearn.datasets import load_digits
 
 from mtlkit.diagnostics.probes.structured_noise import structured_noise
 
@@ -51,3 +53,23 @@ def test_noise_spreads_over_few_classes(classes):
 def test_few_classes_that_were_exchanged():
     found = of(reference("next", 0.2, 4))
     assert found.status == "found" and found.effect == pytest.approx(0.2, abs=0.06)
+
+
+PAIRS = ((3, 8), (1, 7), (4, 6), (0, 2), (5, 9))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.3])
+def test_pairs_at_no_common_distance(rate):
+    """Scanned digits, some of which were taken for the one that they are often taken for."""
+    x, clean = load_digits(return_X_y=True)
+    x = np.pad(x.reshape(-1, 8, 8, 1).astype("float32") / 16, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    partner = np.empty(10, int)
+    for one, other in PAIRS:
+        partner[[one, other]] = other, one
+    y = np.where(np.random.default_rng(0).random(len(clean)) < rate, partner[clean], clean)
+    found = structured_noise(x, y)
+    assert found.found == (rate > 0)
+    assert found.effect == pytest.approx(np.mean(y != clean), abs=0.03)
+    if rate:
+        told = {(int(one), int(other)) for one, other, _ in found.details["pairs"]}
+        assert told == {pair for one in PAIRS for pair in (one, one[::-1])}
