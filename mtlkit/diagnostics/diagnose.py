@@ -22,6 +22,7 @@ from mtlkit.diagnostics.probes.copies import copy_of, random_state_kept
 from mtlkit.diagnostics.probes.imbalance import imbalance_of
 from mtlkit.diagnostics.probes.inputs import is_standardised
 from mtlkit.diagnostics.probes.score import Score, bins_of
+from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
 from mtlkit.diagnostics.verdict import decide
 from mtlkit.heads import OrientationHead
 from mtlkit.metrics.labels import is_labelled
@@ -126,6 +127,8 @@ def diagnose(
         data_evidence(images, labels, others, task, held, classes, x_high, seed, verbose)
     )
     spent = time.process_time() - start
+    if validation_data is not None:
+        evidence |= _of_users_model(evidence, skill_of_model(model, *validation_data, task))
     left_out: list[str] = []
     if evidence["signal"].found:
         data = partial(_data, model, x, y, task, validation_data, seed)
@@ -140,6 +143,20 @@ def diagnose(
     head = model.tasks[task].head
     circular = isinstance(head, OrientationHead) and head.circular
     return report(task, verdict, evidence, len(images), seed, start, setup, circular)
+
+
+def _of_users_model(evidence: Mapping[str, Evidence], skill: Evidence) -> dict[str, Evidence]:
+    """The skill of the model's tasks; and a signal that it sees is one that the images have."""
+    if skill.status == "skipped":
+        return {}
+    before = evidence.get("skill")
+    by_reference = before.details.get("tasks", {}) if before else {}
+    found = {"skill": replace(skill, details={**skill.details, "by_reference": by_reference})}
+    signal = evidence["signal"]
+    if skill.found and not signal.found:
+        text = f"{signal.text} But the model predicts labels of samples that it has not seen."
+        found["signal"] = replace(signal, status="found", text=text)
+    return found
 
 
 def _imbalance(evidence: Mapping[str, Evidence], seed: int) -> Evidence:

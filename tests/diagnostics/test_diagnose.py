@@ -56,6 +56,31 @@ def test_no_model_is_trained_where_there_is_nothing_to_learn(model):
     assert not set(OF_MODEL) & set(found.evidence)
 
 
+def test_every_task_of_the_model_is_scored_on_held_out_samples(model):
+    held = {"pose": np.where(np.arange(300) < 60, -1, Y), "shade": LABELS["shade"]}
+    found = diagnose(model, X, LABELS, "pose", validation_data=(X, held), budget=5, verbose=0)
+    rows = found.evidence["skill"].details["tasks"]
+    assert {name: row["by"] for name, row in rows.items()} == dict.fromkeys(LABELS, "the model")
+    outputs = model.predict(X, verbose=0)
+    right = outputs["pose"].argmax(axis=1) == Y
+    assert rows["pose"]["score"] == pytest.approx(right[60:].mean())
+    error = np.abs(outputs["shade"].reshape(-1) - LABELS["shade"])
+    assert rows["shade"]["score"] == pytest.approx(error.mean(), rel=1e-4)
+    by_reference = found.evidence["skill"].details["by_reference"]
+    assert by_reference["pose"]["by"] == "the reference"
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_the_model_sees_is_a_signal(seen):
+    module = sys.modules["mtlkit.diagnostics.diagnose"]
+    none = Evidence("signal", "absent", "No signal was found.", 0.0, (-0.1, 0.1))
+    skill = Evidence("skill", "found" if seen else "absent", "", 0.9 * seen, (0.0, 1.0))
+    given = {"signal": none, "skill": Evidence("skill", "absent", "")}
+    found = {**given, **module._of_users_model(given, skill)}
+    assert found["signal"].found == seen
+    assert ("But the model predicts" in found["signal"].text) == seen
+
+
 class FakeProbe:
     """Stands in for a probe of the model, and remembers what it was given."""
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.probes.copies import copy_of
 from mtlkit.diagnostics.probes.intervals import status_of
 from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
+from mtlkit.diagnostics.probes.score import Score
+from mtlkit.diagnostics.probes.training import outputs_of
 from mtlkit.diagnostics.reference import Reference
+from mtlkit.metrics.labels import is_labelled
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of
+from mtlkit.model import MultiTaskModel
+from mtlkit.tasks import Task
 
 #: Skill from here on counts, as a share of the way from the baseline to perfection.
 _LEAST_SKILL = 0.02
@@ -82,6 +89,62 @@ def skill_of_tasks(
     if not skills or (task is not None and task not in skills):
         return skipped("skill", " ".join(reasons.values()))
     return _evidence(skills, reasons, by, task)
+
+
+@timed
+def skill_of_model(
+    model: MultiTaskModel, x_val: Any, y_val: Mapping[str, ArrayLike], task: str
+) -> Evidence:
+    """Scores every task of a model beside chance, or beside the best constant prediction.
+
+    Args:
+        model: The user's model; it is not changed.
+        x_val: Inputs that it was not trained on.
+        y_val: Their labels by task; missing ones are not counted.
+        task: The task that the evidence is about.
+
+    Returns:
+        Evidence `"skill"`, as that of `skill_of_tasks`.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import mtlkit as mtl
+        from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
+
+        rng = np.random.default_rng(0)
+        x, y = rng.random((80, 8, 8, 1), dtype="float32"), {"a": rng.integers(2, size=80)}
+        backbone = mtl.backbones.ConvBackbone((8, 8, 1), (4,))
+        model = mtl.MultiTaskModel(backbone, mtl.Task("a", mtl.heads.ClassificationHead(2)))
+        assert skill_of_model(model, x, y, "a").details["tasks"]["a"]["by"] == "the model"
+        ```
+    """
+    outputs = outputs_of(copy_of(model), x_val)
+    skills: dict[str, Skill] = {}
+    reasons: dict[str, str] = {}
+    for name in (name for name in model.tasks if name in y_val):
+        labels = np.asarray(y_val[name])
+        there = is_labelled(labels)
+        if not there.any():
+            reasons[name] = f"Task {name!r} has no labels among the held-out samples."
+            continue
+        try:
+            skills[name] = _of_outputs(model.tasks[name], outputs[name][there], labels[there])
+        except ValueError as error:  # its head decodes neither classes nor values
+            reasons[name] = str(error)
+    if task not in skills:
+        return skipped("skill", reasons.get(task, f"Task {task!r} has no held-out labels."))
+    return _evidence(skills, reasons, dict.fromkeys(skills, "the model"), task)
+
+
+def _of_outputs(task: Task, outputs: Any, labels: np.ndarray) -> Skill:
+    score = Score.of(task.head, int(np.prod(outputs.shape[1:])), labels)
+    decoded, targets = task.head.decode(outputs), score.targets(labels)
+    if score.of_classes:
+        told = np.asarray(decoded["label"]).reshape(-1)
+        return accuracy_skill(targets, told, score.num_classes, task.name)
+    return mae_skill(targets, np.asarray(decoded["value"]).reshape(targets.shape), task=task.name)
 
 
 def _of_reference(reference: Reference, task: str) -> Skill:

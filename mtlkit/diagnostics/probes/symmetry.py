@@ -231,7 +231,10 @@ def _gain(
     predicted = scores.argmax(axis=1)
     plain = predicted == labels
     grouped = _right(scores, labels, orbit)
-    random = np.mean([_right(scores, labels, one) for one in _random_groupings(orbit, rng)], axis=0)
+    others = _random_groupings(orbit, rng)
+    if not others:
+        return nothing
+    random = np.mean([_right(scores, labels, one) for one in others], axis=0)
     # Samples that are not symmetric stay as they are: they gain nothing.
     difference = np.zeros(len(symmetric))
     difference[: len(labels)] = grouped - random
