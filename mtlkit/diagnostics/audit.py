@@ -27,7 +27,7 @@ from mtlkit.diagnostics.probes.ambiguity import ambiguity
 from mtlkit.diagnostics.probes.amount import amount
 from mtlkit.diagnostics.probes.class_overlap import class_overlap
 from mtlkit.diagnostics.probes.context import label_leak, needs_context
-from mtlkit.diagnostics.probes.duplicates import duplicates
+from mtlkit.diagnostics.probes.duplicates import duplicates, rows_by_image
 from mtlkit.diagnostics.probes.imbalance import imbalance
 from mtlkit.diagnostics.probes.marks import marks
 from mtlkit.diagnostics.probes.panels import confusion, gallery
@@ -128,7 +128,9 @@ def data_evidence(
             f"Task {task!r}: expected classes below num_classes={num_classes}. "
             f"Received: {labels.max()}"
         )
-    stored = _Stored(images, {task: labels, **others}, _rows(is_labelled(labels), seed))
+    drawn = _rows(is_labelled(labels), seed)
+    rows = _without_copies(images, labels, drawn)
+    stored = _Stored(images, {task: labels, **others}, drawn, rows)
     validation, high = _validation(validation_data, task), _high(x_high, stored)
     reference = Reference(images[stored.rows], labels[stored.rows], num_classes, seed)
     evidence: dict[str, Evidence] = {}
@@ -168,11 +170,16 @@ def report(
 
 @dataclass(frozen=True)
 class _Stored:
-    """All samples in the order in which they are stored, and which of them are used."""
+    """All samples in the order in which they are stored, which are looked at, and learned from."""
 
     images: np.ndarray
     labels: dict[str, np.ndarray]
+    drawn: np.ndarray
     rows: np.ndarray
+
+    def of_tasks(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The labels of some samples, of tasks that have them all."""
+        return complete({name: labels[rows] for name, labels in self.labels.items()})
 
 
 def _rows(there: np.ndarray, seed: int) -> np.ndarray:
@@ -182,6 +189,18 @@ def _rows(there: np.ndarray, seed: int) -> np.ndarray:
         return rows
     drawn = np.random.default_rng(seed).choice(rows, _MOST_SAMPLES, replace=False)
     return np.sort(drawn)
+
+
+def _without_copies(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """One sample of each image and label: of a copy that is left in, any label is known."""
+    again: list[int] = []
+    for copies in rows_by_image(images[rows]).values():
+        told: set[bytes] = set()
+        for one in copies:
+            label = labels[rows[one]].tobytes()
+            again += [one] * (label in told)
+            told.add(label)
+    return np.delete(rows, again)
 
 
 def _validation(data: tuple[Any, Any] | None, task: str) -> tuple[Any, Any] | None:
@@ -219,15 +238,15 @@ def _steps(
 ) -> Iterator[tuple[str, Callable[[], Evidence]]]:
     """The probes, in the order in which they are run."""
     x, y = reference.x, reference.y
-    others = {name: labels[stored.rows] for name, labels in stored.labels.items() if name != task}
-    others = complete(others)
+    others = {name: one for name, one in stored.of_tasks(stored.rows).items() if name != task}
     everything = {task: y, **others}
     shared: dict[str, Any] = {"reference": reference, "seed": seed}
     if validation is None:
         yield "invalid_split", lambda: skipped("invalid_split", "No validation data were given.")
     else:
         yield "invalid_split", lambda: splits(stored.images, stored.labels, *validation, seed=seed)
-    yield "duplicates", lambda: duplicates(x, everything)
+    drawn = stored.images[stored.drawn]
+    yield "duplicates", lambda: duplicates(drawn, stored.of_tasks(stored.drawn))
     yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **shared)
     yield "signal", lambda: signal(x, y, **shared)
     yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)

@@ -182,3 +182,14 @@ def test_progress_is_shown_on_demand(capsys):
     assert "uniform_noise ... " in capsys.readouterr().out
     audit(X[:60], Y[:60], "pose", verbose=0)
     assert not capsys.readouterr().out
+
+
+def test_copies_are_not_learned_by_heart():
+    """Each sample twice, of images that do not tell the labels."""
+    rng = np.random.default_rng(1)
+    x, y = rng.random((150, 12, 12, 1), dtype="float32"), rng.integers(4, size=150)
+    found = of(np.concatenate([y, y]), x=np.concatenate([x, x]))
+    assert found.evidence["duplicates"].found and found.evidence["signal"].samples == 150
+    assert not found.evidence["signal"].found and found.verdict.limit != "healthy"
+    other = of(np.concatenate([y, (y + 1) % 4]), x=np.concatenate([x, x]))
+    assert other.evidence["signal"].samples == 300  # which label is right, is not known
