@@ -123,10 +123,7 @@ def prepared(
     why = _hindrance(images, labels, num_classes, classes_only)
     if why:
         return skipped(name, why)
-    ready = _reference(images, labels, reference, seed, num_classes)
-    if not ready.features.any():
-        return skipped(name, "No image has any structure.")
-    return ready
+    return _reference(images, labels, reference, seed, num_classes)
 
 
 def checked_probabilities(
