@@ -245,8 +245,8 @@ def _steps(
         yield "invalid_split", lambda: skipped("invalid_split", "No validation data were given.")
     else:
         yield "invalid_split", lambda: splits(stored.images, stored.labels, *validation, seed=seed)
-    drawn = stored.images[stored.drawn]
-    yield "duplicates", lambda: duplicates(drawn, stored.of_tasks(stored.drawn))
+    drawn = stored.drawn
+    yield "duplicates", lambda: duplicates(stored.images[drawn], stored.of_tasks(drawn))
     yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **shared)
     yield "signal", lambda: signal(x, y, **shared)
     yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)

@@ -148,12 +148,15 @@ def labels_by_task(
         ValueError: If the task has no labels, or any task has labels of a wrong shape.
     """
     by_task = dict(y) if isinstance(y, Mapping) else {task: y}
-    if task not in by_task:
-        raise ValueError(
-            f"Task {task!r}: expected labels in {what}. Received: labels of {list(by_task)}"
-        )
+    check_given(by_task, task, what)
     labels = {name: _column(value, name, samples, what) for name, value in by_task.items()}
     return labels.pop(task), labels
+
+
+def check_given(y: Mapping[str, Any], task: str, what: str = "y") -> None:
+    """Checks that a task has labels, whatever they are."""
+    if task not in y:
+        raise ValueError(f"Task {task!r}: expected labels in {what}. Received: labels of {list(y)}")
 
 
 def complete(labels: Mapping[str, NDArray]) -> dict[str, NDArray]:

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from mtlkit.data_checks import check_arrays
 from mtlkit.diagnostics.audit import data_evidence, report
-from mtlkit.diagnostics.checks import check_budget, checked_labels, checked_pair, image_array
+from mtlkit.diagnostics.checks import (
+    check_budget,
+    check_given,
+    checked_labels,
+    checked_pair,
+    image_array,
+)
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
@@ -194,10 +200,7 @@ def _checked(model: Any, x: Any, y: Any, task: str, suffix: str) -> tuple[Any, N
             f"Task {task!r}: expected y{suffix} as a dict by task, such as {{{task!r}: ...}}. "
             f"Received: {type(y).__name__}"
         )
-    if task not in y:
-        raise ValueError(
-            f"Task {task!r}: expected labels in y{suffix}. Received: labels of {list(y)}"
-        )
+    check_given(y, task, f"y{suffix}")
     if not isinstance(x, Mapping) and not hasattr(x, "shape"):
         x = np.asarray(x)
     images = image_array(_images(model, x, f"x{suffix}"), f"x{suffix}")

@@ -82,10 +82,10 @@ def duplicates(x: ArrayLike, y: ArrayLike | Mapping[str, ArrayLike]) -> Evidence
 def rows_by_image(images: NDArray) -> dict[bytes, list[int]]:
     """The rows of equal images, those of a single shade left aside."""
     rows: dict[bytes, list[int]] = defaultdict(list)
-    varied = np.ptp(images, axis=(1, 2, 3)) > 0
-    for row in np.flatnonzero(varied):
-        # Adding 0 turns -0.0, which is equal to 0.0, into the same bytes.
-        rows[hashlib.sha256((images[row] + 0.0).tobytes()).digest()].append(int(row))
+    for row, stored in enumerate(images):
+        image = stored.astype("float32") + 0.0  # so -0.0, which is equal to 0.0, is the same bytes
+        if np.ptp(image) > 0:
+            rows[hashlib.sha256(image.tobytes()).digest()].append(row)
     return rows
 
 

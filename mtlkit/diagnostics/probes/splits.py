@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,27 +76,17 @@ def splits(
             f"Received: {train.shape[1:]} and {held.shape[1:]}"
         )
     labels = labels_by_name(y, len(train)), labels_by_name(y_val, len(held), "y_val")
-    known = _rows_by_image(train)
+    known = rows_by_image(train)
     exact = _exact_copies(known, held)
     first = np.sort([rows[0] for rows in known.values()])
     near, null = _near_copies(train, first, held, exact >= 0, np.random.default_rng(seed))
     return _split_evidence(exact, near, null, labels)
 
 
-def _rows_by_image(images: NDArray) -> dict[bytes, list[int]]:
-    """As `rows_by_image`, of images that are turned into floats a part at a time."""
-    rows: dict[bytes, list[int]] = defaultdict(list)
-    for start in range(0, len(images), _CHUNK):
-        part = images[start : start + _CHUNK].astype("float32")
-        for digest, found in rows_by_image(part).items():
-            rows[digest] += [start + row for row in found]
-    return rows
-
-
 def _exact_copies(known: dict[bytes, list[int]], held: NDArray) -> NDArray[np.int64]:
     """For each held-out image the row of its copy in the training data, or -1."""
     rows = np.full(len(held), -1)
-    for digest, copies in _rows_by_image(held).items():
+    for digest, copies in rows_by_image(held).items():
         if digest in known:
             rows[copies] = known[digest][0]
     return rows
