@@ -34,6 +34,10 @@ _MERGE_NEIGHBOURS = """\
 labels = labels // 2  # of two neighbours one class; -1, unlabelled, stays
 head = mtl.heads.ClassificationHead({half}, pooling="flatten")
 """
+#: Finds the samples that a cause lists.
+_SUSPECTS = """\
+rows = found.evidence["{cause}"].details["suspects"]["rows"]  # found: this diagnosis
+images = x[rows]  # have their labels checked"""
 _WITH_HEAD = 'model = model.with_head("{task}", head)'
 
 #: What helps, by cause.
@@ -51,14 +55,12 @@ REMEDIES = {
     "uniform_noise": Remedy(
         "Have the labels of the listed samples checked, the first ones first; a loss that smooths "
         "labels bears the rest.",
-        'rows = found.evidence["uniform_noise"].details["suspects"]["rows"]  # found: this '
-        "diagnosis\nimages = x[rows]  # have their labels checked",
+        _SUSPECTS,
     ),
     "structured_noise": Remedy(
         "Have the labels of the listed samples checked, the first ones first: they were exchanged "
         "for a certain other class.",
-        'rows = found.evidence["structured_noise"].details["suspects"]["rows"]  # found: this '
-        "diagnosis\nimages = x[rows]  # have their labels checked",
+        _SUSPECTS,
     ),
     "ambiguity": Remedy(
         "Merge the classes that share images, or predict them at two levels.",
@@ -179,7 +181,7 @@ def recommend(
             continue
         details = _details(cause.name, evidence)
         remedy = _remedy(cause.name, details, circular)
-        code = _filled(details.get("code") or remedy.code, task, details, evidence)
+        code = _filled(details.get("code") or remedy.code, cause.name, task, evidence)
         found.append(
             Recommendation(
                 cause.name, remedy.text, code, details.get("gain"), details.get("gain_interval")
@@ -211,13 +213,13 @@ def _is_of_symmetry(cause: str, verdict: Verdict, evidence: Mapping[str, Evidenc
     return bool(np.mean([groups[int(a)] == groups[int(b)] for a, b, _ in pairs]) > 0.5)
 
 
-def _filled(
-    code: str, task: str, details: Mapping[str, Any], evidence: Mapping[str, Evidence]
-) -> str:
+def _filled(code: str, cause: str, task: str, evidence: Mapping[str, Evidence]) -> str:
     """Code with names and numbers in their places."""
+    details = _details(cause, evidence)
     classes = len(_details("confusion", evidence).get("matrix", ())) or 32
     period = _PERIODS.get(details.get("transform", ""), 360)
     places = {
+        "cause": cause,
         "task": task,
         "other": details.get("task", "other"),
         "classes": classes,
