@@ -70,8 +70,8 @@ def audit(
     Args:
         x: Images of shape `(samples, height, width, channels)`.
         y: Labels by task, or those of the task alone: integers for classes (-1: unlabelled),
-            floats for values (NaN: unlabelled). The other tasks are used as context where
-            none of their labels is missing.
+            floats for values (NaN: unlabelled). The other tasks are used as context, on the
+            samples that have their labels.
         task: Name of the task.
         validation_data: `(x_val, y_val)`, to look for copies of training images.
         num_classes: Number of classes. `None`: one more than the largest label.
@@ -238,7 +238,7 @@ def _steps(
 ) -> Iterator[tuple[str, Callable[[], Evidence]]]:
     """The probes, in the order in which they are run."""
     x, y = reference.x, reference.y
-    others = {name: one for name, one in stored.of_tasks(stored.rows).items() if name != task}
+    others = {name: one[stored.rows] for name, one in stored.labels.items() if name != task}
     everything = {task: y, **others}
     shared: dict[str, Any] = {"reference": reference, "seed": seed}
     if validation is None:
@@ -258,7 +258,7 @@ def _steps(
         yield "too_little_data", lambda: amount(x, y, **shared)
         yield "confusion", lambda: confusion(reference)
     yield "gallery", lambda: gallery(reference)
-    yield "symmetry", lambda: symmetry(x, y, others=others, **shared)
+    yield "symmetry", lambda: symmetry(x, y, others=complete(others), **shared)
     if others:
         yield "needs_context", lambda: needs_context(x, y, others, **shared)
     if others or validation is not None:

@@ -108,9 +108,7 @@ class Reference:
     def smaller(self) -> Reference:
         """The same reference, fitted to half of the samples."""
         rows = np.random.default_rng(self.seed).permutation(len(self))[: len(self) // 2]
-        other = Reference(self.x[rows], self.y[rows], self.num_classes, self.seed)
-        other.features = self.features[rows]
-        return other
+        return self.of_rows(rows)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -126,4 +124,10 @@ class Reference:
         """Returns the reference of other labels of the same samples; features are shared."""
         other = Reference(self.x, y, num_classes, self.seed)
         other.features, other.ridge = self.features, self.ridge
+        return other
+
+    def of_rows(self, rows: NDArray) -> Reference:
+        """Returns the reference of some of the samples; their features are shared."""
+        other = Reference(self.x[rows], self.y[rows], self.num_classes, self.seed)
+        other.features = self.features[rows]
         return other

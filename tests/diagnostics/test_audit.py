@@ -119,7 +119,15 @@ def test_other_tasks_may_have_missing_labels():
     }
     found = of({"pose": Y, **others})
     assert found.evidence["signal"].found
-    assert set(found.evidence["skill"].details["tasks"]) == {"pose", "box"}
+    skill = found.evidence["skill"].details
+    assert set(skill["tasks"]) == {"pose", "box"}
+    assert set(skill["not_scored"]) == {"class", "value", "none"}
+    # Where it has a label, "class" is the pose itself.
+    known = int((Y != 0).sum())
+    for name in ("label_leak", "needs_context"):
+        assert found.evidence[name].details["task"] == "class"
+        assert found.evidence[name].samples == known
+    assert causes(found) == ["label_leak"]
 
 
 def test_copies_in_the_validation_data():

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
-from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
+from mtlkit.diagnostics.probes.samples import LEAST_SAMPLES, checked_labels, prepared, timed
 from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.ridge import Ridge, one_hot
@@ -187,17 +187,21 @@ def _of_classes(others: Mapping[str, ArrayLike], samples: int) -> dict[str, NDAr
             raise ValueError(
                 f"Expected {samples} labels for task '{task}'. Received: shape={given.shape}"
             )
-        if given.dtype.kind in "iub" and len(np.unique(given[given != -1])) > 1:
-            found[str(task)] = given.astype("int64")
+        if given.dtype.kind in "iub":
+            known = given[given != -1]
+            if len(known) >= LEAST_SAMPLES and len(np.unique(known)) > 1:
+                found[str(task)] = given.astype("int64")
     return found
 
 
 def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
     there = labels >= 0
-    names, labels = np.unique(np.where(there, labels, labels.max()), return_inverse=True)
-    true = one_hot(labels, len(names)) * there[:, None]
-    other = reference.with_labels(np.where(there, labels, 0), len(names))
+    if not there.all():
+        reference, labels = reference.of_rows(there), labels[there]
+    rng = np.random.default_rng(seed)
+    names, labels = np.unique(labels, return_inverse=True)
+    true = one_hot(labels, len(names))
+    other = reference.with_labels(labels, len(names))
     components = _components(reference)
     targets = reference.targets
     rows = {
@@ -207,7 +211,6 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
         "shuffled": _right(components, rng.permutation(true), targets, reference.y),
         "alone": Ridge(true).left_out(targets, 1e-3).argmax(axis=1) == reference.y,
     }
-    rows = {arm: right[there] for arm, right in rows.items()}
     known = rows["true"].astype("float64")
     gain = known - rows["predicted"]
     # Against the shuffled label, as its classes make the same number of weights to be fitted.
@@ -215,7 +218,7 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
     pays = rows["predicted"].astype("float64") - rows["image"]
     best = max(float(right.mean()) for right in rows.values())
     return {
-        "samples": int(there.sum()),
+        "samples": len(labels),
         "arms": {arm: _accuracy(right) for arm, right in rows.items()},
         "gain": float(gain.mean()),
         "interval": bootstrap_interval(gain, seed=seed),
@@ -227,9 +230,9 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
         "gain_over_shuffled_interval": bootstrap_interval(oracle, seed=seed),
         "gain_predicted": float(pays.mean()),
         "gain_predicted_interval": bootstrap_interval(pays, seed=seed),
-        "leaks": _leaks(reference.y[there], labels[there], reference.num_classes, seed),
-        "accuracy_of_other": float(other.correct[there].mean()),
-        "association": _association(reference.correct[there], other, labels, there, rng),
+        "leaks": _leaks(reference.y, labels, reference.num_classes, seed),
+        "accuracy_of_other": other.accuracy,
+        "association": _association(reference.correct, other.correct, labels, rng),
     }
 
 
@@ -260,9 +263,8 @@ def _accuracy(right: NDArray[np.bool_]) -> dict[str, Any]:
 
 def _association(
     correct: NDArray[np.bool_],
-    other: Reference,
+    also: NDArray[np.bool_],
     labels: NDArray,
-    there: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Whether the task is right more often where the other one is; not a cause of anything.
@@ -270,10 +272,9 @@ def _association(
     Samples that are hard for one task may be hard for the other, too. Being right is permuted
     within the classes of the other task, so that easy classes do not count.
     """
-    also = other.correct[there]
     if also.all() or not also.any():
         return {"right_if_other_right": None, "samples_other_right": int(also.sum())}
-    groups = [np.flatnonzero(labels[there] == one) for one in np.unique(labels[there])]
+    groups = [np.flatnonzero(labels == one) for one in np.unique(labels)]
     groups = [rows for rows in groups if len(rows) >= _LEAST_OF_CLASS]
     seen = int(correct[also].sum())
     # The number of samples that are right in both, if the two were drawn apart in each class.

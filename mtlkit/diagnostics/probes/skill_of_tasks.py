@@ -40,7 +40,7 @@ def skill_of_tasks(
 
     Args:
         x: Images.
-        y: Labels by task.
+        y: Labels by task. Another task of which some are missing is not scored, and named.
         task: The task that the evidence is about. `None`: the one with the least skill.
         predictions: Predicted classes or values by task, for samples that the model was not
             fitted to. A task that is left out is predicted by the reference.
@@ -76,6 +76,10 @@ def skill_of_tasks(
     reasons: dict[str, str] = {}
     by: dict[str, str] = {}
     for name, given in y.items():
+        known = int(is_labelled(given).sum()) if np.ndim(given) else 0
+        if task not in (None, name) and known < len(given):
+            reasons[name] = f"Of {len(given)} samples, {known} have a label of {name!r}."
+            continue
         labels = checked_labels(given, len(images), str(name))
         if predictions is not None and name in predictions:
             skills[name], by[name] = skill_of(labels, predictions[name], task=name), "the model"
