@@ -16,6 +16,7 @@ from mtlkit.diagnostics.readings import (
     is_found,
     is_likely,
     is_open,
+    is_unclear,
     is_unknown,
     may_be,
 )
@@ -55,6 +56,9 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     if "backbone_lacks_task" in causes and any(is_open(n, evidence) for n in OF_OTHER_TASKS):
         others = (name for name in OF_OTHER_TASKS if name in evidence)
         return ("backbone_lacks_task", *others), _LONGER
+    # A network whose head loses positions stays long where it began, whatever its inputs.
+    if "head_destroys_space" in causes and is_unclear("input_scale", evidence):
+        return ("input_scale",), _LONGER
     doubtful = tuple(name for name in LABELS if may_be(name, evidence))
     if "too_little_data" in causes and _are_few(evidence):
         return tuple(name for name in (*LABELS, "imbalance") if _may_hide(name, evidence)), _MORE

@@ -20,6 +20,11 @@ def is_found(name: str, evidence: Mapping[str, Evidence]) -> bool:
     return name in evidence and evidence[name].found
 
 
+def is_unclear(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether an effect was measured, which could not tell."""
+    return name in evidence and evidence[name].status == "unclear"
+
+
 def is_open(name: str, evidence: Mapping[str, Evidence]) -> bool:
     """Whether a probe was to be run, but could not tell."""
     return name in evidence and evidence[name].status in ("unclear", "skipped")

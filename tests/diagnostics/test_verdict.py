@@ -440,6 +440,19 @@ def test_what_raw_inputs_cost_is_measured_by_what_a_poor_head_can_reach(interval
     assert scale.status == "absent"  # and it is not changed
 
 
+def test_what_raw_inputs_cost_a_poor_head_is_left_open_where_nothing_was_learned():
+    def given(status):
+        scale = Evidence("input_scale", status, "", 0.0, (-0.01, 0.01))
+        head = Evidence("head_destroys_space", "found", "", 0.7, (0.6, 0.8))
+        return decide({"signal": SIGNAL, "head_destroys_space": head, "input_scale": scale})
+
+    assert names(given("unclear")) == ["head_destroys_space"]
+    assert given("unclear").undetermined == ("input_scale",)
+    assert "There may also be input_scale" in given("unclear").sentence
+    assert given("absent").undetermined == ()
+    assert given("skipped").undetermined == ()
+
+
 @pytest.mark.parametrize("cause", ["uniform_noise", "structured_noise", "class_overlap"])
 def test_labels_are_not_blamed_where_no_signal_could_be_seen(cause):
     """Permuted labels of few samples look wrong, of course."""

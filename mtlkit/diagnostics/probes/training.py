@@ -33,6 +33,7 @@ class Trainer:
         x: Inputs.
         y: Labels by task.
         rows: Numbers of the samples to train on. `None`: all.
+        batch: Samples of a training step.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class Trainer:
         x: Any,
         y: Mapping[str, NDArray],
         rows: NDArray[np.integer] | None = None,
+        batch: int = BATCH,
     ) -> None:
         self.model = model
         self.rows = np.arange(len(keras.tree.flatten(x)[0])) if rows is None else rows
-        self.batch = min(BATCH, len(self.rows))
+        self.batch = min(batch, len(self.rows))
         self._x = x
         self._y = {name: y[name] for name in model.tasks if name in y}
         model.optimizer.build(model.trainable_variables)

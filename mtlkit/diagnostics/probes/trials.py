@@ -11,7 +11,7 @@ from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes.copies import fresh_copy
 from mtlkit.diagnostics.probes.inputs import Standardised
 from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.training import Trainer
+from mtlkit.diagnostics.probes.training import BATCH, Trainer
 
 #: Epochs of a fresh start at most, with all tasks and on the task alone.
 _EPOCHS, _EPOCHS_ALONE = 8, 16
@@ -37,6 +37,7 @@ class Trials:
             to zero, which learns faster; otherwise with all tasks, as the user does.
         recovered: The share of the gap that a remedy has to recover.
         steps: Steps of each trial, if the budget allows so many. `None`: some epochs.
+        batch: Samples of a step.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Trials:
         alone: bool = False,
         recovered: float = RECOVERED,
         steps: int | None = None,
+        batch: int = BATCH,
     ) -> None:
         self.bench = bench
         self.alone = alone
@@ -56,6 +58,7 @@ class Trials:
         self.rows: dict[str, NDArray] = {}
         self.twin: NDArray | None = None
         self.wanted = steps
+        self.batch = batch
         self.steps: int | None = None
         self.why = ""
 
@@ -133,7 +136,7 @@ class Trials:
             bench.alone(model)
         setting(model)
         x = bench.x if inputs is None else inputs(bench.x)
-        trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None)
+        trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None, self.batch)
         if self.steps is None:
             most = _EPOCHS_ALONE if self.alone else _EPOCHS
             wanted = self.wanted or max(most * trainer.steps_of_epoch, LEAST_STEPS)

@@ -123,3 +123,13 @@ def test_after_too_few_steps_the_scale_of_inputs_stays_open(data):
     found = input_scale(bench, Gap.of(gap()), seconds=0.4)
     assert found.details["steps"] < 0.2 * bench.model.optimizer.iterations
     assert found.effect < found.threshold and found.status == "unclear"
+
+
+def test_of_what_was_not_learned_the_scale_of_inputs_stays_open(data):
+    x, y, x_val, y_val = data
+    model = user(normalize=False)
+    grey = np.full_like(x, 0.5), np.full_like(x_val, 0.5)
+    bench = Bench(model, grey[0], y, "place", grey[1], y_val, budget=60)
+    found = input_scale(bench, Gap.of(gap()), seconds=8)
+    assert found.details["steps"] > 0.2 * bench.model.optimizer.iterations
+    assert found.details["recovered"] < 0.1 and found.status == "unclear"
