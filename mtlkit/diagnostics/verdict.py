@@ -92,6 +92,8 @@ _EXPLAINS = 0.5
 #: The trainings that tell are shorter than the user's, and close less of the gap. Of a task with
 #: such a small part of an equal share of the gradient, what they reach at all is the measure.
 _HARDLY_ANY = 0.1
+#: Beside exchanged labels, fewer than so many of theirs are not called wrong by chance.
+_OF_EXCHANGED = 0.5
 #: Behind a head that loses positions, standardised inputs must bring so much of what they reach,
 #: and surely so much skill.
 _OF_REACH, _SURELY = 0.1, 0.02
@@ -194,7 +196,8 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
 
     That some images are shared must be seen in the images. Beside labels that are wrong by
     chance, a poor reference takes neighbours for each other even where it is clear; beside
-    classes that are not told apart at all, it does so with other classes, too. And no more labels
+    classes that are not told apart at all, it does so with other classes, too; and the exchanged
+    label of a sample that it mistakes looks wrong by chance. And no more labels
     are wrong than the best network gets wrong. Where there is hardly a signal, or none was seen,
     nothing is known of the labels.
     """
@@ -205,10 +208,21 @@ def _is_seen(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool
         return False
     if name == "ambiguity":
         return one.details.get("or_flipped", True) or is_found("symmetry", evidence)
+    if name == "uniform_noise":
+        return not _comes_of_exchanged(evidence)
     if name == "structured_noise":
         near = one.details.get("neighbours") and is_found("uniform_noise", evidence)
-        return not near and not are_twins(evidence)
+        beside = near and not _comes_of_exchanged(evidence)
+        return not beside and not are_twins(evidence)
     return True
+
+
+def _comes_of_exchanged(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether what looks wrong by chance is the exchanged label of what the reference mistakes."""
+    chance, exchanged = evidence["uniform_noise"], evidence.get("structured_noise")
+    if exchanged is None or not exchanged.found:
+        return False
+    return (chance.effect or 0.0) < _OF_EXCHANGED * (exchanged.effect or 0.0)
 
 
 def _cause(rule: Rule, evidence: Mapping[str, Evidence]) -> Cause:

@@ -440,6 +440,19 @@ def test_what_raw_inputs_cost_is_measured_by_what_a_poor_head_can_reach(interval
     assert scale.status == "absent"  # and it is not changed
 
 
+@pytest.mark.parametrize(("chance", "named"), [(0.06, "structured_noise"), (0.15, "uniform_noise")])
+def test_what_looks_wrong_by_chance_may_come_of_exchanged_neighbours(chance, named):
+    near = {"neighbours": True}
+    evidence = {
+        "signal": SIGNAL,
+        "uniform_noise": Evidence("uniform_noise", "found", "", chance, (0.05, 0.2)),
+        "structured_noise": Evidence(
+            "structured_noise", "found", "", 0.2, (0.18, 0.22), details=near
+        ),
+    }
+    assert names(decide(evidence)) == [named]
+
+
 def test_what_raw_inputs_cost_a_poor_head_is_left_open_where_nothing_was_learned():
     def given(status):
         scale = Evidence("input_scale", status, "", 0.0, (-0.01, 0.01))
