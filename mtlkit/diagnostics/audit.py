@@ -245,8 +245,7 @@ def _steps(
         yield "invalid_split", lambda: skipped("invalid_split", "No validation data were given.")
     else:
         yield "invalid_split", lambda: splits(stored.images, stored.labels, *validation, seed=seed)
-    drawn = stored.drawn
-    yield "duplicates", lambda: duplicates(stored.images[drawn], stored.of_tasks(drawn))
+    yield "duplicates", lambda: _copies(stored)
     yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **shared)
     yield "signal", lambda: signal(x, y, **shared)
     yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)
@@ -266,6 +265,11 @@ def _steps(
     yield "imbalance", lambda: imbalance(x, y, **shared)
     yield "resolution", lambda: resolution(x, y, x_high=x_high, **shared)
     yield "uncertainty", lambda: uncertainty(x, y, **shared)
+
+
+def _copies(stored: _Stored) -> Evidence:
+    rows = stored.drawn
+    return duplicates(stored.images[rows], stored.of_tasks(rows), rows=rows)
 
 
 def _leak(

@@ -29,7 +29,7 @@ from mtlkit.diagnostics.probes.imbalance import imbalance_of
 from mtlkit.diagnostics.probes.inputs import is_standardised
 from mtlkit.diagnostics.probes.score import Score, bins_of
 from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
-from mtlkit.diagnostics.verdict import decide
+from mtlkit.diagnostics.verdict import decide, read_together
 from mtlkit.heads import OrientationHead
 from mtlkit.metrics.labels import is_labelled
 
@@ -144,6 +144,7 @@ def diagnose(
             if one.status == "skipped":
                 left_out.append(name)
         evidence["imbalance"] = _imbalance(evidence, seed)
+    evidence = read_together(evidence)
     verdict = decide(evidence, task)
     setup = {"budget": budget, "left_out": left_out, "cpu_seconds_of_data": round(spent, 1)}
     head = model.tasks[task].head

@@ -118,7 +118,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
         assert verdict.limit == "data" and verdict.causes[0].name == "uniform_noise"
         ```
     """
-    evidence = _raw_behind_a_poor_head(_slow_is_short(evidence))
+    evidence = read_together(evidence)
     found = _found(evidence)
     undetermined, missing = undecidable(evidence, found)
     # That the images do not tell the labels is certain; only why, may be open.
@@ -137,6 +137,18 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     return Verdict(limit, causes, sentence, undetermined, missing)
 
 
+def read_together(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """Reads evidence that tells more beside another one; what tells nothing more stays as it is.
+
+    Args:
+        evidence: What was measured, by name.
+
+    Returns:
+        The evidence that a verdict rests on.
+    """
+    return dict(_raw_behind_a_poor_head(_slow_is_short(evidence)))
+
+
 def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
     """A rate that is too low is training that is too short: more of either helps."""
     rate = evidence.get("optimizer")
@@ -150,15 +162,30 @@ def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
 
 
 def _raw_behind_a_poor_head(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
-    """What a head without positions can reach at all is the measure of what raw inputs cost it."""
+    """What a head without positions can reach at all is the measure of what raw inputs cost it.
+
+    They cost it time above all: late in a training little may be left of it.
+    """
     scale = evidence.get("input_scale")
     if scale is None or scale.found or not is_found("head_destroys_space", evidence):
         return evidence
     reach = scale.details.get("scores", {}).get("standardised inputs", 0.0)
-    sure = (scale.interval or (0.0, 0.0))[0] > _SURELY
-    if not sure or (scale.effect or 0.0) < _OF_REACH * reach:
+    end = {"effect": scale.effect or 0.0, "interval": scale.interval or (0.0, 0.0), "reach": reach}
+    looks = [end, *scale.details.get("early", ())]
+    one = max(looks, key=lambda look: look["interval"][0])
+    least = max(_SURELY, _OF_REACH * one["reach"])
+    if one["interval"][0] <= _SURELY or one["effect"] < least:
         return evidence
-    return {**evidence, "input_scale": replace(scale, status="found")}
+    when = f"After {one['steps']} steps it" if "steps" in one else "At the end it"
+    text = (
+        f"{scale.text} {when} is {one['effect']:.3f} of skill ahead of the same start on the "
+        f"inputs as they are, of {one['reach']:.3f}: much for a head that loses positions."
+    )
+    effect, interval = one["effect"], one["interval"]
+    seen = replace(
+        scale, status="found", text=text, effect=effect, interval=interval, threshold=least
+    )
+    return {**evidence, "input_scale": seen}
 
 
 def _found(evidence: Mapping[str, Evidence]) -> list[Rule]:

@@ -110,6 +110,13 @@ def test_unlabelled_samples_are_left_out():
     assert of(values).evidence["signal"].samples == 150
 
 
+def test_copies_are_numbered_as_the_user_does():
+    x, labels = X.copy(), np.where(np.arange(300) % 2, -1, Y)
+    x[100], labels[100] = x[40], (labels[40] + 1) % 4
+    details = of(labels, x=x).evidence["duplicates"].details
+    assert details["groups"] == details["tasks"]["pose"]["rows"] == [[40, 100]]
+
+
 def test_other_tasks_may_have_missing_labels():
     others = {
         "class": np.where(Y == 0, -1, Y),

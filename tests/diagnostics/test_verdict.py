@@ -1,10 +1,12 @@
 """Made evidence, and what follows from it."""
 
+from dataclasses import replace
+
 import pytest
 
 from mtlkit.diagnostics import Evidence, decide
 from mtlkit.diagnostics.rules import RULES
-from mtlkit.diagnostics.verdict import LIMITS
+from mtlkit.diagnostics.verdict import LIMITS, read_together
 
 #: What is known of a task that can be learned.
 SIGNAL = Evidence("signal", "found", "", 0.5, (0.4, 0.6))
@@ -438,6 +440,13 @@ def test_what_raw_inputs_cost_is_measured_by_what_a_poor_head_can_reach(interval
     }
     assert ("input_scale" in names(decide(evidence))) is named
     assert scale.status == "absent"  # and it is not changed
+    early = {"steps": 20, "reach": 0.5, "effect": 0.12, "interval": (0.09, 0.15)}
+    late = replace(scale, interval=(0.0, 0.08), details={**scale.details, "early": [early]})
+    seen = read_together({**evidence, "input_scale": late})["input_scale"]
+    assert seen.found is (head == "found")
+    if head == "found":
+        assert (seen.effect, seen.interval, seen.threshold) == (0.12, (0.09, 0.15), 0.05)
+        assert "After 20 steps" in seen.text and seen == read_together({"a": seen})["a"]
 
 
 @pytest.mark.parametrize(("chance", "named"), [(0.06, "structured_noise"), (0.15, "uniform_noise")])

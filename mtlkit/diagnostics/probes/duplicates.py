@@ -22,7 +22,9 @@ LISTED = 50
 
 
 @timed
-def duplicates(x: ArrayLike, y: ArrayLike | Mapping[str, ArrayLike]) -> Evidence:
+def duplicates(
+    x: ArrayLike, y: ArrayLike | Mapping[str, ArrayLike], *, rows: ArrayLike | None = None
+) -> Evidence:
     """Counts images that are there more than once, and those whose copies have other labels.
 
     Copies with different labels cannot both be learned: they are the most direct evidence of
@@ -31,6 +33,7 @@ def duplicates(x: ArrayLike, y: ArrayLike | Mapping[str, ArrayLike]) -> Evidence
     Args:
         x: Images.
         y: Labels, or labels by task.
+        rows: What each sample is numbered in the details. `None`: 0, 1, ...
 
     Returns:
         Evidence `"duplicates"`; the effect is the share of images that have an exact copy.
@@ -53,14 +56,15 @@ def duplicates(x: ArrayLike, y: ArrayLike | Mapping[str, ArrayLike]) -> Evidence
     tasks = checked_tasks(y, len(images))
     groups = [rows for rows in rows_by_image(images).values() if len(rows) > 1]
     count, samples = sum(map(len, groups)), len(images)
-    conflicts = {task: _conflicts(groups, labels) for task, labels in tasks.items()}
+    numbers = np.arange(samples) if rows is None else np.asarray(rows)
+    conflicts = {task: _conflicts(groups, labels, numbers) for task, labels in tasks.items()}
     interval = share_interval(count, samples)
     text = f"{count} of {samples} images have an exact copy."
     for task, one in conflicts.items():
         if one["groups"]:
             text += f" {task}: {one['groups']} of {len(groups)} groups of copies disagree."
     details = {
-        "groups": [rows[:LISTED] for rows in groups[:LISTED]],
+        "groups": _listed(groups, numbers),
         "num_groups": len(groups),
         "one_shade": int((np.ptp(images, axis=(1, 2, 3)) == 0).sum()),
         "tasks": conflicts,
@@ -94,7 +98,11 @@ def differ(first: NDArray, second: NDArray) -> NDArray[np.bool_]:
     return np.asarray((first != second).any(axis=tuple(range(1, first.ndim))))
 
 
-def _conflicts(groups: list[list[int]], labels: NDArray) -> dict[str, Any]:
+def _listed(groups: list[list[int]], numbers: NDArray) -> list[list[int]]:
+    return [numbers[rows[:LISTED]].tolist() for rows in groups[:LISTED]]
+
+
+def _conflicts(groups: list[list[int]], labels: NDArray, numbers: NDArray) -> dict[str, Any]:
     """How many groups of copies, and images in them, have labels that differ."""
     differing = [rows for rows in groups if differ(labels[rows], labels[rows[:1]]).any()]
     images = sum(map(len, groups))
@@ -103,5 +111,5 @@ def _conflicts(groups: list[list[int]], labels: NDArray) -> dict[str, Any]:
         "groups": len(differing),
         "conflicting": count / images if images else None,
         "interval": share_interval(count, images),
-        "rows": [rows[:LISTED] for rows in differing[:LISTED]],
+        "rows": _listed(differing, numbers),
     }

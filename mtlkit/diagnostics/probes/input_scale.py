@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import keras
 
@@ -12,7 +13,8 @@ from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes.copies import compiled, compiled_like
 from mtlkit.diagnostics.probes.inputs import Standardised, is_standardised
-from mtlkit.diagnostics.probes.trials import Trials
+from mtlkit.diagnostics.probes.intervals import mean_interval
+from mtlkit.diagnostics.probes.trials import TWIN, Trials
 
 #: The part of the budget for the user's own training; what it leaves is for the task alone.
 _OWN = 0.9
@@ -25,6 +27,10 @@ _LEARNED = 0.1
 _RATE = 2e-3
 #: A plateau is left after so many steps, rather than samples: small batches leave it for less.
 _BATCH = 16
+#: Shares of the training on the task alone after which the two are compared, before its end.
+_LOOKS = (1 / 4, 1 / 2, 3 / 4)
+#: What a trial with standardised inputs is called.
+_REMEDY = "standardised inputs"
 
 
 def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
@@ -61,7 +67,8 @@ def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
 
 def _sureness(one: Evidence) -> tuple[bool, float]:
     """Orders evidence by whether it is found, then by the least effect that it leaves possible."""
-    return one.found, -math.inf if one.interval is None else one.interval[0]
+    intervals = [one.interval, *(look["interval"] for look in one.details.get("early", ()))]
+    return one.found, max((each[0] for each in intervals if each is not None), default=-math.inf)
 
 
 def _own(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Evidence:
@@ -69,15 +76,17 @@ def _own(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Eviden
     steps = steps_trained(bench.model)
     trials = Trials(bench, gap, seconds, recovered=0.0, steps=steps)
     setting = lambda one: compiled_like(one, bench.model)  # noqa: E731
-    trials.run("standardised inputs", setting, inputs)
+    trials.run(_REMEDY, setting, inputs)
     return _judged(bench, trials, "with standardised inputs, trained as the model was,")
 
 
 def _alone(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Evidence:
     """Trained on the task alone, which learns faster."""
-    trials = Trials(bench, gap, seconds, alone=True, recovered=_RECOVERED, batch=_BATCH)
+    trials = Trials(
+        bench, gap, seconds, alone=True, recovered=_RECOVERED, batch=_BATCH, looks=_LOOKS
+    )
     setting = lambda one: compiled(one, keras.optimizers.Adam(_RATE))  # noqa: E731
-    trials.run("standardised inputs", setting, inputs)
+    trials.run(_REMEDY, setting, inputs)
     trials.confirm(setting)
     return _judged(bench, trials, "with standardised inputs, on the task alone,")
 
@@ -91,7 +100,19 @@ def _judged(bench: Bench, trials: Trials, remedy: str) -> Evidence:
         code="backbone = mtl.backbones.ConvBackbone(..., normalize=True)  # adapted by fit",
         mean=float(bench.images.mean()),
         deviation=float(bench.images.std()),
+        early=_early(trials),
     )
     if found.status == "absent" and found.details["recovered"] < _LEARNED:
         return replace(found, status="unclear")  # of what was not learned, nothing is known
+    return found
+
+
+def _early(trials: Trials) -> list[dict[str, Any]]:
+    """What standardised inputs were ahead of the same start on the inputs as they are, by then."""
+    ours, others = (trials.early.get(name, {}) for name in (_REMEDY, TWIN))
+    found = []
+    for steps in sorted(ours.keys() & others.keys()):
+        effect, interval = mean_interval(ours[steps] - others[steps], len(_LOOKS) + 1)
+        reach = float(ours[steps].mean())
+        found.append({"steps": steps, "reach": reach, "effect": effect, "interval": interval})
     return found

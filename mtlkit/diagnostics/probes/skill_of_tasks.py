@@ -76,9 +76,9 @@ def skill_of_tasks(
     reasons: dict[str, str] = {}
     by: dict[str, str] = {}
     for name, given in y.items():
-        known = int(is_labelled(given).sum()) if np.ndim(given) else 0
-        if task not in (None, name) and known < len(given):
-            reasons[name] = f"Of {len(given)} samples, {known} have a label of {name!r}."
+        there = is_labelled(given)
+        if task not in (None, name) and not there.all():
+            reasons[name] = f"Of {there.size} samples, {there.sum()} have a label of {name!r}."
             continue
         labels = checked_labels(given, len(images), str(name))
         if predictions is not None and name in predictions:

@@ -80,10 +80,10 @@ def no_suspects() -> dict[str, Any]:
 
 
 def in_users_rows(evidence: Evidence, rows: ArrayLike) -> Evidence:
-    """Numbers suspects as the user does, where a probe was given a part of the samples.
+    """Numbers suspects and examples as the user does, where a probe was given a part of them.
 
     Args:
-        evidence: Any evidence; what lists no suspects is returned as it is.
+        evidence: Any evidence; what lists neither is returned as it is.
         rows: The number of each sample that the probe was given.
 
     Returns:
@@ -98,11 +98,16 @@ def in_users_rows(evidence: Evidence, rows: ArrayLike) -> Evidence:
         assert in_users_rows(found, [3, 5]).details["suspects"]["rows"] == [5]
         ```
     """
+    numbers = np.asarray(rows)
+    changed: dict[str, Any] = {}
     listed = evidence.details.get("suspects")
-    if listed is None:
+    if listed is not None:
+        changed["suspects"] = {**listed, "rows": numbers[np.asarray(listed["rows"], "int64")]}
+    if "examples" in evidence.details:
+        changed["examples"] = numbers[np.asarray(evidence.details["examples"], "int64")]
+    if not changed:
         return evidence
-    listed = {**listed, "rows": np.asarray(rows)[np.asarray(listed["rows"], "int64")]}
-    return replace(evidence, details={**evidence.details, "suspects": listed})
+    return replace(evidence, details={**evidence.details, **changed})
 
 
 def _usual(reference: Reference) -> NDArray[np.floating]:

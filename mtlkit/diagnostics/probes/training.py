@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -87,14 +87,23 @@ class Trainer:
             steps //= 2
         return steps
 
-    def run(self, steps: int, seed: int, *, decay: bool = False) -> None:
+    def run(
+        self,
+        steps: int,
+        seed: int,
+        *,
+        decay: bool = False,
+        after: Mapping[int, Callable[[], None]] | None = None,
+    ) -> None:
         """Trains for some steps.
 
         Args:
             steps: Number of steps.
             seed: Seed of the order of the samples: equal seeds, equal batches.
             decay: Whether the rate falls to zero along a cosine.
+            after: What to do after so many steps.
         """
+        after = after or {}
         optimizer = self.model.optimizer
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate)) if decay else 0.0
         for step, rows in enumerate(self._batches(steps, seed)):
@@ -102,6 +111,8 @@ class Trainer:
                 optimizer.learning_rate = rate * (1 + math.cos(math.pi * step / steps)) / 2
             x = keras.tree.map_structure(lambda array, rows=rows: array[rows], self._x)
             self.model.train_on_batch(x, {name: y[rows] for name, y in self._y.items()})
+            if step + 1 in after:
+                after[step + 1]()
         if decay:
             optimizer.learning_rate = rate
 

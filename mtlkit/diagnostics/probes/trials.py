@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ _EPOCHS, _EPOCHS_ALONE = 8, 16
 LEAST_STEPS = 100
 #: The share of the gap to the reference that a remedy has to recover.
 RECOVERED = 0.5
+#: What the same start unchanged is called among the scores.
+TWIN = "as it is"
 #: That a change does not help is only said after this share of the user's steps.
 ENOUGH_STEPS = 0.2
 
@@ -38,6 +42,7 @@ class Trials:
         recovered: The share of the gap that a remedy has to recover.
         steps: Steps of each trial, if the budget allows so many. `None`: some epochs.
         batch: Samples of a step.
+        looks: Shares of the steps after which a trial is judged, before its end.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Trials:
         recovered: float = RECOVERED,
         steps: int | None = None,
         batch: int = BATCH,
+        looks: Sequence[float] = (),
     ) -> None:
         self.bench = bench
         self.alone = alone
@@ -59,6 +65,8 @@ class Trials:
         self.twin: NDArray | None = None
         self.wanted = steps
         self.batch = batch
+        self.looks = looks
+        self.early: dict[str, dict[int, NDArray]] = {}
         self.steps: int | None = None
         self.why = ""
 
@@ -69,7 +77,7 @@ class Trials:
 
     def run(self, name: str, setting: Any, inputs: Standardised | None = None) -> None:
         """Trains a fresh copy with a setting that compiles it."""
-        rows = self._trained(setting, inputs)
+        rows = self._trained(name, setting, inputs)
         if rows is not None:
             self.rows[name] = rows
 
@@ -79,7 +87,7 @@ class Trials:
             return
         effect, _ = mean_interval(self.rows[self.best] - self.bench.user_rows)
         if effect > self.gap.delta:
-            self.twin = self._trained(setting, None)
+            self.twin = self._trained(TWIN, setting, None)
 
     def evidence(self, name: str, remedy: str, code: str, **details: Any) -> Evidence:
         """Judges the best trial."""
@@ -109,7 +117,7 @@ class Trials:
             text += f", and {bench.score.text(float(self.twin.mean()))} when started anew, too"
         scores = {key: float(rows.mean()) for key, rows in self.rows.items()}
         if self.twin is not None:
-            scores["as it is"] = float(self.twin.mean())
+            scores[TWIN] = float(self.twin.mean())
         return bench.evidence(
             name,
             status,
@@ -128,7 +136,7 @@ class Trials:
             },
         )
 
-    def _trained(self, setting: Any, inputs: Standardised | None) -> NDArray | None:
+    def _trained(self, name: str, setting: Any, inputs: Standardised | None) -> NDArray | None:
         bench = self.bench
         changes = {bench.name: {"loss": None}} if self.alone else {}
         model = fresh_copy(bench.model, bench.seed, **changes)
@@ -145,8 +153,16 @@ class Trials:
         if self.steps is None:
             self.why = too_dear(trainer)
             return None
-        trainer.run(self.steps, bench.seed, decay=self.alone)
-        return bench.judge(model, None if inputs is None else inputs(bench.x_val))
+        held = None if inputs is None else inputs(bench.x_val)
+        early = self.early[name] = {}
+
+        def look(step: int) -> None:
+            early[step] = bench.judge(model, held)
+
+        steps = {max(1, round(share * self.steps)) for share in self.looks}
+        after = {step: partial(look, step) for step in steps}
+        trainer.run(self.steps, bench.seed, decay=self.alone, after=after)
+        return bench.judge(model, held)
 
 
 def too_dear(trainer: Trainer) -> str:

@@ -119,3 +119,8 @@ def test_evidence_without_suspects_stays_as_it_is():
     made = reference("any", 0.0)
     clean = uniform_noise(made.x, made.y, reference=made)
     assert not len(in_users_rows(clean, np.arange(9)).details["suspects"]["rows"])
+
+
+def test_examples_are_numbered_as_the_user_does():
+    seen = Evidence("symmetry", "found", "", details={"examples": [2, 0], "twins": []})
+    assert in_users_rows(seen, [4, 6, 8]).details["examples"].tolist() == [8, 4]
