@@ -55,3 +55,12 @@ def test_outputs_do_not_depend_on_batches(images):
     wanted = model.predict(many, verbose=0)
     for name in model.tasks:
         assert np.allclose(found[name], wanted[name], atol=1e-5)
+
+
+def test_smaller_batches_and_a_look_on_the_way(images, labels):
+    model = compiled(small_model(intensity={"gradient": "stop"}), keras.optimizers.Adam(1e-2))
+    trainer = Trainer(model, images, labels, batch=4)
+    assert trainer.steps_of_epoch == len(images) // 4
+    seen = []
+    trainer.run(3, seed=0, after={2: lambda: seen.append(int(model.optimizer.iterations))})
+    assert seen == [2] and int(model.optimizer.iterations) == 3

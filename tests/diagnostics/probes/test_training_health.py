@@ -133,3 +133,14 @@ def test_of_what_was_not_learned_the_scale_of_inputs_stays_open(data):
     found = input_scale(bench, Gap.of(gap()), seconds=8)
     assert found.details["steps"] > 0.2 * bench.model.optimizer.iterations
     assert found.details["recovered"] < 0.1 and found.status == "unclear"
+
+
+def test_inputs_are_compared_along_the_training(data):
+    x, y, x_val, y_val = data
+    model = user(normalize=False, epochs=1, rate=1e-6)  # the user's own training tells nothing
+    bench = Bench(model, x, y, "place", x_val, y_val, budget=60)
+    found = input_scale(bench, Gap.of(gap()), seconds=20)
+    steps, early = found.details["steps"], found.details["early"]
+    assert [one["steps"] for one in early] == [round(steps * share) for share in (0.25, 0.5, 0.75)]
+    assert all(one["interval"][0] <= one["effect"] <= one["interval"][1] for one in early)
+    assert set(found.details["scores"]) >= {"standardised inputs", "as it is"}
