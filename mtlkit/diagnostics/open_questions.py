@@ -80,7 +80,9 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     if best_skill(evidence) < HALF_OF_THE_WAY and len(hidden) > 1:
         return hidden, _MORE
     # Merging classes helps, which the images do not explain; flipped labels would.
-    if is_found("ambiguity", evidence) and is_likely("structured_noise", evidence):
+    if is_likely("structured_noise", evidence) and (
+        is_found("ambiguity", evidence) or evidence["structured_noise"].details.get("single_pairs")
+    ):
         return _FLIPPED_OR_TWINS
     if is_unknown(evidence):
         return _not_measured(evidence), _LONGER if "model_gap" in evidence else _MORE

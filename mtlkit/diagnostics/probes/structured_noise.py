@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.partners import Floor, Pairing
+from mtlkit.diagnostics.probes.single_pairs import (
+    LEAST_OF_CLASS,
+    exchanged_classes,
+    of_all_labels,
+)
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
 from mtlkit.diagnostics.reference import Reference
 
@@ -43,7 +49,9 @@ def structured_noise(
     their labels are mixed; those of clear samples are not, unless labels are wrong. So the rate
     is the floor of the curve of mixed labels against clarity (see
     `mtlkit.diagnostics.partners.fit_floor`), less what labels that are wrong by chance
-    contribute, of which each class has as many. Where both neighbours on a circle of classes
+    contribute, of which each class has as many. Where that finds nothing, each class is looked at
+    by itself, as labels of a few classes alone may have been exchanged (see
+    `mtlkit.diagnostics.probes.single_pairs`). Where both neighbours on a circle of classes
     have a floor, classes overlap: see `class_overlap`. Where images do not tell partners apart at
     all, the rate is unknown, and the status `"unclear"`: see `ambiguity`.
 
@@ -97,6 +105,10 @@ def structured_noise(
         text = (
             f"Up to {100 * floor.high:.0f} % of the labels may be exchanged for {_named(pairing)}."
         )
+    if status == "absent" or (status == "unclear" and floor.rate < _THRESHOLD):
+        singles = _of_single_pairs(reference, start)
+        if singles is not None:
+            return singles
     exchanged = pairing.partners == reference.y
     listed = suspects(reference, floor.rate, exchanged) if status == "found" else no_suspects()
     return Evidence(
@@ -118,6 +130,56 @@ def structured_noise(
         },
         seconds=time.process_time() - start,
     )
+
+
+def _of_single_pairs(reference: Reference, start: float) -> Evidence | None:
+    """Evidence of exchanged labels in a few of the classes, where they make up enough of all."""
+    if reference.num_classes < 3 or has_few(reference) or is_overlap(reference):
+        return None
+    classes = exchanged_classes(reference)
+    told = [one for one in classes if one.told]
+    floor, most = of_all_labels(told), of_all_labels(classes)
+    if most.rate <= _THRESHOLD:
+        return None
+    status = "found" if floor.low > _THRESHOLD and _stay(reference, floor.rate) else "unclear"
+    if status == "unclear":
+        floor = replace(most, low=floor.low)
+    names = ", ".join(f"{one.label} for {one.partner}" for one in classes)
+    text = {
+        "found": f"About {100 * floor.rate:.0f} % of the labels were exchanged, {names}, even "
+        "where the images are clear.",
+        "unclear": f"Up to {100 * floor.high:.0f} % of the labels may be exchanged: {names}.",
+    }[status]
+    partners = np.full(reference.num_classes, -1)
+    partners[[one.label for one in classes]] = [one.partner for one in classes]
+    exchanged = partners[reference.predicted] == reference.y
+    listed = suspects(reference, floor.rate, exchanged) if status == "found" else no_suspects()
+    pairs = [[one.label, one.partner, one.floor.rate] for one in classes]
+    return Evidence(
+        "structured_noise",
+        status,
+        text,
+        floor.rate,
+        (floor.low, floor.high),
+        0.0,
+        _THRESHOLD,
+        unit="share of labels",
+        samples=len(reference),
+        details={
+            "distance": None,
+            "neighbours": False,
+            "single_pairs": True,
+            "pairs": sorted(pairs, key=lambda row: -row[2]),
+            "suspects": listed,
+        },
+        seconds=time.process_time() - start,
+    )
+
+
+def _stay(reference: Reference, rate: float) -> bool:
+    """Whether as many labels are exchanged as with half of the samples."""
+    before = exchanged_classes(reference.smaller, LEAST_OF_CLASS // 2)
+    return rate >= _STAYS * of_all_labels(before).rate
 
 
 def _pairing(reference: Reference) -> Pairing:
