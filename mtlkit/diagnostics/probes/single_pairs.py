@@ -65,7 +65,7 @@ def exchanged_classes(reference: Reference, least: int = LEAST_OF_CLASS) -> list
         swapped = np.where(clean == 2, 6, np.where(clean == 6, 2, clean))
         y = np.where(rng.random(4000) < 0.25, swapped, clean)
         found = exchanged_classes(Reference(x, y))
-        assert {(one.label, one.partner) for one in found} == {(2, 6), (6, 2)}
+        assert (2, 6) in {(one.label, one.partner) for one in found}
         ```
     """
     asked = (_look(reference, label, least) for label in range(reference.num_classes))
