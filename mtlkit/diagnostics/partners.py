@@ -166,28 +166,6 @@ def ladder_of(
     return Ladder((first - second)[sure], (y == predicted)[sure], (y == partners)[sure])
 
 
-def ladder_of_class(
-    scores: NDArray[np.floating],
-    y: NDArray[np.integer],
-    rows: NDArray[np.integer],
-    label: int,
-    partner: int,
-) -> Ladder:
-    """Returns the ladder of the samples of one class that are surely of it or its partner.
-
-    Args:
-        scores: Scores of left-out samples, of shape `(samples, classes)`.
-        y: Their labels.
-        rows: The samples that are predicted to be of the class.
-        label: The class.
-        partner: Its partner.
-    """
-    first, second = scores[rows, label], scores[rows, partner]
-    sure = first + second >= np.quantile(first + second, 1 - _CONFIDENT)
-    given = y[rows][sure]
-    return Ladder((first - second)[sure], given == label, given == partner)
-
-
 def partners_by_class(scores: NDArray[np.floating], y: NDArray[np.integer]) -> NDArray[np.int64]:
     """Finds what each class is taken for, on other samples than it is said of.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics.partners import Floor, ladder_of_class
+from mtlkit.diagnostics.partners import Floor, ladder_of
 from mtlkit.diagnostics.reference import Reference
 
 #: Samples of a class to read a floor from, at least.
@@ -17,7 +17,7 @@ LEAST_OF_CLASS = 100
 #: single pairs.
 _STANDS_OUT = 0.05
 #: Above it, labels flipped half of the time are not told from twins.
-_HALF = 0.42
+HALF = 0.42
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Exchanged:
     @property
     def told(self) -> bool:
         """Whether images tell the two classes apart, so that the floor is known."""
-        return self.floor.high < _HALF
+        return self.floor.high < HALF
 
 
 def exchanged_classes(reference: Reference, least: int = LEAST_OF_CLASS) -> list[Exchanged]:
@@ -92,7 +92,7 @@ def _look(reference: Reference, label: int, least: int) -> Exchanged | None:
     partner = partners.pop()
     if partners or partner < 0:
         return None
-    ladder = ladder_of_class(reference.scores, reference.y, mine, label, partner)
+    ladder = ladder_of(reference.scores[mine], reference.y[mine], np.full(len(mine), partner))
     if int((ladder.own | ladder.partner).sum()) < least:
         return None
     chance = ladder.by_chance(reference.num_classes)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.partners import Floor, Pairing
 from mtlkit.diagnostics.probes.single_pairs import (
+    HALF,
     LEAST_OF_CLASS,
     exchanged_classes,
     of_all_labels,
@@ -20,8 +22,6 @@ from mtlkit.diagnostics.reference import Reference
 
 #: A rate below this does not matter.
 _THRESHOLD = 0.05
-#: Above it, labels flipped half of the time are not told from twins.
-_HALF = 0.42
 #: With fewer samples to read a floor from, mistakes of the reference look like one.
 _LEAST_SURE = 400
 #: The same holds for classes with fewer samples than this, on average.
@@ -88,7 +88,7 @@ def structured_noise(
         status, text = "absent", "Of two classes, exchanged labels are those wrong by chance."
     elif is_overlap(reference):
         status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
-    elif floor.high >= _HALF:
+    elif floor.high >= HALF:
         status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
     elif floor.low > _THRESHOLD and not is_reliable(reference, pairing):
         status, text = "unclear", "With so few samples, mistakes of the reference look the same."
@@ -109,7 +109,32 @@ def structured_noise(
         singles = _of_single_pairs(reference, start)
         if singles is not None:
             return singles
-    exchanged = pairing.partners == reference.y
+    return _evidence(
+        reference,
+        status,
+        text,
+        floor,
+        pairing.partners == reference.y,
+        len(pairing.ladder.own),
+        start,
+        ladder=pairing.ladder.steps(),
+        distance=pairing.distance,
+        neighbours=pairing.distance in (1, reference.num_classes - 1),
+        pairs=pairs_of(reference, pairing),
+    )
+
+
+def _evidence(
+    reference: Reference,
+    status: str,
+    text: str,
+    floor: Floor,
+    exchanged: NDArray[np.bool_],
+    samples: int,
+    start: float,
+    **details: Any,
+) -> Evidence:
+    """The evidence; where labels were exchanged, with those to check first."""
     listed = suspects(reference, floor.rate, exchanged) if status == "found" else no_suspects()
     return Evidence(
         "structured_noise",
@@ -120,14 +145,8 @@ def structured_noise(
         0.0,
         _THRESHOLD,
         unit="share of labels",
-        samples=len(pairing.ladder.own),
-        details={
-            "ladder": pairing.ladder.steps(),
-            "distance": pairing.distance,
-            "neighbours": pairing.distance in (1, reference.num_classes - 1),
-            "pairs": pairs_of(reference, pairing),
-            "suspects": listed,
-        },
+        samples=samples,
+        details={**details, "suspects": listed},
         seconds=time.process_time() - start,
     )
 
@@ -152,27 +171,19 @@ def _of_single_pairs(reference: Reference, start: float) -> Evidence | None:
     }[status]
     partners = np.full(reference.num_classes, -1)
     partners[[one.label for one in classes]] = [one.partner for one in classes]
-    exchanged = partners[reference.predicted] == reference.y
-    listed = suspects(reference, floor.rate, exchanged) if status == "found" else no_suspects()
     pairs = [[one.label, one.partner, one.floor.rate] for one in classes]
-    return Evidence(
-        "structured_noise",
+    return _evidence(
+        reference,
         status,
         text,
-        floor.rate,
-        (floor.low, floor.high),
-        0.0,
-        _THRESHOLD,
-        unit="share of labels",
-        samples=len(reference),
-        details={
-            "distance": None,
-            "neighbours": False,
-            "single_pairs": True,
-            "pairs": sorted(pairs, key=lambda row: -row[2]),
-            "suspects": listed,
-        },
-        seconds=time.process_time() - start,
+        floor,
+        partners[reference.predicted] == reference.y,
+        len(reference),
+        start,
+        distance=None,
+        neighbours=False,
+        single_pairs=True,
+        pairs=sorted(pairs, key=lambda row: -row[2]),
     )
 
 
@@ -190,7 +201,7 @@ def _pairing(reference: Reference) -> Pairing:
     """
     pairing = max(reference.pairings, key=lambda one: one.ladder.floor.low)
     floor = pairing.ladder.floor
-    if pairing.distance is None or floor.low > _THRESHOLD or floor.high >= _HALF:
+    if pairing.distance is None or floor.low > _THRESHOLD or floor.high >= HALF:
         return pairing
     own = reference.pairing_by_class
     return own if own.ladder.floor.low > _THRESHOLD else pairing
@@ -199,7 +210,7 @@ def _pairing(reference: Reference) -> Pairing:
 def beyond_chance(pairing: Pairing, num_classes: int) -> Floor:
     """The floor of a pairing, without the labels that are wrong by chance."""
     floor, chance = pairing.ladder.floor, pairing.ladder.by_chance(num_classes)
-    if floor.high >= _HALF:
+    if floor.high >= HALF:
         return floor  # twins: there is no floor to correct
     rate, low, high = (max(0.0, one - chance) for one in (floor.rate, floor.low, floor.high))
     return Floor(rate, low, high, floor.slope)
