@@ -15,6 +15,7 @@ from mtlkit.diagnostics.readings import (
     is_faint,
     is_found,
     is_likely,
+    is_nested,
     is_open,
     is_unclear,
     is_unknown,
@@ -86,6 +87,8 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         return _FLIPPED_OR_TWINS
     if is_unknown(evidence):
         return _not_measured(evidence), _LONGER if "model_gap" in evidence else _MORE
+    if is_nested(evidence):
+        return ("label_leak",), "whether the other label is known where the model is used"
     return (), ""
 
 

@@ -64,6 +64,11 @@ def are_twins(evidence: Mapping[str, Evidence]) -> bool:
     return found and bool(evidence["ambiguity"].details.get("or_flipped"))
 
 
+def is_nested(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether this task and another one are coarse and fine classes of each other."""
+    return is_unclear("label_leak", evidence) and evidence["label_leak"].details["nested"]
+
+
 def most_errors(evidence: Mapping[str, Evidence]) -> float:
     """The share of held-out samples that the better of two networks gets wrong, with a margin."""
     details = evidence["model_gap"].details if "model_gap" in evidence else {}

@@ -132,7 +132,9 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     elif limits:
         limit = limits.pop()
     else:
-        limit = "undetermined" if undetermined or is_unknown(evidence) else "healthy"
+        # A label that may be given away holds no training back.
+        doubts = set(undetermined) - {"label_leak"}
+        limit = "undetermined" if doubts or is_unknown(evidence) else "healthy"
     sentence = _sentence(task, limit, found, evidence, undetermined, missing)
     return Verdict(limit, causes, sentence, undetermined, missing)
 
@@ -276,8 +278,10 @@ def _sentence(
         "healthy": f"Nothing was found that holds {task} back.",
         "undetermined": f"What was measured does not tell what holds {task} back.",
     }[limit]
-    if undetermined and found and not {rule.cause for rule in found} & set(undetermined):
-        said += f" There may also be {' or '.join(undetermined)}; {missing} would tell."
+    beside = limit == "healthy" or found
+    if undetermined and beside and not {rule.cause for rule in found} & set(undetermined):
+        also = "may also be" if found else "may be"
+        said += f" There {also} {' or '.join(undetermined)}; {missing} would tell."
     elif len(undetermined) == 1:
         said += f" It may be {undetermined[0]}; {missing} would tell."
     elif undetermined:

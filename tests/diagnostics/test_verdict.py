@@ -43,6 +43,15 @@ def test_nothing_found_is_healthy():
     assert given.sentence == "Nothing was found that holds pose back."
 
 
+def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
+    leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"nested": True})
+    given = decide({"signal": SIGNAL, "label_leak": leak}, "pose")
+    assert given.limit == "healthy" and given.undetermined == ("label_leak",)
+    assert "There may be label_leak; whether the other label is known" in given.sentence
+    other = replace(leak, details={"nested": False})
+    assert decide({"signal": SIGNAL, "label_leak": other}).undetermined == ()
+
+
 @pytest.mark.parametrize("cause", [one for one in DATA if one != "no_signal"])
 def test_each_cause_in_the_data(cause):
     given = verdict(cause)

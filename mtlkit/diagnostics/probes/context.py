@@ -28,6 +28,8 @@ _PERMUTATIONS = 999
 _LEAST_BITS = 0.02
 #: Classes of another task with fewer samples than this are too small to permute within.
 _LEAST_OF_CLASS = 5
+#: Of several tasks, the one is reported of which most is known.
+_RANK = {"absent": 0, "unclear": 1, "found": 2}
 
 
 @timed
@@ -87,8 +89,7 @@ def needs_context(
     for one, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
         one["p"] = float(p)
         one["status"] = _status(one)
-    rank = {"found": 2, "unclear": 1, "absent": 0}
-    best = max(looks, key=lambda task: (rank[looks[task]["status"]], looks[task]["gain"]))
+    best = max(looks, key=lambda task: (_RANK[looks[task]["status"]], looks[task]["gain"]))
     one = looks[best]
     return Evidence(
         "needs_context",
@@ -119,6 +120,10 @@ def label_leak(
     labels depend on each other, a head that sees the other task may be right without the
     image.
 
+    Coarse beside fine classes depend on each other by what they mean. Where each class of one
+    task lies within one class of the other, without an exception, labels cannot tell whether that
+    is a hierarchy or a leak, and the status is `"unclear"`.
+
     Args:
         y: Labels of the task, classes.
         others: Labels of the other tasks; -1: unlabelled. Tasks of values are left aside.
@@ -137,9 +142,12 @@ def label_leak(
         import numpy as np
         from mtlkit.diagnostics.probes.context import label_leak
 
-        y = np.random.default_rng(0).integers(4, size=400)
-        assert label_leak(y, {"half": y // 2}).found
-        assert not label_leak(y, {"position": np.arange(400) % 2}).found
+        rng = np.random.default_rng(0)
+        y = rng.integers(4, size=400)
+        told = np.where(rng.random(400) < 0.9, y, rng.integers(4, size=400))
+        assert label_leak(y, {"told": told}).found
+        assert label_leak(y, {"position": np.arange(400) % 2}).status == "absent"
+        assert label_leak(y, {"half": y // 2}).status == "unclear"
         ```
     """
     labels = checked_labels(y, len(np.asarray(y)))
@@ -152,19 +160,20 @@ def label_leak(
     looks = {task: _dependence(labels, one, num_classes, seed) for task, one in usable.items()}
     for look, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
         look["p"] = float(p)
-    best = max(looks, key=lambda task: looks[task]["bits"] - looks[task]["bits_by_luck"])
-    one = looks[best]
-    status = _leak_status(one)
-    text = (
-        f"{best} alone tells {one['bits'] - one['bits_by_luck']:.3f} bits of the label, and "
-        f"lifts a guess by {one['gain']:.3f}."
-        if status == "found"
-        else f"No other label gives this one away (p = {one['p']:.2f} for {best})."
+        dependent = _leak_status(look)
+        look["status"] = "unclear" if dependent == "found" and look["nested"] else dependent
+    best = max(
+        looks,
+        key=lambda task: (
+            _RANK[looks[task]["status"]],
+            looks[task]["bits"] - looks[task]["bits_by_luck"],
+        ),
     )
+    one = looks[best]
     return Evidence(
         "label_leak",
-        status,
-        text,
+        one["status"],
+        _leak_text(best, one),
         one["gain"],
         one["interval"],
         null=0.0,
@@ -174,6 +183,19 @@ def label_leak(
         samples=one["samples"],
         details={"task": best, **one, "tasks": looks},
     )
+
+
+def _leak_text(task: str, one: dict[str, Any]) -> str:
+    if one["status"] != "absent" and one["nested"]:
+        return (
+            f"{task} and this task are one another's coarse and fine classes, without an "
+            f"exception: a hierarchy, or labels that give each other away."
+        )
+    if one["status"] == "found":
+        beyond = one["bits"] - one["bits_by_luck"]
+        told = f"{task} alone tells {beyond:.3f} bits of the label"
+        return f"{told}, and lifts a guess by {one['gain']:.3f}."
+    return f"No other label gives this one away (p = {one['p']:.2f} for {task})."
 
 
 def _of_classes(others: Mapping[str, ArrayLike], samples: int) -> dict[str, NDArray]:
@@ -336,13 +358,16 @@ def _dependence(labels: NDArray, other: NDArray, num_classes: int, seed: int) ->
     there = other >= 0
     labels, (names, other) = labels[there], np.unique(other[there], return_inverse=True)
     table = _table(other, labels, len(names), num_classes)
-    bits = _bits(table)
-    permuted = [
-        _bits(_table(other, rng.permutation(labels), len(names), num_classes))
-        for _ in range(_PERMUTATIONS)
-    ]
-    guess, constant = _left_out_guess(table, other, labels)
-    gain = guess.astype("float64") - constant
+    bits, constant = _bits(table), labels == table.sum(axis=0).argmax()
+    permuted, by_luck = [], []
+    for _ in range(_PERMUTATIONS):
+        one = _table(other, rng.permutation(labels), len(names), num_classes)
+        permuted.append(_bits(one))
+        by_luck.append(one.max(axis=1).sum() / len(labels) - constant.mean())
+    # The most frequent label of each class of the other task is chosen from the same samples. (A
+    # guess that leaves its sample out is always wrong where classes are of exactly equal size.)
+    guess = table.argmax(axis=1)[other] == labels
+    gain = guess.astype("float64") - constant - float(np.mean(by_luck))
     return {
         "samples": len(labels),
         "bits": bits,
@@ -352,7 +377,15 @@ def _dependence(labels: NDArray, other: NDArray, num_classes: int, seed: int) ->
         "interval": bootstrap_interval(gain, seed=seed),
         "threshold": least_effect(1 / num_classes, float(guess.mean())),
         "table": table,
+        "nested": _nested(table),
     }
+
+
+def _nested(table: NDArray) -> bool:
+    """Whether each class of one task lies within one of the other, which holds several."""
+    present = table[:, table.any(axis=0)] > 0
+    rows, columns = present.sum(axis=1).max() == 1, present.sum(axis=0).max() == 1
+    return bool(rows != columns)
 
 
 def _table(rows: NDArray, columns: NDArray, num_rows: int, num_columns: int) -> NDArray[np.int64]:
@@ -369,15 +402,6 @@ def _bits(table: NDArray) -> float:
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     nats = (joint - xlogy(rows, rows).sum() - xlogy(columns, columns).sum()) / total
     return float((nats + np.log(total)) / np.log(2))
-
-
-def _left_out_guess(
-    table: NDArray, other: NDArray, labels: NDArray
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether each label is the most frequent of its class of A, itself left out; and of all."""
-    by_other = table[other].astype("float64")
-    by_other[np.arange(len(labels)), labels] -= 1
-    return by_other.argmax(axis=1) == labels, labels == table.sum(axis=0).argmax()
 
 
 def _leak_status(one: dict[str, Any]) -> str:

@@ -61,6 +61,22 @@ def test_mutual_information_by_hand():
     assert found.details["bits_by_luck"] == pytest.approx(3 / (2 * 400 * np.log(2)), rel=0.2)
 
 
+@pytest.mark.parametrize("exceptions, status", [(0, "unclear"), (1, "found")])
+def test_coarse_beside_fine_classes_is_a_hierarchy_or_a_leak(exceptions, status):
+    fine = np.tile(np.arange(8), 50)
+    coarse = fine // 4
+    coarse[:exceptions] = 1
+    for y, other in ((fine, coarse), (coarse, fine)):
+        found = label_leak(y, {"other": other, "chance": np.arange(400) // 8 % 2})
+        assert found.status == status and found.details["task"] == "other"
+        assert ("hierarchy" in found.text) == (status == "unclear")
+
+
+def test_a_task_under_another_name_is_a_leak():
+    y = np.tile(np.arange(8), 50)
+    assert label_leak(y, {"again": 7 - y, "half": y // 2}).found
+
+
 def test_missing_labels_and_values_are_left_aside():
     x, row, rng = stripes()
     context = rng.integers(4, size=800)
