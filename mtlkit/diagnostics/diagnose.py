@@ -22,10 +22,10 @@ from mtlkit.diagnostics.checks import (
 )
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.networks import of_networks
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes.bench import Bench
 from mtlkit.diagnostics.probes.copies import copy_of, random_state_kept
-from mtlkit.diagnostics.probes.imbalance import imbalance_of
 from mtlkit.diagnostics.probes.inputs import is_standardised
 from mtlkit.diagnostics.probes.score import Score, bins_of
 from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
@@ -143,7 +143,7 @@ def diagnose(
             evidence[name] = one
             if one.status == "skipped":
                 left_out.append(name)
-        evidence["imbalance"] = _imbalance(evidence, seed)
+        evidence |= of_networks(evidence, seed)
     evidence = read_together(evidence)
     verdict = decide(evidence, task)
     setup = {"budget": budget, "left_out": left_out, "cpu_seconds_of_data": round(spent, 1)}
@@ -164,19 +164,6 @@ def _of_users_model(evidence: Mapping[str, Evidence], skill: Evidence) -> dict[s
         text = f"{signal.text} But the model predicts labels of samples that it has not seen."
         found["signal"] = replace(signal, status="found", text=text)
     return found
-
-
-def _imbalance(evidence: Mapping[str, Evidence], seed: int) -> Evidence:
-    """Whether frequency costs a network anything, where it costs the simple reference."""
-    simple, gap = evidence["imbalance"], evidence["model_gap"]
-    if simple.status != "unclear" or gap.details.get("class_counts") is None:
-        return simple
-    details = gap.details
-    better = max(("reference", "user"), key=lambda who: details[f"{who}_skill"])
-    probabilities = details[f"{better}_probability"]
-    if probabilities is None:
-        return simple
-    return imbalance_of(probabilities, details["labels"], details["class_counts"], seed=seed)
 
 
 def _check_model(model: Any, task: str) -> None:

@@ -228,20 +228,6 @@ def test_a_model_that_cannot_be_copied(quick):
     assert not quick
 
 
-def test_what_frequency_costs_is_asked_of_a_network(model, monkeypatch):
-    """Where the simple reference gains, the better one of the networks is asked."""
-    module = sys.modules["mtlkit.diagnostics.diagnose"]
-    rare = np.repeat([0, 1], [90, 10])
-    shy = np.where(rare[:, None] == 1, [0.6, 0.4], [0.9, 0.1])
-    unclear = Evidence("imbalance", "unclear", "", 0.1, (0.05, 0.2), threshold=0.02)
-    told = {"reference_skill": 0.5, "user_skill": 0.2, "labels": rare, "class_counts": [900, 100]}
-    for reference, user, status in ((shy, np.eye(2)[rare], "found"), (None, shy, "unclear")):
-        details = {**told, "reference_probability": reference, "user_probability": user}
-        gap = Evidence("model_gap", "found", "", details=details)
-        found = module._imbalance({"imbalance": unclear, "model_gap": gap}, seed=0)
-        assert found.status == status
-
-
 @pytest.mark.parametrize(
     ("given", "task", "message"),
     [

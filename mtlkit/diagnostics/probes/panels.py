@@ -19,18 +19,37 @@ def confusion(reference: Reference) -> Evidence:
         reference: The reference of the samples.
 
     Returns:
+        Evidence `"confusion"`, as `confusion_of` returns it.
+    """
+    predicted, num_classes = reference.predicted, reference.num_classes
+    return confusion_of(reference.y, predicted, num_classes, of="a simple reference")
+
+
+def confusion_of(
+    y: NDArray[np.integer], predicted: NDArray[np.integer], num_classes: int, of: str
+) -> Evidence:
+    """Counts what is taken for what, for predictions of samples that were not fitted to.
+
+    Args:
+        y: Classes.
+        predicted: The classes that are predicted.
+        num_classes: Number of classes.
+        of: Who predicts, in words.
+
+    Returns:
         Evidence `"confusion"`, a description: its matrix has a row for each class.
     """
-    matrix = np.zeros((reference.num_classes,) * 2, "int64")
-    np.add.at(matrix, (reference.y, reference.predicted), 1)
+    matrix = np.zeros((num_classes,) * 2, "int64")
+    np.add.at(matrix, (y, predicted), 1)
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    text = "No class is taken for another."
+    text = f"No class is taken for another by {of}."
     if wrong.any():
         often = _times(int(wrong[row, column]))
-        text = f"Class {row} is taken for class {column} most often, {often}."
-    return Evidence("confusion", "absent", text, samples=len(reference), details={"matrix": matrix})
+        text = f"Class {row} is taken for class {column} most often by {of}, {often}."
+    details = {"matrix": matrix, "of": of}
+    return Evidence("confusion", "absent", text, samples=len(y), details=details)
 
 
 def gallery(reference: Reference) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ def uncertainty(
         x: Images.
         y: Labels, classes.
         probabilities: What a model predicts for these samples, which it was not fitted to, of
-            shape `(samples, classes)`; for the calibration. `None`: those of the reference.
+            shape `(samples, classes)`; then entropy and calibration are the model's, and what the
+            ensemble says is in the details. `None`: those of the reference.
         reference: A reference of the same images, whose work is shared.
         seed: Seed of a new reference, of halves and intervals.
 
@@ -71,35 +73,91 @@ def uncertainty(
     ready = prepared("uncertainty", x, y, reference, seed)
     if isinstance(ready, Evidence):
         return ready
-    rng = np.random.default_rng(seed)
-    given = probabilities is not None
-    judged = (
-        checked_probabilities(probabilities, ready.y, ready.num_classes)
-        if probabilities is not None
-        else ready.probabilities.astype("float64")
-    )
-    error, low, high, null = _calibration_with_interval(judged, ready.y, rng)
-    entropy = _entropies(ready, rng)
-    temperature = _temperature(judged, ready.y) if given else 1.0
-    share = entropy["total"] / np.log2(ready.num_classes)
+    ensemble = _of_ensemble(ready, np.random.default_rng(seed))
+    if probabilities is not None:
+        judged = checked_probabilities(probabilities, ready.y, ready.num_classes)
+        return uncertainty_of(judged, ready.y, ensemble=ensemble, seed=seed)
+    judged = ready.probabilities.astype("float64")
+    return _evidence(judged, ready.y, "the reference", ensemble, seed, {"temperature": 1.0})
+
+
+@timed
+def uncertainty_of(
+    probabilities: ArrayLike,
+    y: ArrayLike,
+    *,
+    ensemble: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Evidence:
+    """Asks how sure a model's predictions for held-out samples are, and how rightly so.
+
+    Entropy tells what a model is unsure of; near that of a guess it has learned nothing, which
+    says nothing of the data. A model that knows what it does not know is less sure where it is
+    wrong.
+
+    Args:
+        probabilities: What the model predicts, of shape `(samples, classes)`.
+        y: The classes of these samples.
+        ensemble: How `uncertainty` splits the entropy of an ensemble, to be kept beside it.
+        seed: Seed of the interval.
+
+    Returns:
+        Evidence `"uncertainty"`, as `uncertainty` returns it.
+
+    Raises:
+        ValueError: If the probabilities are not valid.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.diagnostics.probes.uncertainty import uncertainty_of
+
+        y = np.tile([0, 1], 50)
+        found = uncertainty_of(np.full((100, 2), 0.5), y)
+        assert found.details["entropy"]["total"] == 1 and "guess" in found.text
+        ```
+    """
+    labels, size = np.asarray(y, "int64"), np.asarray(probabilities).shape[-1]
+    judged = checked_probabilities(probabilities, labels, size)
+    right, each = judged.argmax(axis=1) == labels, _entropy(judged)
+    entropy = {
+        **_summary(each, labels, size),
+        "where_right": float(each[right].mean()) if right.any() else None,
+        "where_wrong": float(each[~right].mean()) if not right.all() else None,
+    }
+    more = {"temperature": _temperature(judged, labels), "ensemble": ensemble}
+    return _evidence(judged, labels, "the model", entropy, seed, more)
+
+
+def _evidence(
+    judged: NDArray,
+    labels: NDArray,
+    of: str,
+    entropy: dict[str, Any],
+    seed: int,
+    more: dict[str, Any],
+) -> Evidence:
+    calibration = _calibration_with_interval(judged, labels, np.random.default_rng(seed))
+    error, low, high, null = calibration
+    share = entropy["total"] / np.log2(judged.shape[1])
     details = {
-        "of": "the model" if given else "the reference",
+        "of": of,
         "entropy": entropy,
         "share_of_a_guess": share,
-        "temperature": temperature,
-        "bins": _bins(judged, ready.y),
+        "bins": _bins(judged, labels),
         "confidence": float(judged.max(axis=1).mean()),
-        "accuracy": float((judged.argmax(axis=1) == ready.y).mean()),
+        "accuracy": float((judged.argmax(axis=1) == labels).mean()),
+        **more,
     }
     return Evidence(
         "uncertainty",
         "absent",
-        _text(entropy, share, error, details["of"], temperature),
+        _text(details, error),
         error,
         (low, high),
         null=null,
         unit="expected calibration error",
-        samples=len(ready),
+        samples=len(labels),
         details=details,
     )
 
@@ -147,18 +205,24 @@ def _bins(probabilities: NDArray, labels: NDArray) -> list[dict[str, float]]:
     ]
 
 
-def _entropies(reference: Reference, rng: np.random.Generator) -> dict[str, Any]:
+def _of_ensemble(reference: Reference, rng: np.random.Generator) -> dict[str, Any]:
     members = np.stack([_member(reference, rng) for _ in range(_MEMBERS)])
     total = _entropy(members.mean(axis=0))
     each = _entropy(members).mean(axis=0)
-    classes = [reference.y == one for one in range(reference.num_classes)]
     return {
-        "total": float(total.mean()),
+        **_summary(total, reference.y, reference.num_classes),
         "aleatoric": float(each.mean()),
         "epistemic": float((total - each).mean()),
         "members": _MEMBERS,
-        "quantiles": np.quantile(total, np.linspace(0, 1, 21)),
-        "by_class": [float(total[rows].mean()) if rows.any() else None for rows in classes],
+    }
+
+
+def _summary(entropy: NDArray, labels: NDArray, num_classes: int) -> dict[str, Any]:
+    classes = [labels == one for one in range(num_classes)]
+    return {
+        "total": float(entropy.mean()),
+        "quantiles": np.quantile(entropy, np.linspace(0, 1, 21)),
+        "by_class": [float(entropy[rows].mean()) if rows.any() else None for rows in classes],
     }
 
 
@@ -205,14 +269,17 @@ def _temperature(probabilities: NDArray, labels: NDArray) -> float:
     return float(np.exp(found.x))
 
 
-def _text(entropy: dict[str, Any], share: float, error: float, of: str, temperature: float) -> str:
-    if share > _GUESS:
+def _text(details: dict[str, Any], error: float) -> str:
+    entropy, of, temperature = details["entropy"], details["of"], details["temperature"]
+    if details["share_of_a_guess"] > _GUESS:
         text = "Predictions are all but a guess: that says nothing of noise or ambiguity"
     else:
-        text = (
-            f"Predictions are unsure by {entropy['total']:.2f} bits, of which members of an "
-            f"ensemble disagree about {entropy['epistemic']:.2f}"
-        )
+        text = f"Predictions are unsure by {entropy['total']:.2f} bits"
+        if "epistemic" in entropy:
+            text += f", of which members of an ensemble disagree about {entropy['epistemic']:.2f}"
+        elif entropy["where_wrong"] is not None and entropy["where_right"] is not None:
+            right, wrong = entropy["where_right"], entropy["where_wrong"]
+            text += f" ({right:.2f} where they are right, {wrong:.2f} where they are wrong)"
     text += f"; {of} is off by {100 * error:.1f} points in its confidence"
     if temperature != 1.0:
         text += f" (temperature {temperature:.2f})"

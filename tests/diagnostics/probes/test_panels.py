@@ -14,17 +14,20 @@ def test_the_confusions_are_counted():
     np.testing.assert_array_equal(found.details["matrix"], expected)
     wrong = expected - np.diag(np.diag(expected))
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    assert f"Class {row} is taken for class {column} most often, {wrong.max()}" in found.text
+    assert (
+        f"Class {row} is taken for class {column} most often by a simple reference, {wrong.max()}"
+        in found.text
+    )
     assert (column - row) % 8 == 4
 
 
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        (0, "No class is taken for another."),
-        (1, "Class 1 is taken for class 2 most often, once."),
-        (2, "Class 1 is taken for class 2 most often, twice."),
-        (5, "Class 1 is taken for class 2 most often, 5 times."),
+        (0, "No class is taken for another by a simple reference."),
+        (1, "Class 1 is taken for class 2 most often by a simple reference, once."),
+        (2, "Class 1 is taken for class 2 most often by a simple reference, twice."),
+        (5, "Class 1 is taken for class 2 most often by a simple reference, 5 times."),
     ],
 )
 def test_how_often_in_words(wrong, text):

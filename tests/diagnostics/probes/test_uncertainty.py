@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.probes.uncertainty import uncertainty
+from mtlkit.diagnostics.probes.uncertainty import uncertainty, uncertainty_of
 
 
 def bright_top(samples=400, noise=0.0, seed=0):
@@ -56,3 +56,25 @@ def test_calibration_error_by_hand():
     y = np.repeat([0, 1], 50)
     probabilities = np.tile([[0.9, 0.1]], (100, 1))  # sure of 0, right half of the time
     assert uncertainty(x, y, probabilities=probabilities).effect == pytest.approx(0.4)
+
+
+def test_the_entropy_of_a_models_predictions():
+    x, y, _ = bright_top(samples=200, noise=0.0)
+    sure, unsure = np.array([0.99, 0.01]), np.array([0.4, 0.6])
+    probabilities = np.where(
+        (np.arange(200) % 4 > 0)[:, None], np.eye(2)[y] @ [sure, sure[::-1]], 0
+    )
+    wrong = np.arange(200) % 4 == 0
+    probabilities[wrong] = np.eye(2)[y[wrong]] @ [unsure, unsure[::-1]]
+    found = uncertainty(x, y, probabilities=probabilities)
+    entropy = found.details["entropy"]
+
+    def of(p):
+        return -float((p * np.log2(p)).sum())
+
+    assert entropy["where_right"] == pytest.approx(of(sure))
+    assert entropy["where_wrong"] == pytest.approx(of(unsure))
+    assert entropy["total"] == pytest.approx(0.75 * of(sure) + 0.25 * of(unsure))
+    assert "0.08 where they are right, 0.97 where they are wrong" in found.text
+    assert found.details["ensemble"]["epistemic"] < 0.1
+    assert uncertainty_of(probabilities, y).effect == pytest.approx(found.effect)
