@@ -135,12 +135,20 @@ def probe(
 
 
 class _Reading:
-    """The map that the task reads, for training and held-out samples, and probes of it."""
+    """The map that the task reads, for training and held-out samples, and probes of it.
+
+    Attributes:
+        held: The map of the held-out samples.
+        first: The same before any training. (What a trunk has become may be constant.)
+    """
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.reader = map_reader(bench.user, bench.task)
         self.held = read_map(self.reader, bench.val_images)
+        fresh = fresh_copy(bench.model, bench.seed)
+        reader = map_reader(fresh, fresh.tasks[bench.name])
+        self.first = read_map(reader, bench.val_images[:_RANKED])
         rng = np.random.default_rng(bench.seed)
         self.fitted = rng.permutation(bench.rows)[:_FITTED]
         maps = read_map(self.reader, bench.images[self.fitted])
@@ -194,7 +202,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         reached = bench.score.text(float(arms.afresh.mean()))
         text += f"; trained afresh on the task alone, the whole network reaches {reached}"
     status = status if arms.enough else "unclear"
-    moved = reads_positions(bench, reading.held) if status == "found" else None
+    moved = reads_positions(bench, reading.first) if status == "found" else None
     if moved is not None and moved >= _MOVED:
         status = "absent"
         text += "; but the user's head reads positions, too"
@@ -261,9 +269,7 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
 def _collapse(bench: Bench, gap: Gap, reading: _Reading) -> Evidence:
     """How much of the features' variety is gone since initialisation."""
     name = "backbone_collapse"
-    fresh = fresh_copy(bench.model, bench.seed)
-    first = read_map(map_reader(fresh, fresh.tasks[bench.name]), bench.val_images[:_RANKED])
-    now = reading.held[:_RANKED]
+    first, now = reading.first, reading.held[:_RANKED]
     parts = np.array_split(np.arange(len(now)), 5)
     lost = [_lost(now[part], first[part]) for part in parts if len(part) > 1] or [_lost(now, first)]
     effect, interval = _lost(now, first), (min(lost), max(lost))

@@ -116,11 +116,12 @@ def reads_positions(bench: Bench, maps: NDArray) -> float:
     """How much what the user's head says depends on where in the map things are.
 
     A map is rolled by half its height and width, which a head that pools over positions does
-    not notice. How the weights were trained does not matter, so a new copy is asked.
+    not notice. How the weights were trained does not matter, so a new copy is asked, of maps that
+    are not constant.
 
     Args:
         bench: What is diagnosed.
-        maps: Maps of samples, channels last.
+        maps: Maps of samples, channels last, that differ.
 
     Returns:
         How much the outputs change by that, compared with the maps of another sample; 0 where

@@ -124,6 +124,23 @@ def test_a_dead_trunk_is_found(data):
     assert found["head_destroys_space"].status != "found"
 
 
+def test_a_head_that_reads_positions_is_not_blamed_for_a_dead_trunk(data, monkeypatch):
+    """Whatever is moved in a constant map, nothing changes; and heads on other maps do better."""
+    train = location.train_arms
+
+    def without_the_trunk(*arguments):
+        arms = train(*arguments)
+        arms.on_trunk[arms.best] = np.ones_like(arms.afresh)
+        arms.afresh = np.zeros_like(arms.afresh)
+        return arms
+
+    monkeypatch.setattr(location, "train_arms", without_the_trunk)
+    found = run(user(bias=-100.0, epochs=1), data, gap())
+    assert found["backbone_collapse"].status == "found"
+    head = found["head_destroys_space"]
+    assert head.status == "absent" and head.details["reads_positions"] > 0.5
+
+
 def test_probes_of_features():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(300, 4, 4, 3)).astype("float32")
