@@ -86,7 +86,10 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     ):
         return _FLIPPED_OR_TWINS
     if is_unknown(evidence):
-        return _not_measured(evidence), _LONGER if "model_gap" in evidence else _MORE
+        causes_left = _not_measured(evidence)
+        if "model_gap" in evidence:
+            return causes_left, _LONGER
+        return causes_left, _MORE if causes_left else _OF_A_MODEL
     if is_nested(evidence):
         return ("label_leak",), "whether the other label is known where the model is used"
     return (), ""

@@ -284,6 +284,8 @@ def _sentence(
         said += f" There {also} {' or '.join(undetermined)}; {missing} would tell."
     elif len(undetermined) == 1:
         said += f" It may be {undetermined[0]}; {missing} would tell."
+    elif missing and not undetermined:
+        said += f" {missing[0].upper()}{missing[1:]} would tell."
     elif undetermined:
         said += f" The data cannot decide between {' and '.join(undetermined)}; {missing} would."
     return said

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mtlkit.diagnostics import Evidence, decide
-from mtlkit.diagnostics.rules import RULES
+from mtlkit.diagnostics.rules import LABELS, RULES
 from mtlkit.diagnostics.verdict import LIMITS, read_together
 
 #: What is known of a task that can be learned.
@@ -506,6 +506,19 @@ def test_values_that_are_hardly_predicted_are_not_healthy():
     scores = {"metric": "mae", "reference_skill": 0.6, "user_skill": 0.6}
     gap = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1), details=scores)
     assert given(0.04, model_gap=gap).limit == "healthy"
+
+
+def test_what_a_simple_reference_does_not_learn_a_model_would_tell():
+    evidence = {
+        name: Evidence(name, "absent", "", 0.0, (-0.1, 0.1))
+        for name in ("too_little_data", *LABELS, "imbalance")
+    }
+    evidence["too_little_data"] = replace(
+        evidence["too_little_data"], details={"way_from_constant": 0.2}
+    )
+    given = decide({"signal": SIGNAL, **evidence}, "pose")
+    assert given.limit == "undetermined" and given.undetermined == ()
+    assert given.sentence.endswith("(as `diagnose` looks at) would tell.")
 
 
 def test_what_was_not_measured_is_left_open():

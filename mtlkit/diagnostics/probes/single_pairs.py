@@ -16,6 +16,9 @@ LEAST_OF_CLASS = 100
 #: A class stands out from this floor on; at most half of the classes do, or it is no matter of
 #: single pairs.
 _STANDS_OUT = 0.05
+#: Exchanged labels stay within the two classes, so there are about as many predictions of both
+#: as labels. A linear reference takes what is near an end of a scale for the end itself.
+_AS_MANY = (0.7, 1.15)
 #: Above it, labels flipped half of the time are not told from twins.
 HALF = 0.42
 
@@ -90,7 +93,7 @@ def _look(reference: Reference, label: int, least: int) -> Exchanged | None:
     mine = np.flatnonzero(reference.predicted == label)
     partners = {_most_frequent_other(reference, mine[part::2], label) for part in (0, 1)}
     partner = partners.pop()
-    if partners or partner < 0:
+    if partners or partner < 0 or not _as_many(reference, [label, partner]):
         return None
     ladder = ladder_of(reference.scores[mine], reference.y[mine], np.full(len(mine), partner))
     if int((ladder.own | ladder.partner).sum()) < least:
@@ -101,6 +104,12 @@ def _look(reference: Reference, label: int, least: int) -> Exchanged | None:
     )
     floor = Floor(rate, low, high, ladder.floor.slope)
     return Exchanged(label, partner, floor, len(mine) / len(reference))
+
+
+def _as_many(reference: Reference, pair: list[int]) -> bool:
+    """Whether two classes are predicted about as often as they are the label."""
+    predictions, labels = np.isin(reference.predicted, pair).sum(), np.isin(reference.y, pair).sum()
+    return bool(_AS_MANY[0] * labels <= predictions <= _AS_MANY[1] * labels)
 
 
 def _most_frequent_other(reference: Reference, rows: NDArray[np.integer], label: int) -> int:

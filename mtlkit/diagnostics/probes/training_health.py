@@ -187,7 +187,7 @@ def _optimizer(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     return trials.evidence(
         "optimizer",
         f"with {best}",
-        code=f"model.compile(keras.optimizers.{kind}({value:g}))",
+        code=f"model.compile(keras.optimizers.{kind}({value:g}))  # and train from new weights",
         learning_rate=rate,
         rate_too_low=value > rate,
     )

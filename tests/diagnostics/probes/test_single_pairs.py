@@ -38,6 +38,19 @@ def test_labels_wrong_by_chance_are_no_pairs():
     assert not exchanged_classes(Reference(X, y))
 
 
+@pytest.mark.parametrize(("classes", "noise"), [(6, 0.6), (8, 0.3), (12, 0.6)])
+def test_steps_of_something_continuous_are_no_pairs(classes, noise):
+    """A linear reference knows the ends of the scale, and takes what is near for them."""
+    rng = np.random.default_rng(4)
+    level = rng.random(4000)
+    x = level[:, None, None, None] + noise * rng.normal(size=(4000, 8, 8, 1))
+    y = (classes * level).astype("int64")
+    reference = Reference(x, y)
+    assert np.mean(reference.predicted == 0) > 1.8 * np.mean(y == 0)
+    assert not exchanged_classes(reference)
+    assert structured_noise(x, y, reference=reference).status == "absent"
+
+
 def test_of_a_pair_that_images_do_not_tell_nothing_is_asserted():
     """Rows 2 and 6 are given one of two labels at random: twins, or half of them flipped."""
     y = np.where(np.isin(CLEAN, (2, 6)), np.random.default_rng(3).choice([2, 6], 4000), CLEAN)
