@@ -422,6 +422,11 @@ class MultiTaskModel(keras.Model):
         named = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
         return x[self._backbone_inputs.name] if named else x
 
+    def _with_images(self, x: Any, images: Any) -> Any:
+        """The inputs with another part of the backbone."""
+        named = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
+        return {**x, self._backbone_inputs.name: images} if named else images
+
 
 def _of_task(sample_weight: Any, name: str) -> Any:
     return sample_weight.get(name) if isinstance(sample_weight, dict) else sample_weight

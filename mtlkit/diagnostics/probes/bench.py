@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,15 @@ class Bench:
     def val_images(self) -> NDArray:
         """The inputs of the backbone, held out."""
         return np.asarray(self.model._images(self.x_val))
+
+    @property
+    def reads_one_array(self) -> bool:
+        """Whether the backbone has one input; heads may have more."""
+        return not isinstance(self.model._images(self.x), Mapping)
+
+    def changed(self, x: Any, change: Callable[[NDArray], NDArray]) -> Any:
+        """Inputs with the images changed, and nothing else."""
+        return self.model._with_images(x, change(np.asarray(self.model._images(x))))
 
     def decode(self, model: MultiTaskModel, x: Any) -> Mapping[str, NDArray]:
         """What a model predicts for the task, decoded by its own head."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -51,11 +50,11 @@ def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
         same start on the inputs as they are, whichever is less.
     """
     name = "input_scale"
+    if not bench.reads_one_array:
+        return bench.skipped(name, "The backbone has several inputs.")
     if is_standardised(bench.user, bench.images):
         text = "The inputs reach the first layer standardised."
         return bench.evidence(name, "absent", text)
-    if isinstance(bench.x, Mapping):
-        return bench.skipped(name, "The model has several inputs.")
     inputs = Standardised.of(bench.images)
     before = bench.clock.left
     own = _own(bench, gap, inputs, _OWN * seconds)

@@ -113,8 +113,8 @@ def probe(
         ```
     """
     bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
-    if isinstance(bench.x, Mapping):
-        return tuple(bench.skipped(name, "The model has several inputs.") for name in NAMES)
+    if not bench.reads_one_array:
+        return tuple(bench.skipped(name, "The backbone has several inputs.") for name in NAMES)
     gap = Gap.of(ceiling)
     reading = _Reading(bench)
     collapse = _collapse(bench, gap, reading)

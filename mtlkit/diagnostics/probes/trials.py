@@ -143,7 +143,7 @@ class Trials:
         if self.alone:
             bench.alone(model)
         setting(model)
-        x = bench.x if inputs is None else inputs(bench.x)
+        x = bench.x if inputs is None else bench.changed(bench.x, inputs)
         trainer = Trainer(model, x, bench.y, bench.rows if self.alone else None, self.batch)
         if self.steps is None:
             most = _EPOCHS_ALONE if self.alone else _EPOCHS
@@ -153,7 +153,7 @@ class Trials:
         if self.steps is None:
             self.why = too_dear(trainer)
             return None
-        held = None if inputs is None else inputs(bench.x_val)
+        held = None if inputs is None else bench.changed(bench.x_val, inputs)
         early = self.early[name] = {}
 
         def look(step: int) -> None:

@@ -78,6 +78,26 @@ def user(
     return model
 
 
+def told_parity(x: np.ndarray, y: dict) -> tuple[dict, dict]:
+    """Inputs and labels of `seeing_parity`: the parity of the place is an input beside images."""
+    parity = np.asarray(y["place"]) % 2
+    told = {"image_input": x, "parity_prediction": np.eye(2, dtype="float32")[parity]}
+    return told, {"place": y["place"], "parity": parity}
+
+
+def seeing_parity(source: str = "data", **backbone) -> mtl.MultiTaskModel:
+    """A model, not trained, whose task sees a prediction of another one, or of the data."""
+    heads = mtl.heads
+    seeing = {"condition_on": "parity", "condition_from": source}
+    tasks = [
+        mtl.Task("parity", heads.ClassificationHead(2)),
+        mtl.Task("place", heads.ClassificationHead(4), **seeing),
+    ]
+    model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone(SHAPE, (4,), **backbone), tasks)
+    model.compile("adam", jit_compile=False)
+    return model
+
+
 def gap(user_skill: float = 0.0, status: str = "found") -> Evidence:
     """What the ceiling probe finds of a task that can be learned."""
     details = {"reference_skill": 1.0, "user_skill": user_skill}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from diagnostics.probes.planted_users import gap, unchanged, user
+from diagnostics.probes.planted_users import gap, seeing_parity, told_parity, unchanged, user
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import location
@@ -46,20 +46,16 @@ def test_a_healthy_model_is_left_alone(healthy, data):
     assert found["head_destroys_space"].details["probes"]["map"] > 0.5
 
 
-def test_a_conditioned_head_is_compared_with_the_model_alone(data):
+@pytest.mark.parametrize("source", ["model", "data"])
+def test_a_conditioned_head_is_compared_with_the_model_alone(data, source):
     """It reads more than the map, so it cannot be trained on the frozen trunk."""
     x, y, x_val, y_val = data
-    parity = {name: np.asarray(labels["place"]) % 2 for name, labels in (("x", y), ("val", y_val))}
-    tasks = [
-        mtl.Task("parity", mtl.heads.ClassificationHead(2)),
-        mtl.Task("place", mtl.heads.ClassificationHead(4), condition_on="parity"),
-    ]
-    model = mtl.MultiTaskModel(mtl.backbones.ConvBackbone(x.shape[1:], (4,)), tasks)
-    model.compile("adam", jit_compile=False)
-    more = ({**y, "parity": parity["x"]}, {**y_val, "parity": parity["val"]})
-    labels, labels_val = ({k: one[k] for k in ("place", "parity")} for one in more)
-    found = run(model, (x, labels, x_val, labels_val), gap(0.1), budget=3)
+    told, told_val = told_parity(x, y), told_parity(x_val, y_val)
+    if source == "model":
+        told, told_val = (x, told[1]), (x_val, told_val[1])
+    found = run(seeing_parity(source), (*told, *told_val), gap(0.1), budget=3)
     head = found["head_destroys_space"]
+    assert head.status != "skipped" and "a head that keeps positions" in head.details["scores"]
     assert (
         "the user's head, trained" not in head.text
         and "the user's head" not in head.details["scores"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from diagnostics.probes.planted_users import SHAPE, gap, unchanged, user
+from diagnostics.probes.planted_users import SHAPE, gap, seeing_parity, told_parity, unchanged, user
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import training_health
@@ -114,6 +114,16 @@ def test_inputs_of_another_scale_are_found(data):
     found = run(model, (far[0], y, far[1], y_val), gap(), budget=8)
     assert found["input_scale"].status == "found"
     assert "normalize=True" in found["input_scale"].details["code"]
+
+
+def test_of_several_inputs_the_images_are_standardised(data):
+    told = (*told_parity(*data[:2]), *told_parity(*data[2:]))
+    bench = Bench(seeing_parity(normalize=False), *told[:2], "place", *told[2:], budget=60)
+    changed = bench.changed(bench.x, lambda images: images + 1)
+    np.testing.assert_array_equal(changed["image_input"], data[0] + 1)
+    np.testing.assert_array_equal(changed["parity_prediction"], told[0]["parity_prediction"])
+    found = input_scale(bench, Gap.of(gap()), seconds=0.4)
+    assert found.status == "unclear" and found.details["steps"] > 0
 
 
 def test_after_too_few_steps_the_scale_of_inputs_stays_open(data):
