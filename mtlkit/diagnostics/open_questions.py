@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.readings import (
     HALF_OF_THE_WAY,
+    are_mixed_alike,
     are_twins,
     best_skill,
     higher_was_seen,
@@ -37,6 +38,7 @@ _FLIPPED_OR_TWINS = (
     ("structured_noise", "ambiguity"),
     "a second label for some hundred images, given without knowing the first",
 )
+_FLIPPED_OR_OVERLAP = (("structured_noise", "class_overlap"), "several labels an image")
 
 
 def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tuple[str, ...], str]:
@@ -68,6 +70,8 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     of_model = tuple(name for name in OF_MODELS if may_be(name, evidence))
     if is_behind(evidence) and of_model and not causes & set(OF_MODELS):
         return of_model, _LONGER
+    if are_mixed_alike(evidence) and not causes & {*LABELS, "needs_context", "symmetry"}:
+        return _FLIPPED_OR_OVERLAP
     if causes:
         return (), ""
     if "signal" in evidence and evidence["signal"].status == "unclear":

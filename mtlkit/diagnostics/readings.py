@@ -64,6 +64,12 @@ def are_twins(evidence: Mapping[str, Evidence]) -> bool:
     return found and bool(evidence["ambiguity"].details.get("or_flipped"))
 
 
+def are_mixed_alike(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether labels of both neighbours are mixed, by flips or because classes overlap."""
+    found = is_unclear("class_overlap", evidence)
+    return found and bool(evidence["class_overlap"].details.get("or_flipped"))
+
+
 def is_nested(evidence: Mapping[str, Evidence]) -> bool:
     """Whether this task and another one are coarse and fine classes of each other."""
     return is_unclear("label_leak", evidence) and evidence["label_leak"].details["nested"]

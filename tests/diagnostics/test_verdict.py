@@ -43,6 +43,20 @@ def test_nothing_found_is_healthy():
     assert given.sentence == "Nothing was found that holds pose back."
 
 
+def test_labels_of_both_neighbours_are_flipped_or_classes_overlap():
+    flips = Evidence("structured_noise", "unclear", "", 0.14, (0.1, 0.2), threshold=0.05)
+    details = {"or_flipped": True}
+    overlap = Evidence("class_overlap", "unclear", "", 0.25, (0.2, 0.3), details=details)
+    evidence = {"signal": SIGNAL, "structured_noise": flips, "class_overlap": overlap}
+    given = decide(evidence, "pose")
+    assert given.limit == "undetermined" and not given.causes
+    assert given.undetermined == ("structured_noise", "class_overlap")
+    assert "several labels an image" in given.sentence
+    pooled = Evidence("head_destroys_space", "found", "", 0.5, (0.4, 0.6))
+    beside = decide({**evidence, "head_destroys_space": pooled}, "pose")
+    assert beside.limit == "model" and beside.undetermined == given.undetermined
+
+
 def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
     leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"nested": True})
     given = decide({"signal": SIGNAL, "label_leak": leak}, "pose")

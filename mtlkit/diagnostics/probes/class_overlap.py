@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.structured_noise import has_few, is_overlap, neighbours
+from mtlkit.diagnostics.probes.structured_noise import (
+    has_few,
+    is_overlap,
+    is_overlap_or_flips,
+    neighbours,
+)
 from mtlkit.diagnostics.reference import Reference
 
 #: Labels of neighbours below this share do not matter.
@@ -63,7 +68,11 @@ def class_overlap(
         text = "Classes are not often confused with both of their neighbours."
         return Evidence("class_overlap", "absent", text, samples=len(reference))
     rate, low, high = (float(value) for value in np.mean([one.clear() for one in sides], axis=0))
-    if not is_overlap(reference):
+    either = is_overlap_or_flips(reference)
+    if either:
+        status = "unclear"
+        text = "Labels of both neighbours are mixed alike: classes overlap, or labels are flipped."
+    elif not is_overlap(reference):
         status = "absent"
         text = "Where images are clear, labels do not reach over into both neighbours."
     elif has_few(reference):
@@ -82,6 +91,6 @@ def class_overlap(
         _THRESHOLD,
         unit="share of labels",
         samples=len(reference),
-        details={"ladder": sides[0].steps(), "other_side": sides[1].steps()},
+        details={"ladder": sides[0].steps(), "other_side": sides[1].steps(), "or_flipped": either},
         seconds=time.process_time() - start,
     )

@@ -29,8 +29,10 @@ _LEAST_OF_CLASS = 40
 #: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
 #: floor below this share of that with half of the samples is not told from them.
 _STAYS = 0.6
-#: Neighbours that are told apart, but for a floor below this, have flipped labels; others overlap.
-_UNTOLD = 0.28
+#: Where labels of both neighbours are mixed alike: if images tell them apart but for a floor below
+#: the first of these, labels were flipped; above the second one, classes overlap; between them,
+#: it may be either.
+_TOLD, _UNTOLD = 0.2, 0.28
 #: Neighbours on both sides, one at least this share as often as the other, are an overlap.
 _BOTH_SIDES = 0.6
 
@@ -52,7 +54,8 @@ def structured_noise(
     contribute, of which each class has as many. Where that finds nothing, each class is looked at
     by itself, as labels of a few classes alone may have been exchanged (see
     `mtlkit.diagnostics.probes.single_pairs`). Where both neighbours on a circle of classes
-    have a floor, classes overlap: see `class_overlap`. Where images do not tell partners apart at
+    have a floor, classes overlap: see `class_overlap`; of a low one, either may be so, and the
+    status is `"unclear"`. Where images do not tell partners apart at
     all, the rate is unknown, and the status `"unclear"`: see `ambiguity`.
 
     Args:
@@ -88,6 +91,8 @@ def structured_noise(
         status, text = "absent", "Of two classes, exchanged labels are those wrong by chance."
     elif is_overlap(reference):
         status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
+    elif is_overlap_or_flips(reference):
+        status, text = "unclear", "Labels of both neighbours are mixed alike: flipped, or overlap."
     elif floor.high >= HALF:
         status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
     elif floor.low > _THRESHOLD and not is_reliable(reference, pairing):
@@ -105,7 +110,8 @@ def structured_noise(
         text = (
             f"Up to {100 * floor.high:.0f} % of the labels may be exchanged for {_named(pairing)}."
         )
-    if status == "absent" or (status == "unclear" and floor.rate < _THRESHOLD):
+    either = is_overlap_or_flips(reference)
+    if not either and (status == "absent" or (status == "unclear" and floor.rate < _THRESHOLD)):
         singles = _of_single_pairs(reference, start)
         if singles is not None:
             return singles
@@ -119,6 +125,7 @@ def structured_noise(
         start,
         ladder=pairing.ladder.steps(),
         distance=pairing.distance,
+        or_overlap=either,
         neighbours=pairing.distance in (1, reference.num_classes - 1),
         pairs=pairs_of(reference, pairing),
     )
@@ -233,14 +240,25 @@ def has_few(reference: Reference) -> bool:
 
 def is_overlap(reference: Reference) -> bool:
     """Whether clear samples have labels of both neighbours around the circle, about alike."""
+    return _mixed_alike(reference) >= _UNTOLD
+
+
+def is_overlap_or_flips(reference: Reference) -> bool:
+    """Whether they have, but images may tell neighbours apart: then labels may be flipped."""
+    return _TOLD <= _mixed_alike(reference) < _UNTOLD
+
+
+def _mixed_alike(reference: Reference) -> float:
+    """Where labels of both neighbours are mixed alike, the highest floor that both sides allow."""
     sides = neighbours(reference)
     if len(sides) < 2 or len(sides[0].ladder.own) < _LEAST_SURE:
-        return False
+        return 0.0
     rates, lows, _ = zip(*(one.ladder.clear() for one in sides), strict=True)
     before = [one.ladder.clear()[0] for one in neighbours(reference.smaller)]
-    untold = min(one.ladder.floor.high for one in sides) >= _UNTOLD
     stay = not before or np.mean(rates) >= _STAYS * np.mean(before)
-    return untold and stay and min(lows) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates)
+    if stay and min(lows) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates):
+        return min(one.ladder.floor.high for one in sides)
+    return 0.0
 
 
 def neighbours(reference: Reference) -> list[Pairing]:

@@ -1,8 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 from diagnostics.made_images import reference
 
 from mtlkit.diagnostics.probes.class_overlap import class_overlap
+from mtlkit.diagnostics.probes.structured_noise import structured_noise
 
 
 def of(made):
@@ -18,7 +21,18 @@ def test_labels_that_reach_into_both_neighbours_are_found():
     either = [(off == side).sum() / np.isin(off, [0, side]).sum() for side in (1, 7)]
     assert found.effect == pytest.approx(np.mean(either), abs=0.1)
     assert found.interval[0] < found.effect < found.interval[1]
-    assert set(found.details) == {"ladder", "other_side"}
+    assert set(found.details) == {"ladder", "other_side", "or_flipped"}
+    assert not found.details["or_flipped"]
+
+
+def test_overlap_that_may_as_well_be_flips_is_asserted_by_nobody(monkeypatch):
+    """Were it less than what overlaps for certain."""
+    module = sys.modules["mtlkit.diagnostics.probes.structured_noise"]
+    monkeypatch.setattr(module, "_UNTOLD", 0.51)
+    made = reference("blurred")
+    for found in (of(made), structured_noise(made.x, made.y, reference=made)):
+        assert found.status == "unclear" and "mixed alike" in found.text
+    assert of(made).details["or_flipped"]
 
 
 @pytest.mark.parametrize(
