@@ -20,6 +20,8 @@ _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _RARE = 0.5
 #: Rare classes are learned badly if so much of the frequent ones' recall is missing.
 _LAG = 0.5
+#: Why what is found of a reference decides nothing.
+_OF_A_BETTER_MODEL = "whether a better model needs help, only its own predictions tell"
 
 
 @timed
@@ -49,10 +51,10 @@ def imbalance(
 
     Returns:
         Evidence `"imbalance"`; the effect is the gain of the mean recall, or, if that is not
-        clear but a model recalls less than half as much of the rare classes as of the frequent
-        ones, the difference of these recalls. `"found"` only for the probabilities of a model:
-        the reference is too simple to learn rare classes well, and would gain even where a
-        better model needs no help; there, a gain is `"unclear"`.
+        clear but less than half as much is recalled of the rare classes as of the frequent ones,
+        the difference of these recalls. `"found"` only for the probabilities of a model:
+        the reference is too simple to learn rare classes well, even where a better model needs
+        no help; there, it is `"unclear"`.
 
     Raises:
         ValueError: If images, labels or probabilities are not valid.
@@ -78,13 +80,11 @@ def imbalance(
         return ready
     counts = np.bincount(ready.y, minlength=ready.num_classes)
     if probabilities is None:
-        found = _measured(ready.probabilities, ready.y, counts, seed, "the reference")
-        if found.found:
-            text = _text("reference", found.details["ratio"], found.effect or 0.0)
-            found = replace(found, status="unclear", text=text)
-        return found
+        found = _judged(ready.probabilities, ready.y, counts, seed, "the reference")
+        text = f"{found.text[:-1]}; {_OF_A_BETTER_MODEL}."
+        return replace(found, status="unclear", text=text) if found.found else found
     judged = checked_probabilities(probabilities, ready.y, ready.num_classes)
-    return _of_model(judged, ready.y, counts, seed)
+    return _judged(judged, ready.y, counts, seed, "the model")
 
 
 @timed
@@ -117,12 +117,14 @@ def imbalance_of(
     """
     labels, trained = np.asarray(y, "int64"), np.asarray(counts)
     judged = checked_probabilities(probabilities, labels, len(trained))
-    return _of_model(judged, labels, trained, seed)
+    return _judged(judged, labels, trained, seed, "the model")
 
 
-def _of_model(probabilities: NDArray, labels: NDArray, trained: NDArray, seed: int) -> Evidence:
+def _judged(
+    probabilities: NDArray, labels: NDArray, trained: NDArray, seed: int, of: str
+) -> Evidence:
     """What the adjustment gains and, unless that tells, how far rare classes lag behind."""
-    gained = _measured(probabilities, labels, trained, seed, "the model")
+    gained = _measured(probabilities, labels, trained, seed, of)
     share = trained[labels] * (trained > 0).sum() / trained.sum()
     right = probabilities.argmax(axis=1) == labels
     rare, frequent = right[share < _RARE], right[share >= 1]
@@ -140,7 +142,7 @@ def _of_model(probabilities: NDArray, labels: NDArray, trained: NDArray, seed: i
         gained,
         status=status,
         text=(
-            f"{_ratio_text(gained.details['ratio'])}: of rare classes the model knows "
+            f"{_ratio_text(gained.details['ratio'])}: of rare classes {of} knows "
             f"{100 * recalls['recall_of_rare']:.0f} % of the samples, of frequent ones "
             f"{100 * recalls['recall_of_frequent']:.0f} %."
         ),
@@ -173,7 +175,7 @@ def _measured(
     return Evidence(
         "imbalance",
         status,
-        _text(status, ratio, gain),
+        _text(status, ratio, gain, of),
         gain,
         interval,
         null=0.0,
@@ -222,14 +224,12 @@ def _ratio_text(ratio: float) -> str:
     return f"The most frequent class has {ratio:.3g} times the samples of the rarest"
 
 
-def _text(status: str, ratio: float, gain: float) -> str:
+def _text(status: str, ratio: float, gain: float, of: str) -> str:
     start = _ratio_text(ratio)
     return {
         "absent": f"{start}, which costs nothing that matters (mean recall {gain:+.3f}).",
-        "found": f"{start}: were frequency taken off, the mean recall would gain {gain:.3f}.",
-        "reference": (
-            f"{start}: the simple reference would gain {gain:.3f} of mean recall; whether a "
-            "better model needs that, only its own predictions tell."
+        "found": (
+            f"{start}: were frequency taken off, the mean recall of {of} would gain {gain:.3f}."
         ),
         "unclear": f"{start}; whether that costs anything cannot be told.",
     }[status]

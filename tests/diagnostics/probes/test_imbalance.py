@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from mtlkit.diagnostics import Reference
 from mtlkit.diagnostics.probes.imbalance import imbalance, imbalance_of
 
 
@@ -85,3 +86,12 @@ def test_few_rare_samples_tell_nothing_of_rare_classes():
     labels = np.repeat([0, 1, 2], [60, 60, 2])
     found = imbalance_of(sure(labels, 3, [1, 1, 0]), labels, [3000, 3000, 100])
     assert found.status == "unclear"
+
+
+def test_what_a_reference_does_not_recall_a_model_may():
+    reference = Reference(np.random.default_rng(0).random((len(LABELS), 8, 8, 1)), LABELS)
+    reference.probabilities = sure(LABELS, 6, [1, 0.9, 0, 0.1, 0.1, 0])
+    found = imbalance(reference.x, LABELS, reference=reference)
+    assert found.status == "unclear" and found.interval[0] > found.threshold
+    assert "of rare classes the reference knows" in found.text
+    assert found.text.endswith("only its own predictions tell.")
