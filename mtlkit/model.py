@@ -419,13 +419,15 @@ class MultiTaskModel(keras.Model):
 
     def _images(self, x: Any) -> Any:
         """The backbone's part of the inputs, which may be a dict by name."""
-        named = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
-        return x[self._backbone_inputs.name] if named else x
+        return x[self._backbone_inputs.name] if self._names_images(x) else x
 
     def _with_images(self, x: Any, images: Any) -> Any:
         """The inputs with another part of the backbone."""
-        named = isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
-        return {**x, self._backbone_inputs.name: images} if named else images
+        return {**x, self._backbone_inputs.name: images} if self._names_images(x) else images
+
+    def _names_images(self, x: Any) -> bool:
+        """Whether the inputs are a dict by name, of which the backbone reads one."""
+        return isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
 
 
 def _of_task(sample_weight: Any, name: str) -> Any:

@@ -38,7 +38,7 @@ def of_networks(evidence: Mapping[str, Evidence], seed: int) -> dict[str, Eviden
     counts = gap.get("class_counts")
     if counts is None:
         return {}
-    labels = np.asarray(gap["labels"])
+    labels = gap["labels"]
     found: dict[str, Evidence] = {}
     of_user = _probabilities("user", gap)
     if of_user is not None and "uncertainty" in evidence:
@@ -60,13 +60,11 @@ def of_networks(evidence: Mapping[str, Evidence], seed: int) -> dict[str, Eviden
 
 def _probabilities(who: str, gap: Mapping[str, Any]) -> NDArray[np.float64] | None:
     """What a network predicts, if its head tells probabilities of classes that exclude others."""
-    given = gap.get(f"{who}_probability")
+    given = gap[f"{who}_probability"]
+    if given is None:
+        return None
     try:
-        return (
-            None
-            if given is None
-            else checked_probabilities(given, np.asarray(gap["labels"]), len(gap["class_counts"]))
-        )
+        return checked_probabilities(given, gap["labels"], len(gap["class_counts"]))
     except ValueError:
         return None
 

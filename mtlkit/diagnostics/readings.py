@@ -72,7 +72,8 @@ def are_mixed_alike(evidence: Mapping[str, Evidence]) -> bool:
 
 def is_nested(evidence: Mapping[str, Evidence]) -> bool:
     """Whether this task and another one are coarse and fine classes of each other."""
-    return is_unclear("label_leak", evidence) and evidence["label_leak"].details["nested"]
+    found = is_unclear("label_leak", evidence)
+    return found and bool(evidence["label_leak"].details.get("nested"))  # not of marks
 
 
 def most_errors(evidence: Mapping[str, Evidence]) -> float:

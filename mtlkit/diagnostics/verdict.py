@@ -278,14 +278,12 @@ def _sentence(
         "healthy": f"Nothing was found that holds {task} back.",
         "undetermined": f"What was measured does not tell what holds {task} back.",
     }[limit]
+    if not undetermined:
+        return f"{said} {missing[0].upper()}{missing[1:]} would tell." if missing else said
     beside = limit == "healthy" or found
-    if undetermined and beside and not {rule.cause for rule in found} & set(undetermined):
+    if beside and not {rule.cause for rule in found} & set(undetermined):
         also = "may also be" if found else "may be"
-        said += f" There {also} {' or '.join(undetermined)}; {missing} would tell."
-    elif len(undetermined) == 1:
-        said += f" It may be {undetermined[0]}; {missing} would tell."
-    elif missing and not undetermined:
-        said += f" {missing[0].upper()}{missing[1:]} would tell."
-    elif undetermined:
-        said += f" The data cannot decide between {' and '.join(undetermined)}; {missing} would."
-    return said
+        return f"{said} There {also} {' or '.join(undetermined)}; {missing} would tell."
+    if len(undetermined) == 1:
+        return f"{said} It may be {undetermined[0]}; {missing} would tell."
+    return f"{said} The data cannot decide between {' and '.join(undetermined)}; {missing} would."

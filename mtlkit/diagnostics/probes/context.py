@@ -166,7 +166,7 @@ def label_leak(
         looks,
         key=lambda task: (
             _RANK[looks[task]["status"]],
-            looks[task]["bits"] - looks[task]["bits_by_luck"],
+            _bits_beyond_luck(looks[task]),
         ),
     )
     one = looks[best]
@@ -189,11 +189,10 @@ def _leak_text(task: str, one: dict[str, Any]) -> str:
     if one["status"] != "absent" and one["nested"]:
         return (
             f"{task} and this task are one another's coarse and fine classes, without an "
-            f"exception: a hierarchy, or labels that give each other away."
+            "exception: a hierarchy, or labels that give each other away."
         )
     if one["status"] == "found":
-        beyond = one["bits"] - one["bits_by_luck"]
-        told = f"{task} alone tells {beyond:.3f} bits of the label"
+        told = f"{task} alone tells {_bits_beyond_luck(one):.3f} bits of the label"
         return f"{told}, and lifts a guess by {one['gain']:.3f}."
     return f"No other label gives this one away (p = {one['p']:.2f} for {task})."
 
@@ -404,9 +403,12 @@ def _bits(table: NDArray) -> float:
     return float((nats + np.log(total)) / np.log(2))
 
 
+def _bits_beyond_luck(one: dict[str, Any]) -> float:
+    return float(one["bits"] - one["bits_by_luck"])
+
+
 def _leak_status(one: dict[str, Any]) -> str:
-    beyond = one["bits"] - one["bits_by_luck"] > _LEAST_BITS
-    if one["p"] >= ALPHA or not beyond:
+    if one["p"] >= ALPHA or _bits_beyond_luck(one) <= _LEAST_BITS:
         return "absent"
     return status_of(one["interval"], one["threshold"])
 

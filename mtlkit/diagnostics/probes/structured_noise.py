@@ -86,12 +86,12 @@ def structured_noise(
     start = time.process_time()
     reference = reference or Reference(x, y, num_classes, seed)
     pairing = _pairing(reference)
-    floor = beyond_chance(pairing, reference.num_classes)
+    floor, either = beyond_chance(pairing, reference.num_classes), is_overlap_or_flips(reference)
     if reference.num_classes < 3:
         status, text = "absent", "Of two classes, exchanged labels are those wrong by chance."
     elif is_overlap(reference):
         status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
-    elif is_overlap_or_flips(reference):
+    elif either:
         status, text = "unclear", "Labels of both neighbours are mixed alike: flipped, or overlap."
     elif floor.high >= HALF:
         status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
@@ -110,7 +110,6 @@ def structured_noise(
         text = (
             f"Up to {100 * floor.high:.0f} % of the labels may be exchanged for {_named(pairing)}."
         )
-    either = is_overlap_or_flips(reference)
     if not either and (status == "absent" or (status == "unclear" and floor.rate < _THRESHOLD)):
         singles = _of_single_pairs(reference, start)
         if singles is not None:
@@ -125,7 +124,6 @@ def structured_noise(
         start,
         ladder=pairing.ladder.steps(),
         distance=pairing.distance,
-        or_overlap=either,
         neighbours=pairing.distance in (1, reference.num_classes - 1),
         pairs=pairs_of(reference, pairing),
     )

@@ -137,8 +137,8 @@ def _evidence(
     seed: int,
     more: dict[str, Any],
 ) -> Evidence:
-    calibration = _calibration_with_interval(judged, labels, np.random.default_rng(seed))
-    error, low, high, null = calibration
+    rng = np.random.default_rng(seed)
+    error, low, high, null = _calibration_with_interval(judged, labels, rng)
     share = entropy["total"] / np.log2(judged.shape[1])
     details = {
         "of": of,
