@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mtlkit import backbones, heads, layers, losses, metrics, space
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 if TYPE_CHECKING:
     from mtlkit import datasets, diagnostics, reports, search, testing

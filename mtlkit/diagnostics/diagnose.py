@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.data_checks import check_arrays
 from mtlkit.diagnostics.audit import data_evidence, report
 from mtlkit.diagnostics.checks import (
     check_budget,
@@ -32,6 +31,7 @@ from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
 from mtlkit.diagnostics.verdict import decide, read_together
 from mtlkit.heads import OrientationHead
 from mtlkit.metrics.labels import is_labelled
+from mtlkit.model._data_checks import check_arrays
 
 #: Below this many CPU-seconds a probe of the model tells nothing.
 _LEAST_SECONDS = 15.0

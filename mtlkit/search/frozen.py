@@ -12,11 +12,11 @@ import numpy as np
 
 from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._wiring import feature_names
+from mtlkit.model.task import Task
 from mtlkit.search.data import SearchData
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.records import write_array
-from mtlkit.tasks import Task
-from mtlkit.wiring import feature_names
 
 #: The name, among features, of what the backbone gives where no map is named.
 _LAST = "last_map"

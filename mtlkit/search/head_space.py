@@ -13,15 +13,15 @@ import numpy as np
 from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
-from mtlkit.conditioning import with_new_layer
 from mtlkit.heads.head import Head
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._conditioning import with_new_layer
+from mtlkit.model.task import Task
 from mtlkit.search.candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
 from mtlkit.space.parts import same
 from mtlkit.space.points import holds, value_of
 from mtlkit.space.values import text_of
-from mtlkit.tasks import Task
 
 #: The feature that a head takes by itself.
 AUTO = "auto"

@@ -11,10 +11,10 @@ import keras
 import keras_tuner
 
 from mtlkit.model import MultiTaskModel
+from mtlkit.model.task import Task
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.interpreter import declare, decode
 from mtlkit.search.training import decayed
-from mtlkit.tasks import Task
 
 
 class HeadHyperModel(keras_tuner.HyperModel):

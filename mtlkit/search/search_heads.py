@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit.model.task import Task
 from mtlkit.search.data import SearchData
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.job import Job
@@ -19,7 +20,6 @@ from mtlkit.search.running import frozen_features, reporter, run_alone, run_chie
 from mtlkit.search.tuner import Settings, is_chief, is_worker
 from mtlkit.search.workers import run_workers
 from mtlkit.space.values import text_of, without_addresses
-from mtlkit.tasks import Task
 from mtlkit.versions import versions
 
 _DEFAULT_TRIALS = 30

@@ -11,7 +11,7 @@ from mtlkit.backbones import ConvBackbone
 from mtlkit.datasets.planting.mismatched_losses import LOSSES
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mtlkit.diagnostics.probes.score import Score
 from mtlkit.diagnostics.probes.training import Trainer, outputs_of
 from mtlkit.losses.masked import labelled
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 #: Held-out samples that are scored at most.
 _JUDGED = 2000

@@ -19,7 +19,7 @@ from mtlkit.diagnostics.probes.training import Trainer, outputs_of
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 #: The learning rate of the reference, which falls to zero.
 _RATE = 2e-3

@@ -16,7 +16,7 @@ from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 #: Layers whose weights are settings or statistics of the data, rather than learned.
 _SETTINGS = (InputNormalization, keras.layers.Normalization, GradientScale)

@@ -13,8 +13,8 @@ from mtlkit.diagnostics.probes.score import Score
 from mtlkit.diagnostics.probes.training import outputs_of
 from mtlkit.diagnostics.ridge import Ridge, one_hot
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
-from mtlkit.wiring import feature_names
+from mtlkit.model._wiring import feature_names
+from mtlkit.model.task import Task
 
 #: The most features that a linear probe reads, and the cells of its grid along each side.
 _FEATURES, _GRID = 2048, 4

@@ -15,7 +15,7 @@ from mtlkit.diagnostics.probes.features import map_reader, passing_model, read_m
 from mtlkit.diagnostics.probes.training import Trainer, outputs_of
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 #: Names of the arms.
 OWN, FLAT = "the user's head", "a head that keeps positions"

@@ -20,7 +20,7 @@ from mtlkit.metrics.labels import is_labelled
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of
 from mtlkit.model import MultiTaskModel
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 #: Skill from here on counts, as a share of the way from the baseline to perfection.
 _LEAST_SKILL = 0.02

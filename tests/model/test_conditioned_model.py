@@ -7,8 +7,8 @@ from keras import ops
 from small_models import TASKS, set_weights, small_backbone, small_tasks
 
 import mtlkit as mtl
-from mtlkit.conditioning import in_order
 from mtlkit.layers.conditioning import ExpertMixtureConditioning, FiLM
+from mtlkit.model._conditioning import in_order
 
 KINDS = ("film", "concat", "gate", "experts", "distillation")
 

@@ -11,16 +11,16 @@ import numpy as np
 from keras import ops
 
 from mtlkit.backbones.feature_maps import FeatureMaps
-from mtlkit.conditioning import with_layer, with_new_layer
-from mtlkit.fit_arguments import by_name, check_evaluate_arguments, check_fit_arguments
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
-from mtlkit.objective import task_objective
-from mtlkit.seed_states import load_seed_states, save_seed_states
-from mtlkit.tasks import Task
-from mtlkit.wiring import check_logs, check_tasks, task_metrics, wire
+from mtlkit.model._conditioning import with_layer, with_new_layer
+from mtlkit.model._fit_arguments import by_name, check_evaluate_arguments, check_fit_arguments
+from mtlkit.model._objective import task_objective
+from mtlkit.model._seed_states import load_seed_states, save_seed_states
+from mtlkit.model._wiring import check_logs, check_tasks, task_metrics, wire
+from mtlkit.model.task import Task
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 
-from mtlkit.data_checks import check_stream, checked, checked_validation, is_stream, peek
-from mtlkit.tasks import Task
-from mtlkit.uniform_streams import uniform
+from mtlkit.model._data_checks import check_stream, checked, checked_validation, is_stream, peek
+from mtlkit.model._uniform_streams import uniform
+from mtlkit.model.task import Task
 
 
 def by_name(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def by_name(method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, 
     Example:
         ```python
         import keras
-        from mtlkit.fit_arguments import by_name
+        from mtlkit.model._fit_arguments import by_name
 
         given = by_name(keras.Model.fit, [1], None, 32, verbose=0)
         assert given == {"x": [1], "y": None, "batch_size": 32, "verbose": 0}

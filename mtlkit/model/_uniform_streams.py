@@ -36,7 +36,7 @@ def uniform(stream: Any, tasks: Iterable[str]) -> Any:
     Example:
         ```python
         import numpy as np
-        from mtlkit.uniform_streams import uniform
+        from mtlkit.model._uniform_streams import uniform
 
         def batches():
             yield np.zeros((2, 3)), {"a": np.array([0, 1]), "b": np.array([0.5, 0.1])}

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from mtlkit.losses.masked import labelled
-from mtlkit.tasks import Task
-from mtlkit.uniform_streams import uniform
+from mtlkit.model._uniform_streams import uniform
+from mtlkit.model.task import Task
 
 #: Samples looked at together, so that large arrays are not copied whole.
 _CHUNK = 1024
@@ -29,7 +29,7 @@ def is_stream(x: Any) -> bool:
     Example:
         ```python
         import numpy as np
-        from mtlkit.data_checks import is_stream
+        from mtlkit.model._data_checks import is_stream
 
         assert not is_stream(np.zeros((2, 3))) and is_stream(iter([]))
         ```

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mtlkit.tasks import Task
+from mtlkit.model.task import Task
 
 
 def task_objective(
@@ -29,7 +29,7 @@ def task_objective(
     Example:
         ```python
         import mtlkit as mtl
-        from mtlkit.objective import task_objective
+        from mtlkit.model._objective import task_objective
 
         task = mtl.Task("identity", mtl.heads.ClassificationHead(10))
         assert task_objective(task, ["accuracy"]).name == "val_identity_accuracy"

@@ -12,7 +12,7 @@ from mtlkit.backbones.feature_maps import FeatureMaps
 from mtlkit.heads.designed_head import DesignedHead
 from mtlkit.layers.conditioning import CONDITIONINGS, SpatialDistillation
 from mtlkit.layers.gradient_gates import GradientScale, GradientStop
-from mtlkit.tasks import DISTILLATION, Task
+from mtlkit.model.task import DISTILLATION, Task
 
 
 def in_order(tasks: Sequence[Task]) -> list[Task]:
@@ -31,7 +31,7 @@ def in_order(tasks: Sequence[Task]) -> list[Task]:
     Example:
         ```python
         import mtlkit as mtl
-        from mtlkit.conditioning import in_order
+        from mtlkit.model._conditioning import in_order
 
         fine = mtl.Task("fine", mtl.heads.OrientationHead(8), condition_on="coarse")
         coarse = mtl.Task("coarse", mtl.heads.ClassificationHead(2))

@@ -159,7 +159,7 @@ class TestTraining:
 
     def test_losses_are_the_same_on_all_backends(self, images, labels):
         # Recorded once on TensorFlow; each backend must reproduce them, dropout and all.
-        file = Path(__file__).parent / "data" / "losses_20_steps.json"
+        file = Path(__file__).parents[1] / "data" / "losses_20_steps.json"
         model = small_model("polar", orientation={"weight": 0.5})
         head = mtl.heads.OrientationHead(8, filters=(4,), hidden_units=5)
         model = model.with_head("orientation", head)

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 
 from mtlkit.backbones.feature_maps import FeatureMaps
-from mtlkit.conditioning import conditioned, gated, in_order
 from mtlkit.metrics.masked import MaskedMetric
 from mtlkit.metrics.sliced import SlicedMetric
-from mtlkit.tasks import Task
+from mtlkit.model._conditioning import conditioned, gated, in_order
+from mtlkit.model.task import Task
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:

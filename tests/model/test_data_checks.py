@@ -10,7 +10,7 @@ import pytest
 from small_models import set_weights, small_backbone, small_model, small_tasks
 
 import mtlkit as mtl
-from mtlkit.data_checks import is_stream, peek
+from mtlkit.model._data_checks import is_stream, peek
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mtlkit.uniform_streams import uniform
+from mtlkit.model._uniform_streams import uniform
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends take batches as they come"
