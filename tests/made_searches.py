@@ -6,10 +6,10 @@ import numpy as np
 import small_searches as small
 
 import mtlkit as mtl
-from mtlkit.search.data import SearchData
+from mtlkit.search._data import SearchData
+from mtlkit.search._tuner import REFERENCE, Settings
 from mtlkit.search.head_space import HeadSpace, jsonable
 from mtlkit.search.records import Store, TrialRecord
-from mtlkit.search.tuner import REFERENCE, Settings
 
 METRIC, OTHER = "val_orientation_accuracy", "val_identity_accuracy"
 SETTINGS = Settings(METRIC, "max", {"identity": (OTHER, "max")}, epochs=3)

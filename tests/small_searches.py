@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import mtlkit as mtl
-from mtlkit.search.tuner import HeadTuner
+from mtlkit.search._tuner import HeadTuner
 from mtlkit.space import Choice, Float
 
 NUM_BINS = 8
@@ -97,7 +97,7 @@ def without_training(monkeypatch):
         self.store.weights_path(record.trial).touch()
 
     monkeypatch.setattr(HeadTuner, "_fit", fit)
-    monkeypatch.setattr("mtlkit.search.tuner.head_size", lambda space, point: 10)
+    monkeypatch.setattr("mtlkit.search._tuner.head_size", lambda space, point: 10)
 
 
 def eagerly(monkeypatch):

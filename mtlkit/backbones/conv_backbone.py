@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from mtlkit.backbones.normalized import NormalizedBackbone
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.backbones._normalized import NormalizedBackbone
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.input_normalization import InputNormalization
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from mtlkit.backbones.frame import Frame
-from mtlkit.backbones.parts import check_part, serialize_part
-from mtlkit.backbones.task_backbone import TaskBackbone
+from mtlkit.backbones._frame import Frame
+from mtlkit.backbones._parts import check_part, serialize_part
+from mtlkit.backbones._task_backbone import TaskBackbone
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

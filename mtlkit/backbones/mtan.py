@@ -8,10 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.backbones.frame import Frame
-from mtlkit.backbones.parts import check_part
-from mtlkit.backbones.task_backbone import TaskBackbone
-from mtlkit.layers.channels import channel_axis
+from mtlkit.backbones._frame import Frame
+from mtlkit.backbones._parts import check_part
+from mtlkit.backbones._task_backbone import TaskBackbone
+from mtlkit.layers._channels import channel_axis
 from mtlkit.layers.task_attention import TaskAttention
 
 

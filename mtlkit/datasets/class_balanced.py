@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.metrics._labels import is_labelled
 
 
 class ClassBalancedBatches(keras.utils.PyDataset):

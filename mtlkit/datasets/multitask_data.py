@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.metrics.labels import is_labelled
-from mtlkit.metrics.text_table import text_table
+from mtlkit.metrics._labels import is_labelled
+from mtlkit.metrics._text_table import text_table
 
 #: The splits, in the order in which they are shown.
 SPLITS = ("train", "val", "test")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.datasets.channels import add_channel
+from mtlkit.datasets._channels import add_channel
 from mtlkit.datasets.multitask_data import SPLITS, MultiTaskData
 
 

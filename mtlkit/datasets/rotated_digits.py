@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.datasets._rotated_splits import rotated_splits
 from mtlkit.datasets.multitask_data import MultiTaskData
-from mtlkit.datasets.rotated_splits import rotated_splits
 
 _NUM_SCANS, _NUM_TRAIN, _NUM_VAL = 1797, 1097, 200
 
@@ -65,23 +65,7 @@ def rotated_digits(
 
 
 def split_scans(rng: np.random.Generator) -> dict[str, NDArray[np.integer]]:
-    """Divides the scans at random, each into one split.
-
-    Args:
-        rng: The source of the permutation.
-
-    Returns:
-        The indices of the `"train"`, `"val"` and `"test"` scans.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.datasets.rotated_digits import split_scans
-
-        scans = split_scans(np.random.default_rng(0))
-        assert [len(index) for index in scans.values()] == [1097, 200, 500]
-        ```
-    """
+    """Divides the scans at random, each into one split."""
     train, val, test = np.split(rng.permutation(_NUM_SCANS), [_NUM_TRAIN, _NUM_TRAIN + _NUM_VAL])
     return {"train": train, "val": val, "test": test}
 
@@ -95,14 +79,6 @@ def enlarge(images: NDArray[np.floating], factor: int = 4) -> NDArray[np.float32
 
     Returns:
         A float32 array of shape `(samples, factor * height, factor * width)`.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.datasets.rotated_digits import enlarge
-
-        assert enlarge(np.ones((2, 8, 8))).shape == (2, 32, 32)
-        ```
     """
     from scipy.ndimage import zoom
 

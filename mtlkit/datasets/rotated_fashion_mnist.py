@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.datasets.idx import read_idx
+from mtlkit.datasets._idx import read_idx
+from mtlkit.datasets._rotated_splits import rotated_splits
 from mtlkit.datasets.multitask_data import MultiTaskData
-from mtlkit.datasets.rotated_splits import rotated_splits
 
 #: Where Debian's package dataset-fashion-mnist puts the files.
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -89,28 +89,7 @@ def rotated_fashion_mnist(
 
 
 def find_files(path: str | Path | None = None) -> dict[str, Path]:
-    """Finds the four files of Fashion-MNIST.
-
-    Args:
-        path: The folder, or a Keras home. `None`: the Keras cache, then Debian's package.
-
-    Returns:
-        The path of each file, from the first folder that has all of them, by the name that
-        the file has when it is not compressed.
-
-    Raises:
-        FileNotFoundError: If no folder has, saying where it looked and how to get the files.
-
-    Example:
-        ```python
-        from mtlkit.datasets.rotated_fashion_mnist import find_files
-
-        try:
-            find_files("nowhere")
-        except FileNotFoundError as error:
-            assert "nowhere" in str(error)
-        ```
-    """
+    """Finds the four files of Fashion-MNIST."""
     in_keras = Path("datasets", "fashion-mnist")
     if path is None:
         home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
@@ -135,28 +114,7 @@ def find_files(path: str | Path | None = None) -> dict[str, Path]:
 def draw_disjoint(
     available: int, wanted: dict[str, int], rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Draws indices without replacement, none of them twice.
-
-    Args:
-        available: Number of images to draw from.
-        wanted: Numbers of images, by the name of the argument that asks for them.
-        rng: The source of the permutation.
-
-    Returns:
-        One array of indices for each number wanted.
-
-    Raises:
-        ValueError: If a number is not positive, or all together exceed `available`.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.datasets.rotated_fashion_mnist import draw_disjoint
-
-        train, val = draw_disjoint(9, {"num_train": 6, "num_val": 3}, np.random.default_rng(0))
-        assert sorted([*train, *val]) == list(range(9))
-        ```
-    """
+    """Draws indices without replacement, none of them twice."""
     received = ", ".join(f"{name}={number}" for name, number in wanted.items())
     if min(wanted.values()) < 1:
         raise ValueError(f"Expected at least one image for each split. Received: {received}")
@@ -188,15 +146,8 @@ def _what_lacks(folder: Path) -> str:
 def read_split(files: dict[str, Path], split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Reads the images and labels of a split, checked.
 
-    Args:
-        files: The files, as found by `find_files`.
-        split: `"train"` or `"test"`.
-
     Returns:
         Images of shape `(samples, 28, 28)`, and their classes of shape `(samples,)`.
-
-    Raises:
-        ValueError: If a file is corrupt, or the two do not fit together.
     """
     image_file, label_file = (files[name] for name in _FILES[split])
     images, labels = read_idx(image_file), read_idx(label_file)

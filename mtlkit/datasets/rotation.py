@@ -99,15 +99,6 @@ def rotated_tasks(
     Returns:
         The images, of shape `(samples, height, width)`, and the labels `identity`
         (int64), `orientation` (int64 bins) and `intensity` (float32 amplitudes).
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.datasets.rotation import rotated_tasks
-
-        x, y = rotated_tasks(np.ones((5, 8, 8)), np.arange(5), np.random.default_rng(0))
-        assert x.shape == (5, 8, 8) and sorted(y) == ["identity", "intensity", "orientation"]
-        ```
     """
     samples = len(images)
     bins = rng.integers(num_bins, size=samples)

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.layers.data_format import standardize_data_format
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.layers._data_format import standardize_data_format
+from mtlkit.metrics._labels import is_labelled
 
 _TURNS = 4
 

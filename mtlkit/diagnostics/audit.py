@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from mtlkit.diagnostics.checks import (
+from mtlkit._versions import versions
+from mtlkit.diagnostics._checks import (
     check_num_classes,
     checked_images,
     checked_labels,
@@ -20,6 +21,7 @@ from mtlkit.diagnostics.checks import (
     image_array,
     labels_by_task,
 )
+from mtlkit.diagnostics._recommendations import recommend
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes.alignment import alignment
@@ -40,11 +42,9 @@ from mtlkit.diagnostics.probes.suspects import in_users_rows
 from mtlkit.diagnostics.probes.symmetry import symmetry
 from mtlkit.diagnostics.probes.uncertainty import uncertainty
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
-from mtlkit.diagnostics.recommendations import recommend
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.verdict import Verdict, decide
-from mtlkit.metrics.labels import is_labelled
-from mtlkit.versions import versions
+from mtlkit.metrics._labels import is_labelled
 
 #: More samples than this add little, and cost much.
 _MOST_SAMPLES = 10_000
@@ -117,11 +117,7 @@ def data_evidence(
     seed: int,
     verbose: int,
 ) -> dict[str, Evidence]:
-    """Runs all probes that need no model; arguments as those of `audit`, images and labels checked.
-
-    Returns:
-        The evidence by name.
-    """
+    """Runs all probes that need no model; arguments as of `audit`, images and labels checked."""
     check_num_classes(num_classes)
     if labels.dtype.kind != "f" and num_classes is not None and labels.max() >= num_classes:
         raise ValueError(

@@ -11,26 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics.audit import data_evidence, report
-from mtlkit.diagnostics.checks import (
+from mtlkit.diagnostics._checks import (
     check_budget,
     check_given,
     checked_labels,
     checked_pair,
     image_array,
 )
+from mtlkit.diagnostics._networks import of_networks
+from mtlkit.diagnostics.audit import data_evidence, report
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.networks import of_networks
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
-from mtlkit.diagnostics.probes.bench import Bench
-from mtlkit.diagnostics.probes.copies import copy_of, random_state_kept
-from mtlkit.diagnostics.probes.inputs import is_standardised
-from mtlkit.diagnostics.probes.score import Score, bins_of
+from mtlkit.diagnostics.probes._bench import Bench
+from mtlkit.diagnostics.probes._copies import copy_of, random_state_kept
+from mtlkit.diagnostics.probes._inputs import is_standardised
+from mtlkit.diagnostics.probes._score import Score, bins_of
 from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
 from mtlkit.diagnostics.verdict import decide, read_together
 from mtlkit.heads import OrientationHead
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.metrics._labels import is_labelled
 from mtlkit.model._data_checks import check_arrays
 
 #: Below this many CPU-seconds a probe of the model tells nothing.

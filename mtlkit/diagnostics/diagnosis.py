@@ -10,7 +10,7 @@ from typing import Any
 
 from mtlkit.diagnostics.evidence import Evidence, plain
 from mtlkit.diagnostics.verdict import Verdict
-from mtlkit.metrics.text_table import text_table
+from mtlkit.metrics._text_table import text_table
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Diagnosis:
         Args:
             path: The file.
         """
-        from mtlkit.reports.diagnosis_page import save_diagnosis_page
+        from mtlkit.reports._diagnosis_page import save_diagnosis_page
 
         save_diagnosis_page(self, path)
 

@@ -79,15 +79,7 @@ class Evidence:
 
 
 def skipped(name: str, why: str) -> Evidence:
-    """Returns the evidence of a probe that was not run.
-
-    Args:
-        name: What it would have measured.
-        why: Why it was not run.
-
-    Returns:
-        Evidence without an effect.
-    """
+    """Returns the evidence of a probe that was not run."""
     return Evidence(name, "skipped", why)
 
 

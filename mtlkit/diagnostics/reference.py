@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.partners import Pairing, pairing_by_class, pairings
-from mtlkit.diagnostics.patches import patch_features
-from mtlkit.diagnostics.ridge import Ridge, calibrated, one_hot
+from mtlkit.diagnostics._partners import Pairing, pairing_by_class, pairings
+from mtlkit.diagnostics._patches import patch_features
+from mtlkit.diagnostics._ridge import Ridge, calibrated, one_hot
 
 
 class Reference:
@@ -96,7 +96,7 @@ class Reference:
 
     @cached_property
     def pairings(self) -> list[Pairing]:
-        """Which classes are taken for which, see `mtlkit.diagnostics.partners`."""
+        """Which classes are taken for which, see `mtlkit.diagnostics._partners`."""
         return pairings(self.scores, self.y)
 
     @cached_property

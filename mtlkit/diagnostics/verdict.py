@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mtlkit.diagnostics.evidence import Evidence, plain
-from mtlkit.diagnostics.open_questions import undecidable
-from mtlkit.diagnostics.readings import (
+from mtlkit.diagnostics._open_questions import undecidable
+from mtlkit.diagnostics._readings import (
     are_twins,
     is_behind,
     is_faint,
@@ -17,6 +16,7 @@ from mtlkit.diagnostics.readings import (
     is_unknown,
     most_errors,
 )
+from mtlkit.diagnostics.evidence import Evidence, plain
 from mtlkit.diagnostics.rules import (
     LABELS,
     NO_SIGNAL,
@@ -140,14 +140,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
 
 
 def read_together(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """Reads evidence that tells more beside another one; what tells nothing more stays as it is.
-
-    Args:
-        evidence: What was measured, by name.
-
-    Returns:
-        The evidence that a verdict rests on.
-    """
+    """Reads evidence that tells more beside another one; what tells nothing more stays as it is."""
     return dict(_raw_behind_a_poor_head(_slow_is_short(evidence)))
 
 

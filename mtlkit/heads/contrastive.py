@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.heads._designed_head import DesignedHead
+from mtlkit.heads._labels import check_classes
+from mtlkit.heads._logits import decode_logits
 from mtlkit.heads.designs.embedding import CLASSIFIERS, EmbeddingDesign
-from mtlkit.heads.labels import check_classes
-from mtlkit.heads.logits import decode_logits
 from mtlkit.losses.contrastive import (
     ArcFace,
     ContrastiveCrossEntropy,
@@ -81,7 +81,7 @@ class ContrastiveHead(DesignedHead):
         classifier: How logits are read from the embedding: `"linear"`, `"cosine"` (20 times
             the cosine with proxies of the classes, those of the loss where it has them) or
             `"prototype"` (minus the squared distance from learned ones). See
-            `mtlkit.heads.designs.embedding.EmbeddingDesign`.
+            `mtlkit.heads.designs.EmbeddingDesign`.
         loss_weight: Weight of the contrastive loss; the cross-entropy has 1. Losses whose values
             are large, such as `"proxy_anchor"`, drown it where this is large, too.
         pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or

@@ -10,19 +10,19 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.heads._designed_head import DesignedHead
+from mtlkit.heads._labels import check_classes
 from mtlkit.heads.designs.design import Design
 from mtlkit.heads.designs.frame import FrameDesign
 from mtlkit.heads.designs.pooled import PooledDesign
 from mtlkit.heads.designs.tree import CoarseToFineDesign
-from mtlkit.heads.labels import check_classes
-from mtlkit.hierarchy.forms import as_hierarchy
-from mtlkit.hierarchy.log_probabilities import (
+from mtlkit.hierarchy._forms import as_hierarchy
+from mtlkit.hierarchy._log_probabilities import (
     DECISIONS,
     decided_nodes,
     leaf_log_probabilities,
 )
-from mtlkit.losses.hierarchical.base import HierarchicalLoss, distances_config
+from mtlkit.losses.hierarchical._base import HierarchicalLoss, distances_config
 from mtlkit.losses.hierarchical.coarse_to_fine import (
     CoarseToFineCrossEntropy,
     checked_level_weights,

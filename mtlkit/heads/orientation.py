@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.heads._designed_head import DesignedHead
+from mtlkit.heads._labels import check_angles, check_classes
 from mtlkit.heads.designs import Design, HistogramDesign, OrbitDesign, PolarDesign, PooledDesign
-from mtlkit.heads.labels import check_angles, check_classes
 from mtlkit.heads.targets import BinsTarget, MultiBinTarget, PhasesTarget, Target
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.circular import CircularAccuracy, CircularMeanAbsoluteError

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads.labels import check_values
-from mtlkit.heads.pooled_head import PooledHead
+from mtlkit.heads._labels import check_values
+from mtlkit.heads._pooled_head import PooledHead
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
 

@@ -77,27 +77,7 @@ def circular_arcs(num_bins: int, num_arcs: int, overlap: int = 0, offset: int = 
 
 
 def arc_groups(num_bins: int, branching: int | Sequence[int], offset: int = 0) -> dict[Any, Any]:
-    """Divides a circle of bins into arcs, and these into smaller arcs, as nested groups.
-
-    Args:
-        num_bins: Number of bins.
-        branching: Number of arcs, and number of smaller arcs in each, and so on. What is
-            left of `num_bins` after the last of them is the number of bins in an arc.
-        offset: The bin where the first arc begins.
-
-    Returns:
-        Groups as `Hierarchy.from_groups` takes them, with bins as integers.
-
-    Raises:
-        ValueError: If `branching` does not divide the bins.
-
-    Example:
-        ```python
-        from mtlkit.hierarchy.circle import arc_groups
-
-        assert arc_groups(4, 2, offset=1) == {"bins 1-2": [1, 2], "bins 3-0": [3, 0]}
-        ```
-    """
+    """Divides a circle of bins into arcs, and these into smaller arcs, as nested groups."""
     factors = [branching] if isinstance(branching, int) else list(branching)
     arcs = math.prod(factors)
     if not factors or min(factors) < 2 or num_bins % arcs:

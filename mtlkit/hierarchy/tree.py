@@ -13,13 +13,13 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.hierarchy import drawing
-from mtlkit.hierarchy.arrays import frozen, padded
+from mtlkit.hierarchy import _drawing as drawing
+from mtlkit.hierarchy._arrays import frozen, padded
+from mtlkit.hierarchy._discovery import confusion_groups, embedding_groups
+from mtlkit.hierarchy._distances import DISTANCES, checked_distances, tree_distances
+from mtlkit.hierarchy._groups import read_groups
+from mtlkit.hierarchy._nodes import check_names, check_tree, default_names, way_up
 from mtlkit.hierarchy.circle import arc_groups, circular_distances
-from mtlkit.hierarchy.discovery import confusion_groups, embedding_groups
-from mtlkit.hierarchy.distances import DISTANCES, checked_distances, tree_distances
-from mtlkit.hierarchy.groups import read_groups
-from mtlkit.hierarchy.nodes import check_names, check_tree, default_names, way_up
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -387,7 +387,7 @@ class Hierarchy:
 
     @cached_property
     def _tree_distances(self) -> np.ndarray:
-        return tree_distances(self)
+        return tree_distances(self.ancestors, self.heights, self.depth)
 
     # === Showing and saving ===
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers._data_format import standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -96,20 +96,8 @@ class AddCoordinates(keras.layers.Layer):
 def pixel_coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the pixels of a map are, from -1 (left, top) to 1 (right, bottom).
 
-    Args:
-        height: Height of the map.
-        width: Width of the map.
-
     Returns:
         `x` and `y`, of shape `(height, width)`; 0 along an axis of one pixel.
-
-    Example:
-        ```python
-        from mtlkit.layers.coordinates import pixel_coordinates
-
-        x, y = pixel_coordinates(2, 3)
-        assert list(x[0]) == [-1, 0, 1] and list(y[:, 0]) == [-1, 1]
-        ```
     """
     y, x = np.meshgrid(_line(height), _line(width), indexing="ij")
     return x, y

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.layers.channels import channel_axis
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers._channels import channel_axis
+from mtlkit.layers._data_format import standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
 
 

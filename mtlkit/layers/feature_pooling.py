@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.attention_pooling import AttentionPooling
-from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.spatial_softmax import SpatialSoftmax
 
 #: The ways in which a feature map becomes a vector.

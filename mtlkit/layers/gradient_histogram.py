@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers._data_format import standardize_data_format
 
 #: Gradients whose squared norm is at most this are none: angle and root have no slope there.
 _LEAST_SQUARE = 1e-30

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.layers.data_format import standardize_data_format
-from mtlkit.layers.reproducible_random import random_uniform
+from mtlkit.layers._data_format import standardize_data_format
+from mtlkit.layers._reproducible_random import random_uniform
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

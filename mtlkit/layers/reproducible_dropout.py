@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.layers.reproducible_random import random_bits
+from mtlkit.layers._reproducible_random import random_bits
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

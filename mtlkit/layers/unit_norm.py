@@ -21,14 +21,6 @@ def unit_norm(x: Any) -> Any:
 
     Returns:
         A tensor of the same shape.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.layers.unit_norm import unit_norm
-
-        assert np.allclose(np.asarray(unit_norm(np.array([[3.0, 4.0], [0.0, 0.0]])))[0], [0.6, 0.8])
-        ```
     """
     squared = ops.sum(ops.square(x), axis=-1, keepdims=True)
     return ops.multiply(x, ops.rsqrt(ops.maximum(squared, _LEAST_SQUARE)))

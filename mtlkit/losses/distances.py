@@ -37,16 +37,6 @@ def bin_distance(a: Any, b: Any, num_bins: int, circular: bool = True) -> Any:
         b: Positions in bins, of a shape that broadcasts with that of `a`.
         num_bins: Number of bins.
         circular: Whether the last bin is the neighbour of the first.
-
-    Returns:
-        Distances, at least 0.
-
-    Example:
-        ```python
-        from mtlkit.losses.distances import bin_distance
-
-        assert float(bin_distance(31.0, 1.0, num_bins=32, circular=False)) == 30.0
-        ```
     """
     return circular_distance(a, b, num_bins) if circular else ops.abs(ops.subtract(a, b))
 
@@ -62,13 +52,6 @@ def label_position(y_true: Any, num_bins: int, label_period: float | None = None
 
     Returns:
         Positions of shape `(batch,)`, float32; not whole where labels fall between bins.
-
-    Example:
-        ```python
-        from mtlkit.losses.distances import label_position
-
-        assert float(label_position([90.0], num_bins=32, label_period=360)[0]) == 8.0
-        ```
     """
     position = ops.reshape(ops.cast(y_true, "float32"), (-1,))
     if label_period is None:

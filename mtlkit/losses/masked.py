@@ -81,14 +81,6 @@ def align_labels(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         The labels, of shape `(batch, ..., 1)` if predictions have just this axis more.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.losses.masked import align_labels
-
-        assert align_labels(np.zeros(3), np.zeros((3, 1))).shape == (3, 1)
-        ```
     """
     shape = tuple(getattr(y_pred, "shape", ()))
     if len(shape) == len(y_true.shape) + 1 and shape[-1] == 1:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from mtlkit.metrics.bins import BinAccuracy, BinMetric
+from mtlkit.metrics._bins import BinAccuracy, BinMetric
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -11,14 +11,14 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from mtlkit.hierarchy.forms import as_hierarchy
-from mtlkit.hierarchy.log_probabilities import (
+from mtlkit.hierarchy._forms import as_hierarchy
+from mtlkit.hierarchy._log_probabilities import (
     DECISIONS,
     decided_nodes,
     leaf_log_probabilities,
 )
 from mtlkit.hierarchy.tree import Hierarchy
-from mtlkit.losses.hierarchical.base import distances_config
+from mtlkit.losses.hierarchical._base import distances_config
 from mtlkit.metrics.masked import LabelledMean
 
 

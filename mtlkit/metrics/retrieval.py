@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.metrics._labels import is_labelled
 
 #: Queries that are ranked together.
 _CHUNK = 256
@@ -316,13 +316,7 @@ class _Search:
         depth: int,
         of_all: bool = False,
     ) -> dict[str, float]:
-        """The means of scores, which look at the nearest, over queries.
-
-        Args:
-            scores: Functions from rankings to the scores of their queries, by name.
-            depth: How many of the nearest they look at.
-            of_all: Whether queries without a sample of their class count, too.
-        """
+        """The means of scores, which look at the nearest, over queries."""
         keep = np.flatnonzero(self.relevant >= (0 if of_all else 1))
         if not len(keep) or not self.findable:
             raise ValueError(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.metrics.labels import class_pairs, labelled_pairs
-from mtlkit.metrics.text_table import text_table
+from mtlkit.metrics._labels import class_pairs, labelled_pairs
+from mtlkit.metrics._text_table import text_table
 
 #: The best score that each metric allows.
 _PERFECT = {"accuracy": 1.0, "mae": 0.0}
@@ -195,20 +195,6 @@ def skill(
         constant: For float labels: see `mae_skill`.
         task: Name of the task.
         confidence: Coverage of the interval, between 0 and 1.
-
-    Returns:
-        The skill, of the labelled samples.
-
-    Raises:
-        ValueError: As `accuracy_skill` and `mae_skill` do.
-
-    Example:
-        ```python
-        from mtlkit.metrics.skill import skill
-
-        assert skill([0, 1], [0, 1]).metric == "accuracy"
-        assert skill([0.0, 1.0], [0.0, 1.0]).metric == "mae"
-        ```
     """
     if np.asarray(y_true).dtype.kind == "f":
         return mae_skill(y_true, y_pred, constant, task, confidence)

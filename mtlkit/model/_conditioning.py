@@ -8,36 +8,15 @@ from typing import Any
 
 import keras
 
-from mtlkit.backbones.feature_maps import FeatureMaps
-from mtlkit.heads.designed_head import DesignedHead
+from mtlkit.backbones._feature_maps import FeatureMaps
+from mtlkit.heads._designed_head import DesignedHead
 from mtlkit.layers.conditioning import CONDITIONINGS, SpatialDistillation
 from mtlkit.layers.gradient_gates import GradientScale, GradientStop
 from mtlkit.model.task import DISTILLATION, Task
 
 
 def in_order(tasks: Sequence[Task]) -> list[Task]:
-    """Sorts tasks so that each comes after the one that it is conditioned on.
-
-    Args:
-        tasks: The tasks of a model.
-
-    Returns:
-        The tasks in another order.
-
-    Raises:
-        ValueError: If a task is conditioned on one that is not there, or tasks are
-            conditioned on each other in a circle.
-
-    Example:
-        ```python
-        import mtlkit as mtl
-        from mtlkit.model._conditioning import in_order
-
-        fine = mtl.Task("fine", mtl.heads.OrientationHead(8), condition_on="coarse")
-        coarse = mtl.Task("coarse", mtl.heads.ClassificationHead(2))
-        assert in_order([fine, coarse]) == [coarse, fine]
-        ```
-    """
+    """Sorts tasks so that each comes after the one that it is conditioned on."""
     by_name = {task.name: task for task in tasks}
     ordered: dict[str, Task] = {}
     for task in tasks:
@@ -76,20 +55,6 @@ def conditioned(
 
     The heads of this library see the prediction where they have read the feature and are
     about to give outputs; any other head gets a feature that has seen it.
-
-    Args:
-        task: The task.
-        feature: Its feature.
-        tasks: All tasks.
-        features: Their features by task.
-        outputs: The outputs of the tasks before this one.
-        maps: The feature maps, to which an input is added for predictions from the data.
-
-    Returns:
-        The feature, or `[feature, prediction]`.
-
-    Raises:
-        ValueError: If the head was built to see no prediction, or another one.
     """
     other = next(one for one in tasks if one.name == task.condition_on)
     prediction = other.head.predictions(outputs[other.name])

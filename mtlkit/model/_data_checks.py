@@ -18,36 +18,12 @@ _CHUNK = 1024
 
 
 def is_stream(x: Any) -> bool:
-    """Whether `x` yields batches (a data set, a loader, a generator) rather than holding arrays.
-
-    Args:
-        x: What `fit` was given as inputs.
-
-    Returns:
-        True for anything that is not an array, or a structure of arrays.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.model._data_checks import is_stream
-
-        assert not is_stream(np.zeros((2, 3))) and is_stream(iter([]))
-        ```
-    """
+    """Whether `x` yields batches (a data set, a loader, a generator) rather than holding arrays."""
     return not all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x))
 
 
 def peek(data: Any, limit: int | None) -> tuple[Any, Iterator[Any]]:
-    """Gives a look at the first batches of a stream, without losing them.
-
-    Args:
-        data: A `tf.data.Dataset`, `keras.utils.PyDataset`, loader or generator.
-        limit: Number of batches to look at; `None`: all, or the first 100 where the stream
-            does not tell how many it has.
-
-    Returns:
-        The stream to train on, and an iterator over the first batches.
-    """
+    """Gives a look at the first batches of a stream, without losing them."""
     if isinstance(data, keras.utils.PyDataset):
         count = _at_most(data.num_batches, limit)
         return data, (data[index] for index in range(count))
@@ -66,23 +42,7 @@ def peek(data: Any, limit: int | None) -> tuple[Any, Iterator[Any]]:
 def checked(
     x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
 ) -> tuple[Any, Any, Any]:
-    """Checks what `fit` or `evaluate` was given; of a stream, the first batch.
-
-    Args:
-        x: Inputs, or a stream.
-        y: Labels by task, or `None` with a stream.
-        sample_weight: Weights by task, or for all tasks, or `None`.
-        tasks: The model's tasks by name.
-        inputs: The model's symbolic inputs.
-        what: What the data are, for messages: `"training data"`.
-
-    Returns:
-        Inputs, labels and weights in the form that Keras takes: labels as arrays, and
-        weights, if by task, for all labels.
-
-    Raises:
-        ValueError: As `check_arrays`.
-    """
+    """Checks what `fit` or `evaluate` was given; of a stream, the first batch."""
     if x is None:
         raise ValueError(f"Expected images x in the {what}. Received: x=None")
     if is_stream(x):
@@ -110,12 +70,6 @@ def checked_validation(data: Any, tasks: Mapping[str, Task], inputs: Any) -> Any
         data: `(x, y)`, `(x, y, sample_weight)`, or a stream.
         tasks: The model's tasks by name.
         inputs: The model's symbolic inputs.
-
-    Returns:
-        The data in the form that Keras takes.
-
-    Raises:
-        ValueError: As `check_arrays`.
     """
     what = "validation data"
     if not isinstance(data, tuple | list):
@@ -128,20 +82,7 @@ def checked_validation(data: Any, tasks: Mapping[str, Task], inputs: Any) -> Any
 def check_arrays(
     x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
 ) -> None:
-    """Checks inputs, labels and weights that are held as arrays.
-
-    Args:
-        x: Inputs.
-        y: Labels by task.
-        sample_weight: Weights by task, or for all tasks, or `None`.
-        tasks: The model's tasks by name.
-        inputs: The model's symbolic inputs.
-        what: What the data are, for messages: `"training data"`.
-
-    Raises:
-        ValueError: If something does not fit, naming the task, what was expected and what
-            was received.
-    """
+    """Checks inputs, labels and weights that are held as arrays."""
     samples = check_batch(x, y, sample_weight, tasks, inputs, what)
     if not samples:
         raise ValueError(f"Expected {what} with at least one sample. Received: none")
@@ -159,12 +100,6 @@ def check_stream(
         inputs: The model's symbolic inputs.
         what: What the data are, for messages: `"training data"`.
         first: Whether it is the first batch only, which may well be without labels.
-
-    Yields:
-        The inputs of each batch.
-
-    Raises:
-        ValueError: As `check_arrays`.
     """
     labels = keys = None
     for number, batch in enumerate(batches):
@@ -188,22 +123,7 @@ def check_stream(
 def check_batch(
     x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
 ) -> int:
-    """Checks one batch, or all data at once; returns its number of samples.
-
-    Args:
-        x: Inputs.
-        y: Labels by task.
-        sample_weight: Weights by task, or for all tasks, or `None`.
-        tasks: The model's tasks by name.
-        inputs: The model's symbolic inputs.
-        what: What the data are, for messages.
-
-    Returns:
-        The number of samples.
-
-    Raises:
-        ValueError: As `check_arrays`.
-    """
+    """Checks one batch, or all data at once; returns its number of samples."""
     samples = _check_inputs(x, inputs, what)
     _check_keys(y, tasks, "labels", what)
     for name, labels in y.items():

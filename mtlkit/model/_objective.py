@@ -11,30 +11,7 @@ from mtlkit.model.task import Task
 def task_objective(
     task: Task, metrics: Sequence[str], metric: str | None = None, direction: str | None = None
 ) -> Any:
-    """Returns the objective of a task, on validation data.
-
-    Args:
-        task: The task.
-        metrics: Names of its metrics, without that of the task.
-        metric: One of them, or `"loss"`. `None`: the head's primary metric if the task has it,
-            else the loss.
-        direction: `"max"` or `"min"`; needed for a metric other than the primary one.
-
-    Returns:
-        A `keras_tuner.Objective`.
-
-    Raises:
-        ValueError: If the task has no such metric, or its direction is not known.
-
-    Example:
-        ```python
-        import mtlkit as mtl
-        from mtlkit.model._objective import task_objective
-
-        task = mtl.Task("identity", mtl.heads.ClassificationHead(10))
-        assert task_objective(task, ["accuracy"]).name == "val_identity_accuracy"
-        ```
-    """
+    """Returns the objective of a task, on validation data."""
     import keras_tuner
 
     known = {"loss": "min"}

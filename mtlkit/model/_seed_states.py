@@ -13,26 +13,13 @@ _PREFIX = "seed_"
 
 
 def save_seed_states(model: keras.Model, store: Any) -> None:
-    """Writes the states of all layers' seed generators.
-
-    Args:
-        model: The model.
-        store: Where `save_own_variables` writes.
-    """
+    """Writes the states of all layers' seed generators."""
     for number, state in enumerate(_seed_states(model)):
         store[f"{_PREFIX}{number}"] = state
 
 
 def load_seed_states(model: keras.Model, store: Any) -> dict[str, Any]:
-    """Restores the states that were saved, if they were.
-
-    Args:
-        model: The model.
-        store: What `load_own_variables` reads.
-
-    Returns:
-        What else is in the store.
-    """
+    """Restores the states that were saved, if they were."""
     saved = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping)
     for number, state in enumerate(_seed_states(model)):
         if f"{_PREFIX}{number}" in saved:

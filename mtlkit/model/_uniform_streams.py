@@ -25,25 +25,6 @@ def uniform(stream: Any, tasks: Iterable[str]) -> Any:
         stream: A `keras.utils.PyDataset` or generator of `(x, y)` or `(x, y, sample_weight)`
             with dicts by task. Any other stream is returned as it is.
         tasks: Names of the tasks whose labels to look for; the search ends when all were seen.
-
-    Returns:
-        A stream of the same kind.
-
-    Raises:
-        ValueError: While it is read, if labels of a task come up for the first time only
-            after the first 10 batches.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.model._uniform_streams import uniform
-
-        def batches():
-            yield np.zeros((2, 3)), {"a": np.array([0, 1]), "b": np.array([0.5, 0.1])}
-            yield np.zeros((2, 3)), {"a": np.array([1, 1])}
-
-        assert [set(y) >= {"a"} for _, y in uniform(batches(), ["a", "b"])] == [True, True]
-        ```
     """
     if keras.backend.backend() != "tensorflow":
         return stream

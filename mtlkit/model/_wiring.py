@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.metrics.masked import MaskedMetric
 from mtlkit.metrics.sliced import SlicedMetric
 from mtlkit.model._conditioning import conditioned, gated, in_order
@@ -48,14 +48,6 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
     """Connects each head to its feature map, through its gradient gate.
 
     Tasks that are conditioned on another one come after it, and read its outputs.
-
-    Args:
-        maps: The feature maps of the backbone.
-        tasks: The tasks.
-
-    Returns:
-        The outputs by task, in the order of the tasks. Where tasks take predictions from the
-        data, `maps.inputs` has them as well.
     """
     _check_layer_names(maps, tasks)
     names = {task.name: feature_names(maps, task) for task in tasks}

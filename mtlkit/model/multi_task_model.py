@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.metrics.labels import class_pairs
+from mtlkit.metrics._labels import class_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,25 +120,6 @@ def block_order(counts: ArrayLike) -> NDArray[np.int64]:
 
     Classes are joined by how often they are taken for each other (average linkage); the order
     is that of the leaves.
-
-    Args:
-        counts: How often each true class (row) was predicted as each class (column).
-
-    Returns:
-        The classes in order.
-
-    Raises:
-        ValueError: If the matrix is not square.
-
-    Example:
-        ```python
-        import numpy as np
-
-        from mtlkit.reports.confusion import block_order
-
-        counts = 10 * np.eye(4) + 8 * np.roll(np.eye(4), 2, axis=1)  # twins, two apart
-        assert sorted(block_order(counts)[:2]) in ([0, 2], [1, 3])
-        ```
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
@@ -168,16 +149,6 @@ def confusion_shares(
     Returns:
         An array of shape `(num_classes, num_classes)`: row = true class, column = predicted
         class. The row of a class without samples is NaN.
-
-    Raises:
-        ValueError: As `plot_confusion` does.
-
-    Example:
-        ```python
-        from mtlkit.reports.confusion import confusion_shares
-
-        assert confusion_shares([0, 1, 1], [0, 0, 1]).tolist() == [[1, 0], [0.5, 0.5]]
-        ```
     """
     true, predicted, num_classes = class_pairs(y_true, y_pred, num_classes)
     counts = np.bincount(true * num_classes + predicted, minlength=num_classes**2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtlkit.reports.figures import (
+from mtlkit.reports._figures import (
     COLORS,
     GREY,
     LIGHT,
@@ -104,26 +104,7 @@ def plot_null(
     xlabel: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws a score beside those that permuted labels gave.
-
-    Args:
-        null_scores: A score for each permutation.
-        score: The score with the labels as they are.
-        chance: The score of a guess. `None`: no line.
-        xlabel: What the scores are.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_null
-
-        ax = plot_null([0.1, 0.11, 0.09, 0.1], score=0.3)
-        assert ax.get_ylabel() == "permutations"
-        ```
-    """
+    """Draws a score beside those that permuted labels gave."""
     null = np.asarray(null_scores, "float64")
     ax = new_axes(ax, height=2.6)
     ax.hist(null, bins=min(20, max(3, len(null) // 8)), color=GREY)
@@ -145,24 +126,7 @@ def plot_ranks(
     expected_tail: float | Sequence[float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws at which rank of the prediction the given labels are.
-
-    Args:
-        counts: Number of samples whose label is predicted first, second, and so on.
-        expected_tail: Their number at the last ranks if labels were not noisy; one number, or
-            one for each of the last ranks. `None`: no line.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_ranks
-
-        assert len(plot_ranks([90, 5, 3, 2]).patches) == 4
-        ```
-    """
+    """Draws at which rank of the prediction the given labels are."""
     ax = new_axes(ax, height=2.6)
     ax.bar(range(1, len(counts) + 1), list(counts), color=COLORS[0])
     if expected_tail is not None:
@@ -183,25 +147,7 @@ def plot_ladder(
     partner: Sequence[float],
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws how often the label is the predicted class, or the one it is taken for.
-
-    Args:
-        share: The share of the samples that have been looked at, the clearest first.
-        own: How often the label is the predicted class, at each step.
-        partner: How often it is the class that the predicted one is taken for.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_ladder
-
-        ax = plot_ladder([0.1, 0.5, 1.0], [0.8, 0.7, 0.5], [0.2, 0.2, 0.4])
-        assert len(ax.get_lines()) == 2
-        ```
-    """
+    """Draws how often the label is the predicted class, or the one it is taken for."""
     ax = new_axes(ax, height=2.6)
     percent = 100 * np.asarray(share, "float64")
     ax.plot(percent, own, marker="o", color=COLORS[0])
@@ -227,28 +173,7 @@ def plot_amount(
     ylabel: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws a score against the number of samples.
-
-    Args:
-        samples: Numbers of samples, rising.
-        scores: The score with each.
-        low: Lower ends of the intervals. `None`: no intervals.
-        high: Upper ends.
-        doubling_gain: What twice as many samples would bring, drawn as a dashed line.
-        ylabel: What the scores are.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_amount
-
-        ax = plot_amount([100, 200, 400], [0.3, 0.4, 0.47], doubling_gain=0.05)
-        assert ax.get_xscale() == "log"
-        ```
-    """
+    """Draws a score against the number of samples."""
     ax = new_axes(ax, height=2.6)
     ax.plot(samples, scores, marker="o", color=COLORS[0])
     last = samples[-1]
@@ -272,25 +197,7 @@ def plot_amount(
 def plot_resolution(
     sides: Sequence[float], scores: Sequence[float], ylabel: str = "score", ax: Axes | None = None
 ) -> Axes:
-    """Draws a score against the side of the images.
-
-    Args:
-        sides: Sides in pixels.
-        scores: The score at each.
-        ylabel: What the scores are.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_resolution
-
-        ax = plot_resolution([8, 16, 32], [0.2, 0.4, 0.5])
-        assert ax.get_xlabel() == "side of the images (pixels)"
-        ```
-    """
+    """Draws a score against the side of the images."""
     ax = new_axes(ax, height=2.6)
     ax.plot(sides, scores, marker="o", color=COLORS[0])
     ax.set_xticks(list(sides))
@@ -349,24 +256,7 @@ def plot_arms(
 def plot_runs(
     runs: Mapping[str, Sequence[float]], xlabel: str = "score", ax: Axes | None = None
 ) -> Axes:
-    """Draws the scores of several runs of each arm, with their mean.
-
-    Args:
-        runs: By arm the scores, one a seed; the same seeds in the same order.
-        xlabel: What the scores are.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_runs
-
-        ax = plot_runs({"alone": [0.5, 0.6], "together": [0.3, 0.4]})
-        assert len(ax.get_yticklabels()) == 2
-        ```
-    """
+    """Draws the scores of several runs of each arm, with their mean."""
     ax = new_axes(ax, height=0.9 + 0.42 * len(runs))
     for place, scores in enumerate(runs.values()):
         ax.plot(scores, [place] * len(scores), "o", color=COLORS[0], alpha=0.7, ms=7)
@@ -380,22 +270,7 @@ def plot_runs(
 
 
 def plot_counts(counts: Sequence[float], ax: Axes | None = None) -> Axes:
-    """Draws how many samples each class has.
-
-    Args:
-        counts: Their numbers, class 0 first.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_counts
-
-        assert len(plot_counts([10, 3, 5]).patches) == 3
-        ```
-    """
+    """Draws how many samples each class has."""
     ax = new_axes(ax, height=2.6)
     ax.bar(range(len(counts)), list(counts), color=COLORS[0])
     ax.axhline(float(np.mean(counts)), color="black", linestyle=":")
@@ -406,24 +281,7 @@ def plot_counts(counts: Sequence[float], ax: Axes | None = None) -> Axes:
 
 
 def plot_reliability(bins: Sequence[tuple[float, float, float]], ax: Axes | None = None) -> Axes:
-    """Draws how often predictions are right against how confident they are.
-
-    Args:
-        bins: For each bin the mean confidence, the accuracy, and the number of samples, which
-            is the area of its dot.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_reliability
-
-        ax = plot_reliability([(0.3, 0.25, 40), (0.8, 0.6, 60)])
-        assert ax.get_ylabel() == "accuracy"
-        ```
-    """
+    """Draws how often predictions are right against how confident they are."""
     confidence, accuracy, samples = np.asarray(bins, "float64").T
     ax = new_axes(ax, height=2.6)
     ax.plot([0, 1], [0, 1], color=GREY, linestyle=":")
@@ -442,25 +300,7 @@ def plot_entropy(
     guess: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws the entropy of predictions, as the share of samples below each value.
-
-    Args:
-        values: Entropies in bits, rising.
-        shares: The share of the samples with at most that entropy.
-        guess: The entropy of a guess. `None`: no line.
-        ax: As in `plot_waterfall`.
-
-    Returns:
-        The axes that were drawn on.
-
-    Example:
-        ```python
-        from mtlkit.reports.diagnosis_plots import plot_entropy
-
-        ax = plot_entropy([0.1, 0.5, 2.0], [0.0, 0.5, 1.0], guess=3.3)
-        assert ax.get_xlabel() == "entropy of the prediction (bits)"
-        ```
-    """
+    """Draws the entropy of predictions, as the share of samples below each value."""
     ax = new_axes(ax, height=2.6)
     ax.plot(values, 100 * np.asarray(shares, "float64"), color=COLORS[0], linewidth=2)
     if guess is not None:

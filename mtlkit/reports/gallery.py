@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.reports.figures import plain
+from mtlkit.reports._figures import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtlkit.reports.figures import (
+from mtlkit.reports._figures import (
     COLORS,
     GREY,
     MARKERS,
@@ -138,7 +138,7 @@ def plot_costs(
         assert ax.get_xlabel() == "weights of the head"
         ```
     """
-    from mtlkit.search.pareto import pareto_front
+    from mtlkit.search._pareto import pareto_front
 
     shown = [row for row in rows if row["score"] is not None and row[cost] is not None]
     if not shown:

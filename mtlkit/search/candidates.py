@@ -19,8 +19,8 @@ from mtlkit.heads import (
 from mtlkit.heads.head import Head
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.space import Choice, Fixed, override, settled
+from mtlkit.space._values import is_counted_name
 from mtlkit.space.points import holds, value_of
-from mtlkit.space.values import is_counted_name
 
 #: Arguments that say how many outputs a head has, in the order in which they are looked for.
 _SIZES = ("num_classes", "num_bins", "units")
@@ -137,30 +137,7 @@ def _nearest(part: Any, default: Any) -> Any:
 
 
 def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candidate]:
-    """Returns the candidates of a search.
-
-    Args:
-        head: The head that the task has now, which tells the number of classes.
-        given: Candidates, classes of heads, heads (searched in no way), or names out of
-            `"classification"`, `"orientation"`, `"contrastive"`, `"hierarchical"` and
-            `"regression"`. `None`: all families that fit the task. A head goes by its name, or,
-            where Keras chose that, by its class.
-
-    Returns:
-        The candidates, of different names.
-
-    Raises:
-        ValueError: If one is none of these, does not fit the task, or two have the same name.
-
-    Example:
-        ```python
-        from mtlkit.heads import OrientationHead
-        from mtlkit.search.candidates import candidates_for
-
-        found = candidates_for(OrientationHead(32, spatial="pool"), ["orientation", "contrastive"])
-        assert [candidate.name for candidate in found] == ["orientation", "contrastive"]
-        ```
-    """
+    """Returns the candidates of a search."""
     families = _families(head)
     if not given and not families:
         raise ValueError(

@@ -12,16 +12,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.heads.head import Head
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._conditioning import with_new_layer
 from mtlkit.model.task import Task
 from mtlkit.search.candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
+from mtlkit.space._values import text_of
 from mtlkit.space.parts import same
 from mtlkit.space.points import holds, value_of
-from mtlkit.space.values import text_of
 
 #: The feature that a head takes by itself.
 AUTO = "auto"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.metrics.text_table import text_table
+from mtlkit.metrics._text_table import text_table
 
 #: Fewer different points than these say nothing about any argument.
 MIN_POINTS = 20
@@ -29,7 +29,15 @@ class Importance:
         trials: Number of trials with a score.
         points: Number of different points among them.
         explained: The share of the variance that a forest of trees predicts for trials that it
-            has not seen. Where that is about 0, the trials do not tell what mattered.
+            has not seen. Where that is about 0, the trials do not show what mattered.
+
+    Example:
+        ```python
+        from mtlkit.search import Importance
+
+        row = {"argument": "hidden_units", "share": 0.6, "low": 0.4, "high": 0.8, "trials": 12}
+        print(Importance([row], trials=12, points=12, explained=0.5))
+        ```
     """
 
     rows: list[dict[str, Any]]
@@ -87,33 +95,6 @@ def importance(
     Elsewhere trees see values drawn from the other trials, which tell nothing: that it is not
     there counts for the argument that decides so. Arguments that had one value throughout are
     left out.
-
-    Args:
-        points: For each trial its arguments.
-        scores: For each trial its score.
-        refits: Number of resamples.
-        seed: Seed of resamples and trees.
-        groups: For each trial what it has in common with those that may not be taken for
-            independent of it. `None`: its point.
-
-    Returns:
-        The importance of each argument.
-
-    Raises:
-        ValueError: If there are fewer than 20 different points, or all scores are the same.
-
-    Example:
-        ```python
-        import numpy as np
-
-        from mtlkit.search.importance import importance
-
-        rng = np.random.default_rng(0)
-        points = [{"rate": rng.random(), "units": int(rng.integers(4))} for _ in range(30)]
-        found = importance(points, [point["rate"] for point in points], refits=10)
-        assert found.rows[0]["argument"] == "rate"
-        ```
-
     Reference:
         [Breiman, Random Forests, 2001](https://doi.org/10.1023/A:1010933404324);
         [Hutter et al., An Efficient Approach for Assessing Hyperparameter Importance,

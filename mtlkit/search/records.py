@@ -47,6 +47,14 @@ class TrialRecord:
         message: Why it failed, was rejected or stopped.
         seed: Seed of the model.
         worker: Who ran it.
+
+    Example:
+        ```python
+        from mtlkit.search import TrialRecord
+
+        record = TrialRecord("3", "finished", family="polar", score=0.91, best_epoch=7)
+        assert record.score == 0.91
+        ```
     """
 
     trial: str
@@ -84,21 +92,6 @@ class Store:
     Every file is written beside its place and then moved there, so that whoever is killed
     leaves the old file or the new one. A file that cannot be read is moved aside, with a
     warning, and the search goes on without it.
-
-    Args:
-        directory: The folder; made if it is not there.
-
-    Example:
-        ```python
-        import tempfile
-
-        from mtlkit.search.records import Store, TrialRecord
-
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(folder)
-            store.save(TrialRecord("0", "finished", score=0.5))
-            assert store.records()["0"].score == 0.5
-        ```
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -115,9 +108,6 @@ class Store:
 
         That is so if whoever ran it was killed before the tuner knew, or the tuner's file was
         lost. A record of another trial that has the number is kept under a new one.
-
-        Args:
-            record: The record of a trial that is about to begin.
         """
         records = self.records()
         for known in records.values():
@@ -152,12 +142,7 @@ class Store:
         write_arrays(self.weights_path(trial), model.get_weights())
 
     def load_weights(self, trial: str, model: Any) -> None:
-        """Gives a model the best weights of a trial.
-
-        Raises:
-            FileNotFoundError: If there are none.
-            ValueError: If they do not fit the model.
-        """
+        """Gives a model the best weights of a trial."""
         model.set_weights(read_arrays(self.weights_path(trial)))
 
     def _copy_weights(self, trial: str, other: str) -> None:
@@ -242,11 +227,7 @@ def read_arrays(path: Path) -> list[np.ndarray]:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file; one that is not valid is moved aside, with a warning.
-
-    Returns:
-        The content, or `None` if there is none.
-    """
+    """Reads a JSON file; one that is not valid is moved aside, with a warning."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, Mapping):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mtlkit.model import MultiTaskModel
-from mtlkit.search.data import SearchData
+from mtlkit.search._data import SearchData
+from mtlkit.search._training import Watch, best_scores, train
+from mtlkit.search._tuner import Settings
 from mtlkit.search.head_space import HeadSpace, written
 from mtlkit.search.records import Store, TrialRecord
-from mtlkit.search.training import Watch, best_scores, train
-from mtlkit.search.tuner import Settings
 
 #: Makes the model of a point and a run, and the data that it is trained on.
 Trainer = Callable[[Any, int], tuple[MultiTaskModel, SearchData]]
@@ -37,8 +37,7 @@ class Repetitions:
 
     Example:
         ```python
-        from mtlkit.search.records import TrialRecord
-        from mtlkit.search.repetitions import Repetitions
+        from mtlkit.search import Repetitions, TrialRecord
 
         runs = [TrialRecord(str(n), "finished", score=n / 10) for n in (1, 2, 3)]
         repeated = Repetitions("7", "val_orientation_accuracy", 9, "", runs)
@@ -96,16 +95,7 @@ class Repetitions:
 
 @dataclass
 class Repeater:
-    """Trains points anew, and keeps what came of it.
-
-    Args:
-        directory: The folder of the search.
-        space: The space of the points.
-        settings: How trials are trained.
-        trainer: Makes the model of a point and a run, and its data.
-        data: Fingerprint of the data.
-        report: Called with a line for each repetition.
-    """
+    """Trains points anew, and keeps what came of it."""
 
     directory: Path
     space: HeadSpace
@@ -163,14 +153,7 @@ class Repeater:
 
 
 def known_repetitions(directory: Path) -> list[tuple[dict[str, Any], int, str, list[TrialRecord]]]:
-    """Returns what a search's folder holds.
-
-    Args:
-        directory: The folder.
-
-    Returns:
-        Point, epochs, fingerprint of the data, and the records.
-    """
+    """Returns what a search's folder holds."""
     folder = repetitions_folder(directory)
     if not folder.exists():
         return []

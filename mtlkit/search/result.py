@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtlkit.model import MultiTaskModel
-from mtlkit.search.baseline import Baseline, baseline_of
-from mtlkit.search.data import SearchData
-from mtlkit.search.frozen import FrozenFeatures
+from mtlkit.search._baseline import Baseline, baseline_of
+from mtlkit.search._data import SearchData
+from mtlkit.search._frozen import FrozenFeatures
+from mtlkit.search._leaderboard import Leaderboard, row_of
+from mtlkit.search._pareto import COSTS, pareto_front
+from mtlkit.search._running import reporter
+from mtlkit.search._training import best_scores
+from mtlkit.search._tuner import REFERENCE, Settings, leaders
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.importance import Importance, importance
-from mtlkit.search.leaderboard import Leaderboard, row_of
-from mtlkit.search.pareto import COSTS, pareto_front
 from mtlkit.search.records import Store, TrialRecord, read_json
 from mtlkit.search.repetitions import Repeater, Repetitions, known_repetitions
-from mtlkit.search.running import reporter
-from mtlkit.search.training import best_scores
-from mtlkit.search.tuner import REFERENCE, Settings, leaders
 
 
 class SearchResult:
@@ -252,7 +252,7 @@ class SearchResult:
 
         Returns:
             The share of each argument in the variance of the scores, with its interval; see
-            `mtlkit.search.importance.Importance`.
+            `mtlkit.search.Importance`.
 
         Raises:
             ValueError: If fewer than 20 different points have a score, or all scores are the
@@ -341,7 +341,7 @@ class SearchResult:
         Args:
             path: The file.
         """
-        from mtlkit.reports.search_page import save_search_page
+        from mtlkit.reports._search_page import save_search_page
 
         save_search_page(self, path)
 

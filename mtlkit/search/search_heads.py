@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit._versions import versions
 from mtlkit.model.task import Task
-from mtlkit.search.data import SearchData
+from mtlkit.search._data import SearchData
+from mtlkit.search._job import Job
+from mtlkit.search._running import frozen_features, reporter, run_alone, run_chief, run_worker
+from mtlkit.search._tuner import Settings, is_chief, is_worker
+from mtlkit.search._workers import run_workers
 from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.job import Job
 from mtlkit.search.records import Store, read_arrays, read_json, write_arrays, write_json
 from mtlkit.search.result import SearchResult
-from mtlkit.search.running import frozen_features, reporter, run_alone, run_chief, run_worker
-from mtlkit.search.tuner import Settings, is_chief, is_worker
-from mtlkit.search.workers import run_workers
-from mtlkit.space.values import text_of, without_addresses
-from mtlkit.versions import versions
+from mtlkit.space._values import text_of, without_addresses
 
 _DEFAULT_TRIALS = 30
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlkit.space.values import has_stable_text, text_of
+from mtlkit.space._values import has_stable_text, text_of
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,7 @@ Space = Mapping[str, "Choice | Int | Float | Boolean | Fixed | When"]
 
 
 def holds(part: Any, point: Mapping[str, Any]) -> bool:
-    """Whether an argument exists where those before it are as in `point`.
-
-    Args:
-        part: A part of a space.
-        point: The arguments before it.
-
-    Returns:
-        True, unless the part is a `When` whose parent is absent or has another value.
-    """
+    """Whether an argument exists where those before it are as in `point`."""
     if not isinstance(part, When):
         return True
     return part.parent in point and any(same(point[part.parent], v) for v in part.values)

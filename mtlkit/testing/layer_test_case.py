@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from mtlkit.testing import _support as support
-from mtlkit.testing.head_checks import HeadChecks
-from mtlkit.testing.layer_checks import LayerChecks, expected_flows
+from mtlkit.testing._head_checks import HeadChecks
+from mtlkit.testing._layer_checks import LayerChecks, expected_flows
 
 
 class LayerTestCase(LayerChecks, HeadChecks):

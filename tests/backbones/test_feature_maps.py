@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from mtlkit.backbones import ConvBackbone
-from mtlkit.backbones.feature_maps import FeatureMaps
+from mtlkit.backbones._feature_maps import FeatureMaps
 
 X = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
 

@@ -22,10 +22,10 @@ import keras
 import numpy as np
 
 import mtlkit as mtl
-from mtlkit.search.data import SearchData
-from mtlkit.search.frozen import FrozenFeatures
+from mtlkit.search._data import SearchData
+from mtlkit.search._frozen import FrozenFeatures
+from mtlkit.search._training import Watch, train
 from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.training import Watch, train
 
 BATCH = 64
 

@@ -29,7 +29,7 @@ import numpy as np
 from results_file import resumed
 
 import mtlkit as mtl
-from mtlkit.datasets.planting.conditions import CONDITIONS
+from mtlkit.datasets.planting._conditions import CONDITIONS
 from mtlkit.datasets.planting.truth import DATA_CAUSES
 from mtlkit.diagnostics import Reference
 

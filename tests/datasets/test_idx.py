@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from mtlkit.datasets.idx import read_idx
+from mtlkit.datasets._idx import read_idx
 
 INTACT = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255])
 

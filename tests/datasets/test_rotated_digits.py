@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mtlkit.datasets import rotated_digits, rotated_splits
+from mtlkit.datasets import _rotated_splits as rotated_splits
+from mtlkit.datasets import rotated_digits
 from mtlkit.datasets.rotated_digits import enlarge, split_scans
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics import audit
-from mtlkit.diagnostics.checks import checked_images, checked_labels, complete, image_array
+from mtlkit.diagnostics._checks import checked_images, checked_labels, complete, image_array
 
 RNG = np.random.default_rng(0)
 X = RNG.random((80, 6, 6, 1), dtype="float32")

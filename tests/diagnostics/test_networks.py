@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics import Evidence
-from mtlkit.diagnostics.networks import of_networks
+from mtlkit.diagnostics._networks import of_networks
 
 RARE = np.repeat([0, 1], [90, 10])
 RIGHT = np.eye(2)[RARE]

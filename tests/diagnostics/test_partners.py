@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import reference
 from scipy.special import expit
 
-from mtlkit.diagnostics.partners import (
+from mtlkit.diagnostics._partners import (
     Ladder,
     common_distances,
     fit_floor,

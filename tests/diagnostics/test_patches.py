@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics import patches
-from mtlkit.diagnostics.patches import patch_features
+from mtlkit.diagnostics import _patches as patches
+from mtlkit.diagnostics._patches import patch_features
 
 
 def textures(samples, side=16, seed=0):

@@ -5,7 +5,7 @@ import pytest
 
 import mtlkit as mtl
 from mtlkit.diagnostics import Cause, Evidence, Verdict
-from mtlkit.diagnostics.recommendations import REMEDIES, recommend
+from mtlkit.diagnostics._recommendations import REMEDIES, recommend
 from mtlkit.diagnostics.rules import RULES
 
 

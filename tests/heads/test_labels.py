@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
-from mtlkit.heads.labels import check_classes, check_values
+from mtlkit.heads._labels import check_classes, check_values
 
 NAN = np.nan
 

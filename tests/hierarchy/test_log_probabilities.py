@@ -16,7 +16,7 @@ from trees import (
 )
 
 from mtlkit.hierarchy import Hierarchy
-from mtlkit.hierarchy.log_probabilities import (
+from mtlkit.hierarchy._log_probabilities import (
     conditional_log_probabilities,
     decided_nodes,
     leaf_log_probabilities,

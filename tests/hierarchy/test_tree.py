@@ -22,7 +22,7 @@ from trees import (
 )
 
 from mtlkit.hierarchy import Hierarchy
-from mtlkit.hierarchy.forms import as_hierarchy
+from mtlkit.hierarchy._forms import as_hierarchy
 
 seeds = st.integers(0, 10**6)
 

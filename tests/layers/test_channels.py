@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtlkit.layers.channels import channel_axis
+from mtlkit.layers._channels import channel_axis
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from mtlkit.layers import ReproducibleDropout
-from mtlkit.layers.reproducible_random import _hash
+from mtlkit.layers._reproducible_random import _hash
 from mtlkit.testing import LayerTestCase, input_gradients
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from keras import ops
 from scipy.stats import chisquare, kstest
 
-from mtlkit.layers.reproducible_random import random_bits, random_uniform
+from mtlkit.layers._reproducible_random import random_bits, random_uniform
 
 GOLDEN = 0x9E3779B9
 

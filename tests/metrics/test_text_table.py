@@ -1,6 +1,6 @@
 import pytest
 
-from mtlkit.metrics.text_table import text_table
+from mtlkit.metrics._text_table import text_table
 
 
 def test_columns_are_aligned():

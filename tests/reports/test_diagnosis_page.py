@@ -16,11 +16,11 @@ from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.verdict import Cause, Verdict
 from mtlkit.reports import diagnosis_plots as plots
+from mtlkit.reports._diagnosis_levels import levels
+from mtlkit.reports._diagnosis_panels import panels
+from mtlkit.reports._diagnosis_suspects import plot_suspects
 from mtlkit.reports.confusion import block_order, plot_confusion_blocks
-from mtlkit.reports.diagnosis_levels import levels
-from mtlkit.reports.diagnosis_panels import panels
 from mtlkit.reports.diagnosis_plots import Level
-from mtlkit.reports.diagnosis_suspects import plot_suspects
 from mtlkit.reports.gallery import plot_gallery
 
 NASTY = "<script>alert('&amp;\"')</script> $x_{ é"

@@ -17,13 +17,13 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import mtlkit as mtl
-from mtlkit.reports.page import Markup, element, html, table
-from mtlkit.reports.search_page import found
+from mtlkit.reports._page import Markup, element, html, table
+from mtlkit.reports._search_page import found
 from mtlkit.reports.search_plots import GREY
 from mtlkit.search import HeadSpace
+from mtlkit.search._tuner import Settings
 from mtlkit.search.records import TrialRecord
 from mtlkit.search.repetitions import repetitions_folder
-from mtlkit.search.tuner import Settings
 
 VOID = ("meta", "img", "br", "link", "hr", "input")
 NASTY = "<script>alert('&amp;\"')</script> $x_{ \ud800 é"

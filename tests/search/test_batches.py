@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlkit.search.batches import Batches, Shuffle, piped
+from mtlkit.search._batches import Batches, Shuffle, piped
 
 
 def numbered(samples=10, size=4):

@@ -15,7 +15,7 @@ from small_models import small_backbone, small_tasks
 import mtlkit as mtl
 from mtlkit.heads import ClassificationHead, HierarchicalHead, OrientationHead
 from mtlkit.search import Candidate, HeadSpace
-from mtlkit.search.interpreter import declare, decode, encode
+from mtlkit.search._interpreter import declare, decode, encode
 from mtlkit.space import Choice, Fixed, Float, When, check_point, sample
 
 SETTINGS = ("feature", "gradient", "weight", "condition_on", "conditioning", "learning_rate")

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_spaces import brute_force, floats, key, separate, spaces, value_of
 
-from mtlkit.search.interpreter import declare, decode, encode
+from mtlkit.search._interpreter import declare, decode, encode
 from mtlkit.space import Boolean, Choice, Fixed, Float, Int, When, check_point, points
 
 any_spaces = spaces(st.one_of(separate, floats))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlkit.search.pareto import pareto_front
+from mtlkit.search._pareto import pareto_front
 
 # Few different values, so that there are ties.
 VALUES = st.integers(0, 4)

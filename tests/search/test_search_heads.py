@@ -11,12 +11,12 @@ from keras import ops
 
 import mtlkit as mtl
 from mtlkit.heads import ClassificationHead
-from mtlkit.search.data import SearchData
-from mtlkit.search.frozen import FrozenFeatures, connected
+from mtlkit.search._data import SearchData
+from mtlkit.search._frozen import FrozenFeatures, connected
+from mtlkit.search._training import Watch, train
+from mtlkit.search._tuner import REFERENCE
 from mtlkit.search.head_space import HeadSpace
 from mtlkit.search.records import Store
-from mtlkit.search.training import Watch, train
-from mtlkit.search.tuner import REFERENCE
 
 
 @pytest.fixture(scope="module", autouse=True)

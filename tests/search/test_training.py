@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mtlkit as mtl
-from mtlkit.search.baseline import Baseline
-from mtlkit.search.data import SearchData
-from mtlkit.search.training import (
+from mtlkit.search._baseline import Baseline
+from mtlkit.search._data import SearchData
+from mtlkit.search._training import (
     NotANumber,
     OutOfTime,
     Watch,

@@ -13,9 +13,9 @@ import keras
 import pytest
 import small_searches as small
 
-from mtlkit.search import workers
+from mtlkit.search import _workers as workers
+from mtlkit.search._workers import WorkersFailed
 from mtlkit.search.records import Store
-from mtlkit.search.workers import WorkersFailed
 
 SCRIPT = Path(__file__).with_name("own_search.py")
 LIMIT = 150
@@ -66,7 +66,7 @@ def wait_for(condition):
 def children_of(process):
     """Its child processes that run a worker."""
     found = subprocess.run(
-        ["pgrep", "-P", str(process.pid), "-f", "mtlkit.search.worker"],
+        ["pgrep", "-P", str(process.pid), "-f", "mtlkit.search._worker"],
         capture_output=True,
         text=True,
         check=False,
@@ -138,7 +138,7 @@ def test_chief_and_workers_started_by_hand(tmp_path):
 def test_workers_that_always_die(tmp_path, monkeypatch):
     """Their last lines are in the error."""
     monkeypatch.setattr(workers, "RESTARTS", 1)
-    monkeypatch.setattr("mtlkit.search.workers.sys.executable", "/bin/false")
+    monkeypatch.setattr("mtlkit.search._workers.sys.executable", "/bin/false")
     small.without_training(monkeypatch)
     with pytest.raises(WorkersFailed, match=r"all 2 died, each 2 times"):
         small.search(tmp_path, workers=2, tuner="random", max_trials=2)

@@ -8,8 +8,8 @@ import pytest
 import mtlkit as mtl
 from mtlkit.losses.contrastive import SupervisedContrastive
 from mtlkit.space import Choice, Fixed, Float, When
+from mtlkit.space._values import has_stable_text, is_counted_name, text_of, without_addresses
 from mtlkit.space.parts import same
-from mtlkit.space.values import has_stable_text, is_counted_name, text_of, without_addresses
 
 OBJECTS = {
     "loss": lambda: keras.losses.MeanSquaredError(),

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from mtlkit.datasets.channels import add_channel
+from mtlkit.datasets._channels import add_channel
 from mtlkit.datasets.multitask_data import SPLITS
-from mtlkit.datasets.planting.condition import Condition
-from mtlkit.datasets.planting.conditions import CONDITIONS
+from mtlkit.datasets.planting._condition import Condition
+from mtlkit.datasets.planting._conditions import CONDITIONS
+from mtlkit.datasets.planting._scene import Pictures, Scene, bin_frequencies, draw_scene
 from mtlkit.datasets.planting.families import FAMILIES
 from mtlkit.datasets.planting.planted_data import PlantedData
-from mtlkit.datasets.planting.scene import Pictures, Scene, bin_frequencies, draw_scene
 
 #: The shares of the splits.
 _SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}

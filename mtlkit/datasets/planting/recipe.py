@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from mtlkit.backbones import ConvBackbone
-from mtlkit.datasets.planting.mismatched_losses import LOSSES
+from mtlkit.datasets.planting._mismatched_losses import LOSSES
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.checks import checked_images
+from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
-from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
-from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
+from mtlkit.diagnostics.probes._statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.metrics._labels import is_labelled
 
 #: Rows by which labels may have slipped.
 _OFFSETS = tuple(range(-5, 6))

@@ -7,8 +7,8 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtlkit.diagnostics._partners import Pairing
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.partners import Pairing
 from mtlkit.diagnostics.probes.structured_noise import is_overlap, pairs_of
 from mtlkit.diagnostics.reference import Reference
 

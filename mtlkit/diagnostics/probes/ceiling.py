@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.backbones import ConvBackbone
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.bench import Bench, delta_of
-from mtlkit.diagnostics.probes.copies import compiled, random_state_kept
-from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.score import Score
-from mtlkit.diagnostics.probes.training import Trainer, outputs_of
+from mtlkit.diagnostics.probes._bench import Bench, delta_of
+from mtlkit.diagnostics.probes._copies import compiled, random_state_kept
+from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._score import Score
+from mtlkit.diagnostics.probes._training import Trainer, outputs_of
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
@@ -149,9 +149,6 @@ def reference_candidates(
         score: How the task is judged.
         y: Its targets, as `Score.targets` gives them.
         input_shape: Shape of a sample.
-
-    Yields:
-        Models of the one task `"reference"`.
     """
     heads: dict[str, Any] = {}
     if score.period is not None and len(input_shape) == 3:

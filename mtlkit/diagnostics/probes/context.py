@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics._ridge import Ridge, one_hot
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
-from mtlkit.diagnostics.probes.samples import LEAST_SAMPLES, checked_labels, prepared, timed
-from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
+from mtlkit.diagnostics.probes._statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.diagnostics.ridge import Ridge, one_hot
 
 #: Principal components that all arms see: enough for most of what the full features tell.
 _COMPONENTS = 200

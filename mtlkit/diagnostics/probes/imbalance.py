@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
-from mtlkit.diagnostics.probes.samples import checked_probabilities, prepared, timed
-from mtlkit.diagnostics.probes.statistics import ALPHA, least_effect, p_better
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
+from mtlkit.diagnostics.probes._statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
@@ -98,22 +98,6 @@ def imbalance_of(
         y: The classes of these samples.
         counts: How many samples of each class it was trained on.
         seed: Seed of halves and the interval.
-
-    Returns:
-        Evidence `"imbalance"`.
-
-    Raises:
-        ValueError: If the probabilities are not valid.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.diagnostics.probes.imbalance import imbalance_of
-
-        y = np.repeat([0, 1], [180, 20])
-        sure = np.eye(2)[y]
-        assert imbalance_of(sure, y, counts=[900, 100]).status == "absent"
-        ```
     """
     labels, trained = np.asarray(y, "int64"), np.asarray(counts)
     judged = checked_probabilities(probabilities, labels, len(trained))

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes._copies import compiled_like, fresh_copy, weights_of
+from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._shares import Shares, gradient_shares
+from mtlkit.diagnostics.probes._training import Trainer
 from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
-from mtlkit.diagnostics.probes.copies import compiled_like, fresh_copy, weights_of
-from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.shares import Shares, gradient_shares
-from mtlkit.diagnostics.probes.training import Trainer
 
 NAMES = ("interference", "loss_starvation")
 #: Paired seeds; and as many more where the first ones do not tell and the budget allows it.

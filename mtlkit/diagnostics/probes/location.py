@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.bench import Bench, Gap
-from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
-from mtlkit.diagnostics.probes.copies import fresh_copy
-from mtlkit.diagnostics.probes.features import (
+from mtlkit.diagnostics.probes._bench import Bench, Gap
+from mtlkit.diagnostics.probes._copies import fresh_copy
+from mtlkit.diagnostics.probes._features import (
     dead_share,
     effective_rank,
     map_reader,
@@ -20,14 +19,15 @@ from mtlkit.diagnostics.probes.features import (
     probed,
     read_map,
 )
-from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.location_arms import (
+from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._location_arms import (
     OWN,
     POLAR,
     Arms,
     reads_positions,
     train_arms,
 )
+from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
 
 NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
 #: Training samples that the linear probes are fitted to, and samples that ranks are taken of.

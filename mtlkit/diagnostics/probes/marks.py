@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.checks import checked_images
+from mtlkit.diagnostics._checks import checked_images
+from mtlkit.diagnostics._ridge import Ridge
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
-from mtlkit.diagnostics.probes.samples import prepared, timed
-from mtlkit.diagnostics.probes.statistics import ALPHA, least_effect
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes._samples import prepared, timed
+from mtlkit.diagnostics.probes._statistics import ALPHA, least_effect
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.diagnostics.ridge import Ridge
 
 #: Pixels that are looked at as marks, those of the largest counts first.
 _MOST = 200

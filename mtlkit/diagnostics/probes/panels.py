@@ -28,17 +28,7 @@ def confusion(reference: Reference) -> Evidence:
 def confusion_of(
     y: NDArray[np.integer], predicted: NDArray[np.integer], num_classes: int, of: str
 ) -> Evidence:
-    """Counts what is taken for what, for predictions of samples that were not fitted to.
-
-    Args:
-        y: Classes.
-        predicted: The classes that are predicted.
-        num_classes: Number of classes.
-        of: Who predicts, in words.
-
-    Returns:
-        Evidence `"confusion"`, a description: its matrix has a row for each class.
-    """
+    """Counts what is taken for what, for predictions of samples that were not fitted to."""
     matrix = np.zeros((num_classes,) * 2, "int64")
     np.add.at(matrix, (y, predicted), 1)
     wrong = matrix.copy()

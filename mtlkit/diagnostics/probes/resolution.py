@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.checks import checked_images
+from mtlkit.diagnostics._checks import checked_images
+from mtlkit.diagnostics._patches import patch_features
+from mtlkit.diagnostics._ridge import Ridge
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.patches import patch_features
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, status_of
-from mtlkit.diagnostics.probes.samples import prepared, timed
-from mtlkit.diagnostics.probes.statistics import ALPHA, least_effect, p_better
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes._samples import prepared, timed
+from mtlkit.diagnostics.probes._statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.diagnostics.ridge import Ridge
 
 #: Images that are compared; resolutions need features of their own, which take most of the time.
 _SAMPLES = 3000

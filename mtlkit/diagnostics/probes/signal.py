@@ -7,9 +7,9 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics._ridge import Ridge, one_hot
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.diagnostics.ridge import Ridge, one_hot
 
 #: Below it a signal is believed; above it, it is denied only if the control succeeds.
 _LEVEL = 0.01

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics.partners import Floor, ladder_of
+from mtlkit.diagnostics._partners import Floor, ladder_of
 from mtlkit.diagnostics.reference import Reference
 
 #: Samples of a class to read a floor from, at least.

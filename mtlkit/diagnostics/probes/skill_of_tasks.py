@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics.checks import checked_images
+from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes.copies import copy_of
-from mtlkit.diagnostics.probes.intervals import status_of
-from mtlkit.diagnostics.probes.samples import checked_labels, prepared, timed
-from mtlkit.diagnostics.probes.score import Score
-from mtlkit.diagnostics.probes.training import outputs_of
+from mtlkit.diagnostics.probes._copies import copy_of
+from mtlkit.diagnostics.probes._intervals import status_of
+from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
+from mtlkit.diagnostics.probes._score import Score
+from mtlkit.diagnostics.probes._training import outputs_of
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of
 from mtlkit.model import MultiTaskModel

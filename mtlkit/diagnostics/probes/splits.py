@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.checks import image_array, labels_by_name
+from mtlkit.diagnostics._checks import image_array, labels_by_name
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.probes._intervals import share_interval, status_of
+from mtlkit.diagnostics.probes._samples import small_images, timed, unit_vectors
 from mtlkit.diagnostics.probes.duplicates import (
     COPIES_THAT_MATTER,
     LISTED,
     differ,
     rows_by_image,
 )
-from mtlkit.diagnostics.probes.intervals import share_interval, status_of
-from mtlkit.diagnostics.probes.samples import small_images, timed, unit_vectors
-from mtlkit.metrics.labels import is_labelled
+from mtlkit.metrics._labels import is_labelled
 
 #: A near copy is so much nearer than the usual nearest neighbour, by which new images of the
 #: same kind are told from images that were saved twice.

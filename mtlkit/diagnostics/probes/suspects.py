@@ -80,24 +80,7 @@ def no_suspects() -> dict[str, Any]:
 
 
 def in_users_rows(evidence: Evidence, rows: ArrayLike) -> Evidence:
-    """Numbers suspects and examples as the user does, where a probe was given a part of them.
-
-    Args:
-        evidence: Any evidence; what lists neither is returned as it is.
-        rows: The number of each sample that the probe was given.
-
-    Returns:
-        The evidence.
-
-    Example:
-        ```python
-        from mtlkit.diagnostics import Evidence
-        from mtlkit.diagnostics.probes.suspects import in_users_rows
-
-        found = Evidence("uniform_noise", "found", "", details={"suspects": {"rows": [1]}})
-        assert in_users_rows(found, [3, 5]).details["suspects"]["rows"] == [5]
-        ```
-    """
+    """Numbers suspects and examples as the user does, where a probe was given a part of them."""
     numbers = np.asarray(rows)
     changed: dict[str, Any] = {}
     listed = evidence.details.get("suspects")

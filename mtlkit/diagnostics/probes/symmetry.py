@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
-from mtlkit.diagnostics.probes.samples import (
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._samples import (
     checked_labels,
     prepared,
     small_images,
     timed,
     unit_vectors,
 )
-from mtlkit.diagnostics.probes.statistics import ALPHA, holm, least_effect, p_better
+from mtlkit.diagnostics.probes._statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: Images that are compared with all others; the rest would tell the same.

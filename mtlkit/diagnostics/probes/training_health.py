@@ -9,14 +9,14 @@ import keras
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics.probes._copies import compiled, compiled_like, copy_of
+from mtlkit.diagnostics.probes._input_scale import input_scale
+from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._mismatch import loss_mismatch
+from mtlkit.diagnostics.probes._training import Trainer
+from mtlkit.diagnostics.probes._trials import ENOUGH_STEPS, LEAST_STEPS, RECOVERED, Trials, too_dear
 from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling
-from mtlkit.diagnostics.probes.copies import compiled, compiled_like, copy_of
-from mtlkit.diagnostics.probes.input_scale import input_scale
-from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.mismatch import loss_mismatch
-from mtlkit.diagnostics.probes.training import Trainer
-from mtlkit.diagnostics.probes.trials import ENOUGH_STEPS, LEAST_STEPS, RECOVERED, Trials, too_dear
 from mtlkit.model import MultiTaskModel
 
 NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
@@ -51,8 +51,8 @@ def probe(
     - `"optimizer"`: from a fresh start, the user's optimizer at a tenth and at ten times its
       rate, and Adam at 0.001. Effect: the skill of the best minus that of the user's settings
       after as many steps from the same start, or minus the model's, whichever is less.
-    - `"loss_mismatch"`: see `mtlkit.diagnostics.probes.mismatch`.
-    - `"input_scale"`: see `mtlkit.diagnostics.probes.input_scale`. It is tried first, but not
+    - `"loss_mismatch"`: see `mtlkit.diagnostics.probes._mismatch`.
+    - `"input_scale"`: see `mtlkit.diagnostics.probes._input_scale`. It is tried first, but not
       where the inputs reach the first layer standardised.
 
     A cause is found if the interval of its effect lies beyond the threshold and the remedy

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics._ridge import calibrated, one_hot
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes.samples import checked_probabilities, prepared, timed
+from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
 from mtlkit.diagnostics.reference import Reference
-from mtlkit.diagnostics.ridge import calibrated, one_hot
 
 #: Bins of confidence, as is usual.
 _BINS = 15
@@ -100,22 +100,6 @@ def uncertainty_of(
         y: The classes of these samples.
         ensemble: How `uncertainty` splits the entropy of an ensemble, to be kept beside it.
         seed: Seed of the interval.
-
-    Returns:
-        Evidence `"uncertainty"`, as `uncertainty` returns it.
-
-    Raises:
-        ValueError: If the probabilities are not valid.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.diagnostics.probes.uncertainty import uncertainty_of
-
-        y = np.tile([0, 1], 50)
-        found = uncertainty_of(np.full((100, 2), 0.5), y)
-        assert found.details["entropy"]["total"] == 1 and "guess" in found.text
-        ```
     """
     labels, size = np.asarray(y, "int64"), np.asarray(probabilities).shape[-1]
     judged = checked_probabilities(probabilities, labels, size)

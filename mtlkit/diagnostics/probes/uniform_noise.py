@@ -8,8 +8,8 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics._partners import fit_floor, ranks
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.partners import fit_floor, ranks
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
 from mtlkit.diagnostics.reference import Reference
 
@@ -47,7 +47,7 @@ def uniform_noise(
     `structured_noise` and `ambiguity`. Where labels are wrong, more samples and more ranks
     are counted for as long as the rate stays within all intervals so far (Lepski's rule), so
     that it is as exact as the reference allows. With fewer than 6 classes the floor of such
-    errors of clear samples is taken in its place (see `mtlkit.diagnostics.partners.fit_floor`);
+    errors of clear samples is taken in its place (see `mtlkit.diagnostics._partners.fit_floor`);
     with two, of all errors.
 
     Args:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from mtlkit.heads.designs.design import Design, build
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
 from mtlkit.layers.proxies import CosineProxies, PrototypeDistances
 from mtlkit.layers.reproducible_dropout import ReproducibleDropout

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from mtlkit.heads.designs.design import Design
 from mtlkit.heads.designs.pooled import PooledDesign
-from mtlkit.hierarchy.forms import as_hierarchy
+from mtlkit.hierarchy._forms import as_hierarchy
 from mtlkit.hierarchy.frames import frame, frame_similarity
-from mtlkit.losses.hierarchical.base import distances_config
+from mtlkit.losses.hierarchical._base import distances_config
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

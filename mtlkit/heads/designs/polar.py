@@ -10,8 +10,8 @@ import keras
 from keras import ops
 
 from mtlkit.heads.designs.design import Design, build
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.circular_conv import CircularConv2D
-from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.polar import PolarResample
 from mtlkit.layers.reproducible_dropout import ReproducibleDropout
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from mtlkit.heads.designs.design import Design, build
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.coordinates import AddCoordinates
-from mtlkit.layers.data_format import standardize_data_format
 from mtlkit.layers.feature_pooling import FeaturePooling
 from mtlkit.layers.reproducible_dropout import ReproducibleDropout
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from mtlkit.heads.designs.design import Design
 from mtlkit.heads.designs.pooled import PooledDesign
-from mtlkit.hierarchy.forms import as_hierarchy
+from mtlkit.hierarchy._forms import as_hierarchy
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

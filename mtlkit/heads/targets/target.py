@@ -130,16 +130,7 @@ class Target(ABC):
 
 
 def bin_directions(num_bins: int) -> np.ndarray:
-    """The cosine and sine of each bin's angle, float32, of shape `(num_bins, 2)`.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.heads.targets.target import bin_directions
-
-        assert np.allclose(bin_directions(4)[1], [0, 1], atol=1e-7)
-        ```
-    """
+    """The cosine and sine of each bin's angle, float32, of shape `(num_bins, 2)`."""
     angle = np.arange(num_bins) * (2 * np.pi / num_bins)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
 
@@ -152,13 +143,5 @@ def vector_length(vectors: Any) -> Any:
 
     Returns:
         Lengths of shape `(...)`.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.heads.targets.target import vector_length
-
-        assert float(vector_length(np.array([3.0, 4.0]))) == 5.0
-        ```
     """
     return ops.sqrt(ops.maximum(ops.sum(ops.square(vectors), axis=-1), 1e-24))

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.layers.conditioning.shapes import check_shapes, over_positions
+from mtlkit.layers.conditioning._shapes import check_shapes, over_positions
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

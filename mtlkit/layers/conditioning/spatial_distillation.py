@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.layers.channels import channel_axis
-from mtlkit.layers.conditioning.shapes import check_condition
-from mtlkit.layers.data_format import standardize_data_format
+from mtlkit.layers._channels import channel_axis
+from mtlkit.layers._data_format import standardize_data_format
+from mtlkit.layers.conditioning._shapes import check_condition
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

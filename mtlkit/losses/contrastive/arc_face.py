@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.contrastive.arguments import check_positive
+from mtlkit.losses.contrastive._arguments import check_positive
 from mtlkit.losses.contrastive.proxy_loss import ProxySoftmax
 
 #: Squares of sines below this are taken as it, where the root has no finite slope.

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.contrastive.pairs import mean_over
+from mtlkit.losses.contrastive._pairs import mean_over
 from mtlkit.losses.masked import BatchLoss
 
 

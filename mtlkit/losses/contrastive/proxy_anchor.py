@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.contrastive.arguments import check_positive
-from mtlkit.losses.contrastive.pairs import masked_logsumexp, mean_over
+from mtlkit.losses.contrastive._arguments import check_positive
+from mtlkit.losses.contrastive._pairs import masked_logsumexp, mean_over
 from mtlkit.losses.contrastive.proxy_loss import ProxyLoss
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.contrastive.arguments import check_num_bins, check_positive
-from mtlkit.losses.contrastive.embedding_loss import EmbeddingLoss
-from mtlkit.losses.contrastive.pairs import (
+from mtlkit.losses.contrastive._arguments import check_num_bins, check_positive
+from mtlkit.losses.contrastive._pairs import (
     feature_distance,
     label_distance,
     masked_logsumexp,
     mean_over,
     pair_mask,
 )
+from mtlkit.losses.contrastive.embedding_loss import EmbeddingLoss
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.contrastive.arguments import check_positive
+from mtlkit.losses.contrastive._arguments import check_positive
 from mtlkit.losses.contrastive.proxy_loss import ProxySoftmax
 
 

@@ -9,15 +9,15 @@ import numpy as np
 from keras import ops
 
 from mtlkit.layers.unit_norm import unit_norm
-from mtlkit.losses.contrastive.arguments import check_num_bins, check_positive
-from mtlkit.losses.contrastive.embedding_loss import EmbeddingLoss
-from mtlkit.losses.contrastive.pairs import (
+from mtlkit.losses.contrastive._arguments import check_num_bins, check_positive
+from mtlkit.losses.contrastive._pairs import (
     label_distance,
     masked_logsumexp,
     mean_over,
     normalized_weights,
     pair_mask,
 )
+from mtlkit.losses.contrastive.embedding_loss import EmbeddingLoss
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

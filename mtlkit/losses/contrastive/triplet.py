@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from mtlkit.layers.unit_norm import unit_norm
-from mtlkit.losses.contrastive.arguments import check_positive
+from mtlkit.losses.contrastive._arguments import check_positive
+from mtlkit.losses.contrastive._pairs import feature_distance, mean_over, positives_and_negatives
 from mtlkit.losses.contrastive.embedding_loss import EmbeddingLoss
-from mtlkit.losses.contrastive.pairs import feature_distance, mean_over, positives_and_negatives
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.hierarchy.log_probabilities import conditional_log_probabilities
-from mtlkit.losses.hierarchical.base import HierarchicalLoss
+from mtlkit.hierarchy._log_probabilities import conditional_log_probabilities
+from mtlkit.losses.hierarchical._base import HierarchicalLoss
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -92,25 +92,7 @@ class CoarseToFineCrossEntropy(HierarchicalLoss):
 
 
 def checked_level_weights(weights: Sequence[float] | None, depth: int) -> tuple[float, ...]:
-    """Reads the weights of levels.
-
-    Args:
-        weights: A number for each level, coarsest first. `None`: `1 / depth` each.
-        depth: Number of levels.
-
-    Returns:
-        The weights.
-
-    Raises:
-        ValueError: If they are not one for each level, not negative and not all zero.
-
-    Example:
-        ```python
-        from mtlkit.losses.hierarchical.coarse_to_fine import checked_level_weights
-
-        assert checked_level_weights(None, depth=2) == (0.5, 0.5)
-        ```
-    """
+    """Reads the weights of levels."""
     if weights is None:
         return (1 / depth,) * depth
     numbers = np.asarray(weights, "float64")

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.hierarchy.log_probabilities import conditional_log_probabilities
-from mtlkit.losses.hierarchical.base import HierarchicalLoss
+from mtlkit.hierarchy._log_probabilities import conditional_log_probabilities
+from mtlkit.losses.hierarchical._base import HierarchicalLoss
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -8,9 +8,9 @@ import keras
 from keras import ops
 from numpy.typing import ArrayLike
 
+from mtlkit.hierarchy._log_probabilities import node_log_probabilities
 from mtlkit.hierarchy.frames import frame_similarity
-from mtlkit.hierarchy.log_probabilities import node_log_probabilities
-from mtlkit.losses.hierarchical.base import HierarchicalLoss, distances_config, of_label
+from mtlkit.losses.hierarchical._base import HierarchicalLoss, distances_config, of_label
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -24,7 +24,7 @@ class FrameCrossEntropy(HierarchicalLoss):
     A label that is a group has no direction, hence only the first term, of `P(group)`.
     With `cosine_weight = 0` and without groups it is the cross-entropy.
 
-    `mtlkit.heads.designs.frame.FrameDesign` computes such logits; it normalises features,
+    `mtlkit.heads.designs.FrameDesign` computes such logits; it normalises features,
     unlike the authors, so that cosines can be told from logits.
 
     Args:

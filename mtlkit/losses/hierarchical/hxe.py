@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.hierarchy.log_probabilities import node_log_probabilities
-from mtlkit.losses.hierarchical.base import HierarchicalLoss
+from mtlkit.hierarchy._log_probabilities import node_log_probabilities
+from mtlkit.losses.hierarchical._base import HierarchicalLoss
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from mtlkit.hierarchy.arrays import padded
-from mtlkit.hierarchy.log_probabilities import gathered_logsumexp, node_log_probabilities
-from mtlkit.losses.hierarchical.base import HierarchicalLoss
+from mtlkit.hierarchy._arrays import padded
+from mtlkit.hierarchy._log_probabilities import gathered_logsumexp, node_log_probabilities
+from mtlkit.losses.hierarchical._base import HierarchicalLoss
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from mtlkit.hierarchy.log_probabilities import node_log_probabilities
-from mtlkit.losses.hierarchical.base import HierarchicalLoss, distances_config, of_label
+from mtlkit.hierarchy._log_probabilities import node_log_probabilities
+from mtlkit.losses.hierarchical._base import HierarchicalLoss, distances_config, of_label
 
 
 def soft_tree_labels(distances: np.ndarray, beta: float) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from mtlkit.datasets.planting import FAMILIES
-from mtlkit.datasets.planting.families.originals import draw_originals
+from mtlkit.datasets.planting.families._originals import draw_originals
 from mtlkit.datasets.rotated_digits import enlarge
 
 SIZES = {"train": 60, "val": 20, "test": 20}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtlkit.datasets import planted
-from mtlkit.datasets.planting.blocks import block_mean, enlarge_blocks
+from mtlkit.datasets.planting._blocks import block_mean, enlarge_blocks
 
 EMBEDDED = ("glyphs", "textures", "digits")
 LAST = {"data_format": "channels_last"}

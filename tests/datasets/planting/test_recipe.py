@@ -6,8 +6,8 @@ import pytest
 
 from mtlkit.datasets import planted
 from mtlkit.datasets.planting import PLANTED_CONDITIONS, Recipe
-from mtlkit.datasets.planting.conditions import CONDITIONS
-from mtlkit.datasets.planting.mismatched_losses import earth_mover_alone, softmax_twice
+from mtlkit.datasets.planting._conditions import CONDITIONS
+from mtlkit.datasets.planting._mismatched_losses import earth_mover_alone, softmax_twice
 
 
 def small(cause, **options):

@@ -6,8 +6,8 @@ import pytest
 from diagnostics.probes.planted_users import split, user
 
 from mtlkit.diagnostics.probes import ceiling
-from mtlkit.diagnostics.probes.clock import Clock
-from mtlkit.diagnostics.probes.training import Trainer
+from mtlkit.diagnostics.probes._clock import Clock
+from mtlkit.diagnostics.probes._training import Trainer
 
 
 @pytest.fixture(scope="package")

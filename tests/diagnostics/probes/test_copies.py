@@ -11,7 +11,7 @@ from diagnostics.probes.planted_users import unchanged
 from small_models import small_model
 
 import mtlkit as mtl
-from mtlkit.diagnostics.probes.copies import compiled_like, copy_of, fresh_copy
+from mtlkit.diagnostics.probes._copies import compiled_like, copy_of, fresh_copy
 
 
 def predictions(model, images):

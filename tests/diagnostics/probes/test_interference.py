@@ -8,8 +8,8 @@ from diagnostics.probes.planted_users import SHAPE, gap, unchanged, user
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import interference
-from mtlkit.diagnostics.probes.copies import copy_of
-from mtlkit.diagnostics.probes.shares import gradient_shares
+from mtlkit.diagnostics.probes._copies import copy_of
+from mtlkit.diagnostics.probes._shares import gradient_shares
 
 pytestmark = pytest.mark.usefixtures("even_steps")
 

@@ -10,9 +10,9 @@ from diagnostics.probes.planted_users import gap, seeing_parity, told_parity, un
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import location
-from mtlkit.diagnostics.probes.features import dead_share, effective_rank, on_grid, probed
-from mtlkit.diagnostics.probes.location_arms import reads_positions
-from mtlkit.diagnostics.probes.score import Score
+from mtlkit.diagnostics.probes._features import dead_share, effective_rank, on_grid, probed
+from mtlkit.diagnostics.probes._location_arms import reads_positions
+from mtlkit.diagnostics.probes._score import Score
 
 pytestmark = pytest.mark.usefixtures("even_steps")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics import Reference
+from mtlkit.diagnostics.probes._samples import small_images, unit_vectors
 from mtlkit.diagnostics.probes.alignment import alignment
 from mtlkit.diagnostics.probes.context import label_leak, needs_context
 from mtlkit.diagnostics.probes.duplicates import duplicates
 from mtlkit.diagnostics.probes.imbalance import imbalance
 from mtlkit.diagnostics.probes.resolution import resolution
-from mtlkit.diagnostics.probes.samples import small_images, unit_vectors
 from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_tasks
 from mtlkit.diagnostics.probes.splits import splits
 from mtlkit.diagnostics.probes.symmetry import symmetry

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import mtlkit as mtl
-from mtlkit.diagnostics.probes.clock import Clock
-from mtlkit.diagnostics.probes.intervals import mean_interval, status_of
-from mtlkit.diagnostics.probes.score import Score
+from mtlkit.diagnostics.probes._clock import Clock
+from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._score import Score
 
 
 def test_classes_are_scored_against_chance_or_the_most_frequent():

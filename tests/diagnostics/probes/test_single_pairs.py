@@ -5,7 +5,7 @@ import pytest
 from diagnostics.made_images import bright_rows
 
 from mtlkit.diagnostics import Evidence, Reference, decide
-from mtlkit.diagnostics.partners import Floor
+from mtlkit.diagnostics._partners import Floor
 from mtlkit.diagnostics.probes.single_pairs import Exchanged, exchanged_classes, of_all_labels
 from mtlkit.diagnostics.probes.structured_noise import structured_noise
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtlkit.diagnostics.probes.intervals import bootstrap_interval, share_interval, status_of
-from mtlkit.diagnostics.probes.statistics import holm, least_effect, p_better
+from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._statistics import holm, least_effect, p_better
 
 
 def test_bootstrap_interval_is_about_the_normal_one():

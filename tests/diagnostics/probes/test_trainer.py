@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_models import small_model
 
-from mtlkit.diagnostics.probes.copies import compiled, weights_of
-from mtlkit.diagnostics.probes.training import Trainer, outputs_of
+from mtlkit.diagnostics.probes._copies import compiled, weights_of
+from mtlkit.diagnostics.probes._training import Trainer, outputs_of
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from diagnostics.probes.planted_users import SHAPE, gap, seeing_parity, told_par
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes import training_health
-from mtlkit.diagnostics.probes.bench import Bench, Gap
-from mtlkit.diagnostics.probes.input_scale import input_scale
-from mtlkit.diagnostics.probes.inputs import is_standardised
-from mtlkit.diagnostics.probes.mismatch import loss_mismatch
+from mtlkit.diagnostics.probes._bench import Bench, Gap
+from mtlkit.diagnostics.probes._input_scale import input_scale
+from mtlkit.diagnostics.probes._inputs import is_standardised
+from mtlkit.diagnostics.probes._mismatch import loss_mismatch
 
 pytestmark = pytest.mark.usefixtures("even_steps")
 

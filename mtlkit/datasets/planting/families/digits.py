@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtlkit.datasets.planting.families.originals import draw_originals, turned_originals
-from mtlkit.datasets.planting.scene import Pictures
+from mtlkit.datasets.planting._scene import Pictures
+from mtlkit.datasets.planting.families._originals import draw_originals, turned_originals
 from mtlkit.datasets.rotated_digits import enlarge
 
 

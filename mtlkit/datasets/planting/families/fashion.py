@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.datasets.planting.families.originals import draw_originals, turned_originals
-from mtlkit.datasets.planting.scene import Pictures
+from mtlkit.datasets.planting._scene import Pictures
+from mtlkit.datasets.planting.families._originals import draw_originals, turned_originals
 from mtlkit.datasets.rotated_fashion_mnist import find_files, prepare_images, read_split
 
 _SIZE = 32

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.datasets.planting.scene import Pictures
+from mtlkit.datasets.planting._scene import Pictures
 
 #: Seeds of the shapes: those of the first two hundred that look least like themselves when
 #: turned, and least like each other.

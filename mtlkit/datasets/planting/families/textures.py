@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.datasets.planting.blocks import block_mean
-from mtlkit.datasets.planting.scene import Pictures
+from mtlkit.datasets.planting._blocks import block_mean
+from mtlkit.datasets.planting._scene import Pictures
 
 #: How many times finer textures are rendered than the images are.
 _FINER = 4

@@ -1,0 +1,33 @@
+"""Backbones that standardise their input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from mtlkit.layers.input_normalization import InputNormalization
+
+
+class NormalizedBackbone(keras.Model):
+    """A backbone whose first layer may be an input normalisation, which `fit` adapts.
+
+    `mtlkit.MultiTaskModel.fit` calls `adapt` with the training images where `adapted` is
+    false; any backbone of your own with these two members gets the same.
+
+    Attributes:
+        normalization: The `mtlkit.layers.InputNormalization`, or `None`.
+    """
+
+    normalization: InputNormalization | None
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the input normalisation has its statistics (or there is none)."""
+        return self.normalization is None or self.normalization.adapted
+
+    def adapt(self, data: Any) -> None:
+        """Sets the statistics of the input normalisation from training data."""
+        if self.normalization is None:
+            raise ValueError("Expected a backbone with normalize=True to adapt. Received: False")
+        self.normalization.adapt(data)

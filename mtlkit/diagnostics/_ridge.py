@@ -1,0 +1,120 @@
+"""Ridge regression on fixed features, with predictions for samples that were left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Strengths that are tried, in units of the mean squared singular value.
+_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+
+class Ridge:
+    """Ridge regression that is solved once, and fits any labels of the same samples.
+
+    The features are decomposed once. For any labels, `left_out` then returns what the
+    regression predicts for each sample when it is fitted to all others, in closed form:
+    `yhat_(-i) = y_i - (y_i - yhat_i) / (1 - h_i)`, with the leverages `h`.
+
+    Args:
+        features: Array of shape `(samples, features)`; centred by the class.
+    """
+
+    def __init__(self, features: NDArray[np.floating]) -> None:
+        centred = np.asarray(features, "float32")
+        centred = centred - centred.mean(axis=0)
+        self._values, self._left = _decomposed(centred)
+        self._scale = float(np.mean(self._values)) if len(self._values) else 1.0
+        self._shrinkages: dict[float, tuple[NDArray, NDArray]] = {}
+
+    def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
+        """Predicts each sample from all others.
+
+        Args:
+            targets: Array of shape `(samples, outputs)`.
+            strength: Strength of the penalty, in units of the mean squared singular value.
+                `None`: that with the least squared error of left-out samples.
+
+        Returns:
+            Array of the shape of the targets.
+        """
+        if strength is None:
+            strength = self.best_strength(targets)
+        targets = np.asarray(targets, "float32")
+        return self._left_out(targets, self._projected(targets), strength)
+
+    def best_strength(self, targets: NDArray[np.floating]) -> float:
+        """Returns the strength with the least squared error of left-out samples."""
+        targets = np.asarray(targets, "float32")
+        projected = self._projected(targets)
+        errors = [
+            float(np.mean((self._left_out(targets, projected, strength) - targets) ** 2))
+            for strength in _STRENGTHS
+        ]
+        return _STRENGTHS[int(np.argmin(errors))]
+
+    def components(self, count: int) -> NDArray[np.float32]:
+        """Returns the principal components of the features that vary most.
+
+        Returns:
+            Array of shape `(samples, components)`, the largest variance first.
+        """
+        largest = np.sqrt(self._values[-count:], dtype="float64").astype("float32")
+        return (self._left[:, -count:] * largest)[:, ::-1]
+
+    def _projected(self, targets: NDArray) -> NDArray:
+        return self._left.T @ (targets - targets.mean(axis=0))
+
+    def _left_out(self, targets: NDArray, projected: NDArray, strength: float) -> NDArray:
+        shrink, leverage = self._shrinkage(strength)
+        fitted = self._left @ (shrink[:, None] * projected) + targets.mean(axis=0)
+        return targets - (targets - fitted) / (1 - leverage)[:, None]
+
+    def _shrinkage(self, strength: float) -> tuple[NDArray, NDArray]:
+        """What a strength leaves of each component, and the leverages; kept for other labels."""
+        if strength not in self._shrinkages:
+            shrink = (self._values / (self._values + strength * self._scale)).astype("float32")
+            leverage = (self._left**2) @ shrink + 1 / len(self._left)
+            self._shrinkages[strength] = shrink, np.minimum(leverage, 1 - 1e-4)
+        return self._shrinkages[strength]
+
+
+def _decomposed(centred: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+    """Squared singular values of a matrix, and its left singular vectors."""
+    samples, features = centred.shape
+    gram = centred @ centred.T if samples < features else centred.T @ centred
+    values, vectors = np.linalg.eigh(gram.astype("float64"))
+    keep = values > max(values[-1] * 1e-7, 0.0)  # none, of constant features
+    values, vectors = values[keep], vectors[:, keep].astype("float32")
+    if samples < features:
+        return values, vectors
+    return values, (centred @ vectors) / np.sqrt(values, dtype="float32")
+
+
+def one_hot(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32]:
+    """Returns classes as one-hot rows, float32."""
+    return np.eye(num_classes, dtype="float32")[labels]
+
+
+def calibrated(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Turns scores into probabilities by a temperature that fits the labels best.
+
+    Args:
+        scores: Scores of left-out samples, of shape `(samples, classes)`.
+        labels: Their classes.
+
+    Returns:
+        Probabilities of the same shape.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax, softmax
+
+    rows = np.arange(len(labels))
+
+    def loss(log_scale: float) -> float:
+        return -float(np.mean(log_softmax(np.exp(log_scale) * scores, axis=1)[rows, labels]))
+
+    found: Any = minimize_scalar(loss, bounds=(-4.0, 6.0), method="bounded")
+    return softmax(np.exp(found.x) * scores, axis=1).astype("float32")

@@ -1,0 +1,33 @@
+"""Heads that leave their computation to a design."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mtlkit.heads.designs.design import Design, build
+from mtlkit.heads.head import Head
+
+
+class DesignedHead(Head):
+    """A head whose outputs are computed by a layer, its design.
+
+    Subclasses set `self.design` in their constructor, to a layer from features to outputs.
+    """
+
+    design: Design
+
+    def build(self, input_shape: Any) -> None:
+        build(self.design, input_shape)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        # A conditioned head can be built only after it was given its conditioning.
+        return super().get_build_config() if self.design.conditioning is None else None
+
+    def call(self, inputs: Any) -> Any:
+        return self.design(inputs)
+
+    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
+        return self.design.compute_output_spec(inputs)  # whatever a subclass's call takes
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return self.design.compute_output_shape(input_shape)

@@ -1,0 +1,85 @@
+"""Checks of labels, with errors for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def check_classes(y: Any, num_classes: int, task: str) -> None:
+    """Checks class labels: integers in `0 ... num_classes - 1`, or -1 where missing.
+
+    Args:
+        y: Labels of shape `(samples,)` or `(samples, 1)`.
+        num_classes: Number of classes.
+        task: Name of the task, for the message.
+    """
+    y = np.asarray(y)
+    expected = f"Task {task!r}: expected integer labels in 0...{num_classes - 1} (-1: unlabelled)"
+    if not np.issubdtype(y.dtype, np.integer):
+        shown = y.reshape(-1)[:3].tolist()
+        raise ValueError(f"{expected}. Received: dtype={y.dtype}, labels={shown}...")
+    _check_one_a_sample(y, 1, expected)
+    wrong = np.flatnonzero((y.reshape(-1) < -1) | (y.reshape(-1) >= num_classes))
+    if wrong.size:
+        raise ValueError(
+            f"{expected}. Received: {y.reshape(-1)[wrong[0]]} at sample {wrong[0]}"
+            f" ({wrong.size} of {len(y)} labels are out of range)"
+        )
+
+
+def check_values(y: Any, units: int, task: str) -> None:
+    """Checks labels of a regression: finite numbers, or NaN where missing.
+
+    Args:
+        y: Labels of shape `(samples, units)`, or `(samples,)` where `units` is 1.
+        units: Number of values a sample.
+        task: Name of the task, for the message.
+    """
+    y = np.asarray(y)
+    expected = f"Task {task!r}: expected {units} finite number(s) a sample (NaN: unlabelled)"
+    if not (np.issubdtype(y.dtype, np.floating) or np.issubdtype(y.dtype, np.integer)):
+        raise ValueError(f"{expected}. Received: dtype={y.dtype}")
+    _check_one_a_sample(y, units, expected)
+    rows = y.reshape(len(y), units)
+    if np.issubdtype(y.dtype, np.integer):
+        if rows.min(initial=0) < -1 and np.any(rows == -1):
+            raise ValueError(
+                f"{expected}. Received: integers with -1, which means unlabelled, beside other "
+                "negative values. Give them as floating-point numbers"
+            )
+        return
+    infinite = np.flatnonzero(np.isinf(rows).any(axis=1))
+    if infinite.size:
+        raise ValueError(f"{expected}. Received: {rows[infinite[0]]} at sample {infinite[0]}")
+    missing = np.isnan(rows)
+    partly = np.flatnonzero(missing.any(axis=1) & ~missing.all(axis=1))
+    if partly.size:
+        raise ValueError(
+            f"{expected}, all or none of them NaN. "
+            f"Received: {rows[partly[0]]} at sample {partly[0]}"
+        )
+
+
+def check_angles(y: Any, task: str) -> None:
+    """Checks labels that are angles: floating-point degrees, or NaN where missing.
+
+    Args:
+        y: Labels of shape `(samples,)` or `(samples, 1)`.
+        task: Name of the task, for the message.
+    """
+    y = np.asarray(y)
+    if not np.issubdtype(y.dtype, np.floating):
+        raise ValueError(
+            f"Task {task!r}: expected angles in degrees, as floating-point numbers (NaN: "
+            f'unlabelled), because of labels="degrees". Received: dtype={y.dtype}'
+        )
+    check_values(y, 1, task)
+
+
+def _check_one_a_sample(y: np.ndarray, units: int, expected: str) -> None:
+    shapes = [(units,), ()] if units == 1 else [(units,)]
+    if y.ndim == 0 or y.shape[1:] not in shapes:
+        wanted = " or ".join(str(("samples", *shape)).replace("'", "") for shape in shapes)
+        raise ValueError(f"{expected}, of shape {wanted}. Received: shape {y.shape}")

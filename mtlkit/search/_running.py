@@ -1,0 +1,204 @@
+"""Running a search: in this process, or as the chief or a worker of several."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+from mtlkit.search._data import SearchData
+from mtlkit.search._frozen import FrozenFeatures
+from mtlkit.search._interpreter import declare, encode
+from mtlkit.search._job import Job
+from mtlkit.search._oracles import make_oracle
+from mtlkit.search._training import OutOfTime
+from mtlkit.search._tuner import HeadTuner
+from mtlkit.search.records import Store, again_and_again
+
+#: How often a worker shows that it lives, in seconds.
+BEAT = 1.0
+_CHIEF_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+
+
+def print_line(line: str) -> None:
+    """Prints a line at once."""
+    print(line, flush=True)
+
+
+def reporter(verbose: int) -> Callable[[str], None]:
+    """What lines of progress go to: the screen, or nowhere if `verbose` is 0."""
+    return print_line if verbose else lambda line: None
+
+
+def make_tuner(
+    job: Job, data: SearchData, directory: Path, report: Callable[[str], None] = print_line
+) -> HeadTuner:
+    """Makes the tuner of a job; a client of the chief where the environment names one."""
+    frozen = frozen_features(job, data, directory)
+    left = math.inf if math.isinf(job.ends) else max(0.0, job.ends - time.time())
+    oracle = _oracle(job)
+    tuner = HeadTuner(
+        oracle,
+        job.space,
+        data,
+        job.settings,
+        Store(directory),
+        deadline=time.monotonic() + left,
+        report=report,
+        trainer=None if frozen is None else frozen.trial,
+        tensorboard=job.tensorboard,
+    )
+    oracle.rejects, oracle.repeats = tuner.rejects, tuner.repeats
+    return tuner
+
+
+def frozen_features(job: Job, data: SearchData, directory: Path) -> FrozenFeatures | None:
+    """The cached features of a job with a frozen backbone."""
+    if not job.freeze_backbone:
+        return None
+    return FrozenFeatures(job.space, data, directory / "features")
+
+
+def run_alone(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:
+    """Runs all trials in this process."""
+    tuner = make_tuner(job, data, directory, report)
+    try:
+        if job.settings.others:
+            tuner.ensure_reference()
+        tuner.search(verbose=0)
+    except OutOfTime:
+        report("time is up")
+
+
+def run_worker(
+    job: Job, data: SearchData, directory: Path, report: Callable[[str], None] = print_line
+) -> None:
+    """Runs trials of the chief that the environment names, and shows that this process lives."""
+    name = os.environ["KERASTUNER_TUNER_ID"]
+    with _heartbeat(beat_path(directory, name)):
+        try:
+            make_tuner(job, data, directory, report).search(verbose=0)
+        except OutOfTime:
+            report(f"{name}: time is up")
+
+
+@contextmanager
+def serving(oracle: Any, address: str) -> Iterator[Any]:
+    """Serves an oracle to workers, as KerasTuner's chief does."""
+    import grpc
+    from keras_tuner.src import protos
+    from keras_tuner.src.distribute.oracle_chief import OracleServicer
+
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    servicer = OracleServicer(oracle)
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+    servicer.port = server.add_insecure_port(address)
+    server.start()
+    try:
+        yield servicer
+    finally:
+        server.stop(grace=1).wait()
+
+
+def chief_of(
+    job: Job, data: SearchData, directory: Path, report: Callable[[str], None]
+) -> HeadTuner:
+    """Makes the tuner whose oracle is to be served, with the guard's reference trained."""
+    with _without_chief():
+        tuner = make_tuner(job, data, directory, report)
+        if job.settings.others:
+            tuner.ensure_reference()
+    return tuner
+
+
+def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:
+    """Serves the trials to workers that were started elsewhere, until there are none left.
+
+    A worker that has not shown for long that it lives is given up, and its trial is given to
+    another one.
+    """
+    try:
+        tuner = chief_of(job, data, directory, report)
+    except OutOfTime:
+        report("time is up")
+        return
+    oracle = tuner.oracle
+    host, port = (os.environ[name] for name in _CHIEF_VARIABLES[1:])
+    with serving(oracle, f"{host}:{port}") as servicer:
+        while not _is_over(oracle, servicer, job):
+            time.sleep(BEAT)
+            for name in _silent(oracle, directory, job.worker_timeout):
+                report(f"{name}: silent for {job.worker_timeout:g} s, is given up")
+                oracle.abandon(name)
+
+
+def beat_path(directory: Path, name: str) -> Path:
+    """The file that a worker touches as long as it lives."""
+    return directory / "workers" / name
+
+
+def _is_over(oracle: Any, servicer: Any, job: Job) -> bool:
+    busy = bool(oracle.ongoing_trials)
+    if servicer.stop_triggered:
+        return not busy and not oracle.tuner_ids
+    return time.time() > job.ends and not busy
+
+
+def _silent(oracle: Any, directory: Path, timeout: float) -> list[str]:
+    """Workers that have not shown for long that they live."""
+    now = _touch(beat_path(directory, "chief"))  # by the clock of the shared folder
+    silent = []
+    for name in sorted({*oracle.tuner_ids, *oracle.ongoing_trials}):
+        path = beat_path(directory, name)
+        if not path.exists() or now - path.stat().st_mtime > timeout:
+            silent.append(name)
+    return silent
+
+
+@contextmanager
+def _heartbeat(path: Path) -> Iterator[None]:
+    """Touches a file again and again, and removes it at the end."""
+    _touch(path)
+    try:
+        with again_and_again(lambda: _touch(path), BEAT):
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _touch(path: Path) -> float:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path.stat().st_mtime
+
+
+@contextmanager
+def _without_chief() -> Iterator[None]:
+    """Hides from KerasTuner that there is a chief: this process has the oracle itself."""
+    hidden = {name: os.environ.pop(name) for name in _CHIEF_VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _oracle(job: Job) -> Any:
+    space = job.space
+    hyperparameters = keras_tuner.HyperParameters()
+    declare(hyperparameters, space.space, space.target)
+    oracle = make_oracle(
+        job.tuner,
+        hyperparameters,
+        max_trials=job.max_trials,
+        epochs=job.settings.epochs,
+        seed=space.seed,
+    )
+    oracle.initial = [encode(p, space.space, space.target) for p in space.initial_points()]
+    return oracle
