@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._statistics import count_table, share_interval
+
 #: Share of the samples, the likeliest to be of one of two classes, that is looked at.
 _CONFIDENT = 0.5
 #: Share of the samples, those with the widest margin, that count as clear.
@@ -45,15 +47,11 @@ class Ladder:
 
     def clear(self) -> tuple[float, float, float]:
         """How often labels of the clearest samples are the partner's: the rate and its interval."""
-        from scipy.stats import binomtest
-
         clearest = self._clearest()
         partner, either = int(self.partner[clearest].sum()), (self.own | self.partner)[clearest]
         if not either.any():
             return 0.0, 0.0, 1.0
-        test = binomtest(partner, int(either.sum()))
-        interval = test.proportion_ci(0.95, "wilson")
-        return float(test.statistic), float(interval.low), float(interval.high)
+        return partner / int(either.sum()), *share_interval(partner, int(either.sum()))
 
     def by_chance(self, num_classes: int) -> float:
         """The share of partners' labels, out of both, that comes of labels wrong by chance.
@@ -157,8 +155,7 @@ def partners_by_class(scores: NDArray[np.floating], y: NDArray[np.integer]) -> N
     partners = np.empty(len(y), "int64")
     for part in (0, 1):
         wrong = (half == part) & clear & (predicted != y)
-        table = np.zeros((scores.shape[1],) * 2)
-        np.add.at(table, (predicted[wrong], y[wrong]), 1)
+        table = count_table(predicted[wrong], y[wrong], scores.shape[1])
         np.fill_diagonal(table, -1)
         partners[half != part] = table.argmax(axis=1)[predicted[half != part]]
     return partners

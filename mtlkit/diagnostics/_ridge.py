@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from mtlkit._statistics import fitted_temperature
 
 #: Strengths that are tried, in units of the mean squared singular value.
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -108,13 +108,7 @@ def calibrated(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDA
     Returns:
         Probabilities of the same shape.
     """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax, softmax
+    from scipy.special import softmax
 
-    rows = np.arange(len(labels))
-
-    def loss(log_scale: float) -> float:
-        return -float(np.mean(log_softmax(np.exp(log_scale) * scores, axis=1)[rows, labels]))
-
-    found: Any = minimize_scalar(loss, bounds=(-4.0, 6.0), method="bounded")
-    return softmax(np.exp(found.x) * scores, axis=1).astype("float32")
+    temperature = fitted_temperature(scores, labels, least=np.exp(-6.0), most=np.exp(4.0))
+    return softmax(scores / temperature, axis=1).astype("float32")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import mean_interval, share_interval
 from mtlkit.metrics._labels import class_pairs, labelled_pairs
 from mtlkit.metrics._text_table import text_table
 
@@ -111,17 +112,13 @@ def accuracy_skill(
         assert skill.score == 0.25 and skill.verdict == "at chance"
         ```
     """
-    from scipy.stats import binomtest
-
     _check_confidence(confidence)
     true, predicted, num_classes = class_pairs(y_true, y_pred, num_classes, task)
     samples = len(true)
     correct = int((true == predicted).sum())
-    interval = binomtest(correct, samples).proportion_ci(confidence, method="wilson")
+    low, high = share_interval(correct, samples, confidence)
     baseline, name = _class_baseline(true, num_classes)
-    return _skill(
-        task, "accuracy", correct / samples, interval.low, interval.high, baseline, name, samples
-    )
+    return _skill(task, "accuracy", correct / samples, low, high, baseline, name, samples)
 
 
 def mae_skill(
@@ -168,13 +165,11 @@ def mae_skill(
             f"infinite values among the {len(true)} labelled samples"
         )
     errors = _sample_errors(true, predicted)
-    score = float(errors.mean())
-    half = _t_half_width(errors, confidence)
+    score, (low, high) = mean_interval(errors, confidence)
     reference = np.median(true, axis=0) if constant is None else constant
     baseline = float(_sample_errors(true, reference).mean())
     name = "best constant" if constant is None else f"constant {constant:.3g}"
-    low, high = max(0.0, score - half), score + half
-    return _skill(task, "mae", score, low, high, baseline, name, len(true))
+    return _skill(task, "mae", score, max(0.0, low), high, baseline, name, len(true))
 
 
 def skill(
@@ -279,16 +274,6 @@ def _class_baseline(true: NDArray[np.int64], num_classes: int) -> tuple[float, s
 
 def _sample_errors(true: NDArray, predicted: ArrayLike) -> NDArray[np.float64]:
     return np.abs(true - predicted).reshape(len(true), -1).mean(axis=1)
-
-
-def _t_half_width(errors: NDArray[np.float64], confidence: float) -> float:
-    from scipy.stats import t
-
-    samples = len(errors)
-    if samples == 1:
-        return float("inf")
-    quantile = t.ppf((1 + confidence) / 2, samples - 1)
-    return float(quantile * errors.std(ddof=1) / np.sqrt(samples))
 
 
 def _check_confidence(confidence: float) -> None:

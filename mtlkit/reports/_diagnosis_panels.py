@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._statistics import count_table
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.reports import diagnosis_plots as plots
@@ -357,9 +358,7 @@ def _counts(evidence: Evidence) -> NDArray[np.float64] | None:
     if labels is None or probability is None:
         return None
     probability = np.asarray(probability)
-    counts = np.zeros((probability.shape[1],) * 2)
-    np.add.at(counts, (np.asarray(labels), probability.argmax(axis=1)), 1)
-    return counts
+    return count_table(labels, probability.argmax(axis=1), probability.shape[1]).astype("float64")
 
 
 def _order(num_classes: int, diagnosis: Diagnosis) -> Sequence[int] | None:

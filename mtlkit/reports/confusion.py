@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import count_table
 from mtlkit.metrics._labels import class_pairs
 
 if TYPE_CHECKING:
@@ -151,9 +152,7 @@ def confusion_shares(
         class. The row of a class without samples is NaN.
     """
     true, predicted, num_classes = class_pairs(y_true, y_pred, num_classes)
-    counts = np.bincount(true * num_classes + predicted, minlength=num_classes**2)
-    counts = counts.reshape(num_classes, num_classes)
-    return _shares_of_rows(counts)
+    return _shares_of_rows(count_table(true, predicted, num_classes))
 
 
 def _shares_of_rows(counts: NDArray) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtlkit._statistics import share_interval
 from mtlkit.metrics.skill import accuracy_skill, mae_skill
 
 
@@ -30,11 +31,7 @@ class Baseline:
         """The 95 % interval of a score on so many samples; `None` if it cannot be told."""
         if not self.shares:
             return None
-        from scipy.stats import binomtest
-
-        correct = round(score * self.samples)
-        interval = binomtest(correct, self.samples).proportion_ci(0.95, method="wilson")
-        return float(interval.low), float(interval.high)
+        return share_interval(round(score * self.samples), self.samples)
 
 
 def baseline_of(metric: str, labels: ArrayLike) -> Baseline | None:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mtlkit.metrics._text_table import text_table
 from mtlkit.search._tuner import described
 from mtlkit.search.records import TrialRecord
 
@@ -28,13 +29,7 @@ class Leaderboard(list[dict[str, Any]]):
             )
 
     def __str__(self) -> str:
-        rows = [[cell(row[name]) for name in _SHOWN] for row in self]
-        widths = [max(map(len, column)) for column in zip(_SHOWN, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in [list(_SHOWN), *rows]
-        ]
-        return "\n".join(lines)
+        return text_table(_SHOWN, [[cell(row[name]) for name in _SHOWN] for row in self])
 
 
 def row_of(record: TrialRecord, rank: int | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit._statistics import mean_interval
 from mtlkit.model import MultiTaskModel
 from mtlkit.search._data import SearchData
 from mtlkit.search._training import Watch, best_scores, train
@@ -64,12 +65,10 @@ class Repetitions:
     @property
     def half_width(self) -> float:
         """Half the width of the mean's 95 % t-interval; NaN with fewer than two scores."""
-        from scipy import stats
-
-        count = len(self.scores)
-        if count < 2:
+        if len(self.scores) < 2:
             return float("nan")
-        return float(stats.t.ppf(0.975, count - 1) * stats.sem(self.scores))
+        mean, (_, high) = mean_interval(self.scores)
+        return high - mean
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes._clock import Clock
 from mtlkit.diagnostics.probes._copies import compiled_like, copy_of, fresh_copy
-from mtlkit.diagnostics.probes._intervals import mean_interval
+from mtlkit.diagnostics.probes._effects import LEAST_EFFECT
 from mtlkit.diagnostics.probes._score import Score
 from mtlkit.diagnostics.probes._training import Trainer, outputs_of
 from mtlkit.losses.masked import labelled
@@ -22,8 +23,6 @@ from mtlkit.model.task import Task
 
 #: Held-out samples that are scored at most.
 _JUDGED = 2000
-#: The least effect that matters, in skill; and as a share of what the ceiling allows.
-_LEAST, _SHARE = 0.02, 0.1
 #: Epochs that a model is trained for whose training is not known.
 _EPOCHS = 8
 
@@ -105,7 +104,7 @@ class Bench:
 
     def gain(self, rows: NDArray, comparisons: int = 1) -> dict[str, Any]:
         """What a remedy gains over the user's model, for the details of evidence."""
-        gain, interval = mean_interval(rows - self.user_rows, comparisons)
+        gain, interval = mean_interval(rows - self.user_rows, comparisons=comparisons)
         return {"gain": gain, "gain_interval": interval}
 
     def alone(self, model: MultiTaskModel) -> None:
@@ -172,7 +171,7 @@ class Gap:
     def of(cls, ceiling: Evidence) -> Gap:
         """Reads the evidence of the ceiling probe."""
         details = ceiling.details
-        threshold = _LEAST if ceiling.threshold is None else ceiling.threshold
+        threshold = LEAST_EFFECT if ceiling.threshold is None else ceiling.threshold
         return cls(
             details["reference_skill"], details["user_skill"], ceiling.found, float(threshold)
         )
@@ -180,11 +179,6 @@ class Gap:
     def recovered(self, skill: float) -> float:
         """Which share of the gap a skill recovers."""
         return (skill - self.user) / max(self.reference - self.user, 1e-6)
-
-
-def delta_of(ceiling: float) -> float:
-    """The least effect that matters, where the ceiling allows so much skill."""
-    return max(_LEAST, _SHARE * ceiling)
 
 
 def steps_trained(model: MultiTaskModel) -> int | None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import compiled, compiled_like
 from mtlkit.diagnostics.probes._inputs import Standardised, is_standardised
-from mtlkit.diagnostics.probes._intervals import mean_interval
 from mtlkit.diagnostics.probes._trials import TWIN, Trials
 
 #: The part of the budget for the user's own training; what it leaves is for the task alone.

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap
 from mtlkit.diagnostics.probes._copies import compiled, fresh_copy
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._training import Trainer, outputs_of
 from mtlkit.losses.masked import MaskedLoss
 

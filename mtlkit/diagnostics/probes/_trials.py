@@ -8,11 +8,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import fresh_copy
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._inputs import Standardised
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes._training import BATCH, Trainer
 
 #: Epochs of a fresh start at most, with all tasks and on the task alone.

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import bootstrap_interval, holm, p_better
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
-from mtlkit.diagnostics.probes._statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 from mtlkit.metrics._labels import is_labelled
 

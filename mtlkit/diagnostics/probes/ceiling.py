@@ -9,11 +9,12 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import mean_interval
 from mtlkit.backbones import ConvBackbone
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._bench import Bench, delta_of
+from mtlkit.diagnostics.probes._bench import Bench
 from mtlkit.diagnostics.probes._copies import compiled, random_state_kept
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._effects import least_effect, status_of
 from mtlkit.diagnostics.probes._score import Score
 from mtlkit.diagnostics.probes._training import Trainer, outputs_of
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
@@ -87,7 +88,7 @@ def probe(
     name, rows, decoded, curves = _best_reference(bench)
     reference = float(rows.mean())
     effect, interval = mean_interval(rows - bench.user_rows)
-    threshold = delta_of(reference)
+    threshold = least_effect(0.0, reference)
     seen = 0 if bench.retrained else _seen(bench)
     return bench.evidence(
         "model_gap",

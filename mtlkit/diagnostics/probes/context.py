@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import bootstrap_interval, count_table, holm, p_better, share_interval
 from mtlkit.diagnostics._ridge import Ridge, one_hot
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
-from mtlkit.diagnostics.probes._statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: Principal components that all arms see: enough for most of what the full features tell.
@@ -356,11 +356,11 @@ def _dependence(labels: NDArray, other: NDArray, num_classes: int, seed: int) ->
     rng = np.random.default_rng(seed)
     there = other >= 0
     labels, (names, other) = labels[there], np.unique(other[there], return_inverse=True)
-    table = _table(other, labels, len(names), num_classes)
+    table = count_table(other, labels, len(names), num_classes)
     bits, constant = _bits(table), labels == table.sum(axis=0).argmax()
     permuted, by_luck = [], []
     for _ in range(_PERMUTATIONS):
-        one = _table(other, rng.permutation(labels), len(names), num_classes)
+        one = count_table(other, rng.permutation(labels), len(names), num_classes)
         permuted.append(_bits(one))
         by_luck.append(one.max(axis=1).sum() / len(labels) - constant.mean())
     # The most frequent label of each class of the other task is chosen from the same samples. (A
@@ -385,11 +385,6 @@ def _nested(table: NDArray) -> bool:
     present = table[:, table.any(axis=0)] > 0
     rows, columns = present.sum(axis=1).max() == 1, present.sum(axis=0).max() == 1
     return bool(rows != columns)
-
-
-def _table(rows: NDArray, columns: NDArray, num_rows: int, num_columns: int) -> NDArray[np.int64]:
-    counts = np.bincount(rows * num_columns + columns, minlength=num_rows * num_columns)
-    return counts.reshape(num_rows, num_columns)
 
 
 def _bits(table: NDArray) -> float:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._intervals import share_interval, status_of
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import checked_tasks, timed
 
 #: Copies in the validation data lift its accuracy by at most their share: two points matter.

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import bootstrap_interval, p_better, share_interval
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
-from mtlkit.diagnostics.probes._statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import compiled_like, fresh_copy, weights_of
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._shares import Shares, gradient_shares
 from mtlkit.diagnostics.probes._training import Trainer
 from mtlkit.diagnostics.probes.ceiling import bench_and_ceiling

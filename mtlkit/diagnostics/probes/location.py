@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap
 from mtlkit.diagnostics.probes._copies import fresh_copy
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._features import (
     dead_share,
     effective_rank,
@@ -19,7 +21,6 @@ from mtlkit.diagnostics.probes._features import (
     probed,
     read_map,
 )
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes._location_arms import (
     OWN,
     POLAR,

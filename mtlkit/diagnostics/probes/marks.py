@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import bootstrap_interval
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics._ridge import Ridge
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import prepared, timed
-from mtlkit.diagnostics.probes._statistics import ALPHA, least_effect
 from mtlkit.diagnostics.reference import Reference
 
 #: Pixels that are looked at as marks, those of the largest counts first.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._statistics import count_table
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.reference import Reference
 
@@ -29,8 +30,7 @@ def confusion_of(
     y: NDArray[np.integer], predicted: NDArray[np.integer], num_classes: int, of: str
 ) -> Evidence:
     """Counts what is taken for what, for predictions of samples that were not fitted to."""
-    matrix = np.zeros((num_classes,) * 2, "int64")
-    np.add.at(matrix, (y, predicted), 1)
+    matrix = count_table(y, predicted, num_classes)
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)

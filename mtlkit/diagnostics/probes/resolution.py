@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import bootstrap_interval, p_better
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics._patches import patch_features
 from mtlkit.diagnostics._ridge import Ridge
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, status_of
+from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import prepared, timed
-from mtlkit.diagnostics.probes._statistics import ALPHA, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: Images that are compared; resolutions need features of their own, which take most of the time.

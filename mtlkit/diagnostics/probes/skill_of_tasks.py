@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics.evidence import Evidence, skipped
 from mtlkit.diagnostics.probes._copies import copy_of
-from mtlkit.diagnostics.probes._intervals import status_of
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.probes._score import Score
 from mtlkit.diagnostics.probes._training import outputs_of

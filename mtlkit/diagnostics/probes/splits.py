@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._checks import image_array, labels_by_name
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._intervals import share_interval, status_of
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import small_images, timed, unit_vectors
 from mtlkit.diagnostics.probes.duplicates import (
     COPIES_THAT_MATTER,

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import bootstrap_interval, holm, p_better, share_interval
 from mtlkit.diagnostics.evidence import Evidence, skipped
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
+from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import (
     checked_labels,
     prepared,
@@ -17,7 +18,6 @@ from mtlkit.diagnostics.probes._samples import (
     timed,
     unit_vectors,
 )
-from mtlkit.diagnostics.probes._statistics import ALPHA, holm, least_effect, p_better
 from mtlkit.diagnostics.reference import Reference
 
 #: Images that are compared with all others; the rest would tell the same.

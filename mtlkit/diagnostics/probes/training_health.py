@@ -8,11 +8,12 @@ from typing import Any
 import keras
 from numpy.typing import ArrayLike
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import compiled, compiled_like, copy_of
+from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._input_scale import input_scale
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes._mismatch import loss_mismatch
 from mtlkit.diagnostics.probes._training import Trainer
 from mtlkit.diagnostics.probes._trials import ENOUGH_STEPS, LEAST_STEPS, RECOVERED, Trials, too_dear

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import fitted_temperature
 from mtlkit.diagnostics._ridge import calibrated, one_hot
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
@@ -240,17 +241,8 @@ def _fit_and_predict(features: NDArray, targets: NDArray, asked: NDArray) -> NDA
 
 def _temperature(probabilities: NDArray, labels: NDArray) -> float:
     """By what logarithms of probabilities should be divided; above 1 if they are too sure."""
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    logs, rows = np.log(np.maximum(probabilities, 1e-12)), np.arange(len(labels))
-
-    def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logs / np.exp(log_temperature), axis=1)
-        return -float(np.mean(scaled[rows, labels]))
-
-    found: Any = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
-    return float(np.exp(found.x))
+    logs = np.log(np.maximum(probabilities, 1e-12))
+    return fitted_temperature(logs, labels, least=np.exp(-3.0), most=np.exp(3.0))
 
 
 def _text(details: dict[str, Any], error: float) -> str:

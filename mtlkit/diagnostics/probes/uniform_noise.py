@@ -8,6 +8,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._partners import fit_floor, ranks
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
@@ -127,8 +128,6 @@ def _rank_tail(
     reference: Reference, share: float, part: float
 ) -> tuple[float, tuple[float, float], int]:
     """The rate by the labels in the last part of the ranks, of the surest share of samples."""
-    from scipy.stats import binomtest
-
     scores, classes = reference.scores, reference.num_classes
     first = max(1, math.ceil((1 - part) * classes))
     sure = _is_sure(reference, share)
@@ -136,9 +135,8 @@ def _rank_tail(
     left_out = sum((ranks(scores, one.partners) >= first)[sure] for one in reference.pairings)
     counted = float(np.mean(classes - first - left_out))
     factor = (classes - 1) / max(counted, 1e-9)  # few classes may all be partners
-    test = binomtest(int(tail.sum()), len(tail))
-    low, high = test.proportion_ci(0.95, "wilson")
-    rate = min(1.0, factor * test.statistic)
+    low, high = share_interval(int(tail.sum()), len(tail))
+    rate = min(1.0, factor * float(tail.mean()))
     return rate, (min(1.0, factor * low), min(1.0, factor * high)), len(tail)
 
 

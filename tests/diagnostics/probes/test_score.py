@@ -7,7 +7,6 @@ import pytest
 
 import mtlkit as mtl
 from mtlkit.diagnostics.probes._clock import Clock
-from mtlkit.diagnostics.probes._intervals import mean_interval, status_of
 from mtlkit.diagnostics.probes._score import Score
 
 
@@ -48,18 +47,6 @@ def test_a_head_that_cannot_be_scored_is_named():
 
     with pytest.raises(ValueError, match="whose decode.. has 'label' or 'value'"):
         Score.of(Odd(), 1, np.zeros(3))
-
-
-def test_intervals():
-    mean, (low, high) = mean_interval([1.0, 2.0, 3.0])
-    # t with 2 degrees of freedom: 4.3027; standard error 1 / sqrt(3)
-    assert np.isclose(mean, 2) and np.isclose(high - 2, 4.30265 / np.sqrt(3), atol=1e-4)
-    assert np.isclose(2 - low, high - 2)
-    assert mean_interval([1.0])[1] == (-np.inf, np.inf)
-    wider = mean_interval([1.0, 2.0, 3.0], comparisons=3)[1]
-    assert wider[1] > high
-    statuses = [status_of(one, 0.1) for one in ((0.2, 0.3), (0.0, 0.05), (0.0, 0.2))]
-    assert statuses == ["found", "absent", "unclear"]
 
 
 def test_a_budget_is_positive():

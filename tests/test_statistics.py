@@ -2,8 +2,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtlkit.diagnostics.probes._intervals import bootstrap_interval, share_interval, status_of
-from mtlkit.diagnostics.probes._statistics import holm, least_effect, p_better
+from mtlkit._statistics import (
+    bootstrap_interval,
+    count_table,
+    fitted_temperature,
+    holm,
+    mean_interval,
+    p_better,
+    share_interval,
+)
+from mtlkit.diagnostics.probes._effects import least_effect, status_of
 
 
 def test_bootstrap_interval_is_about_the_normal_one():
@@ -46,3 +54,24 @@ def test_an_effect_must_exceed_two_points_and_a_tenth_of_the_way():
         "absent",
         "unclear",
     ]
+
+
+def test_mean_interval_is_students():
+    # Two degrees of freedom: 4.3027; the standard error is 1 / sqrt(3).
+    mean, (low, high) = mean_interval([1.0, 2.0, 3.0])
+    assert (mean, high - 2, 2 - low) == pytest.approx((2, 4.30265 / 3**0.5, 4.30265 / 3**0.5))
+    assert mean_interval([1.0])[1] == (-np.inf, np.inf)
+    assert mean_interval([5.0, 5.0, 5.0]) == (5.0, (5.0, 5.0))
+    assert mean_interval([1.0, 2.0, 3.0], comparisons=3)[1][1] > high
+
+
+def test_the_temperature_of_samples_drawn_from_a_softmax_is_found():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20000, 4))
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)  # samples of the softmax
+    assert fitted_temperature(3 * logits, labels, 0.05, 20.0) == pytest.approx(3, rel=0.05)
+
+
+def test_a_table_counts_pairs():
+    assert count_table([0, 0, 1], [1, 1, 2], 2, 3).tolist() == [[0, 2, 0], [0, 0, 1]]
+    assert count_table([1], [0], 2).tolist() == [[0, 0], [1, 0]]
