@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 #: What a probe may come to.
-STATUSES = ("found", "absent", "unclear", "skipped")
+_STATUSES = ("found", "absent", "unclear", "skipped")
 #: Digits behind the point of arrays, as plain data.
 _DIGITS = 4
 
@@ -57,9 +57,9 @@ class Evidence:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.status not in STATUSES:
+        if self.status not in _STATUSES:
             raise ValueError(
-                f"Expected status to be one of {list(STATUSES)}. Received: status={self.status!r}"
+                f"Expected status to be one of {list(_STATUSES)}. Received: status={self.status!r}"
             )
         for name in ("effect", "null", "threshold", "p_value"):
             value = getattr(self, name)

@@ -27,7 +27,7 @@ INVALID = ("invalid_split", "misaligned_labels")
 #: Wrong or shared labels, which make errors of any other kind.
 LABELS = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
 NO_SIGNAL = (*INVALID, "no_signal")
-NO_SIGNAL_OR_CONTEXT = (*NO_SIGNAL, "needs_context")
+_NO_SIGNAL_OR_CONTEXT = (*NO_SIGNAL, "needs_context")
 
 #: Where the signal is, if not in the images alone.
 SIGNAL_ELSEWHERE = ("resolution", "needs_context")
@@ -42,26 +42,26 @@ RULES = (
     Rule("label_leak", "data", "what will not be there in use tells the labels", NO_SIGNAL),
     Rule("needs_context", "data", "labels depend on what another task knows", INVALID),
     # What comes of a context that the images do not show looks like any kind of wrong labels.
-    Rule("uniform_noise", "data", "labels are wrong by chance", NO_SIGNAL_OR_CONTEXT),
+    Rule("uniform_noise", "data", "labels are wrong by chance", _NO_SIGNAL_OR_CONTEXT),
     Rule("symmetry", "data", "objects look the same after a turn", NO_SIGNAL),
     # Where images do not tell a turn, the reference mixes up more than the turned classes.
     Rule(
         "class_overlap",
         "data",
         "neighbouring classes overlap",
-        (*NO_SIGNAL_OR_CONTEXT, "symmetry"),
+        (*_NO_SIGNAL_OR_CONTEXT, "symmetry"),
     ),
     Rule(
         "structured_noise",
         "data",
         "labels are exchanged for certain others",
-        (*NO_SIGNAL_OR_CONTEXT, "symmetry", "class_overlap"),
+        (*_NO_SIGNAL_OR_CONTEXT, "symmetry", "class_overlap"),
     ),
     Rule(
         "ambiguity",
         "data",
         "classes share their images",
-        (*NO_SIGNAL_OR_CONTEXT, "structured_noise", "class_overlap"),
+        (*_NO_SIGNAL_OR_CONTEXT, "structured_noise", "class_overlap"),
     ),
     Rule("imbalance", "data", "rare classes are too rare", NO_SIGNAL),
     Rule("resolution", "data", "the images are too coarse", INVALID),

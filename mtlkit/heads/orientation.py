@@ -24,7 +24,7 @@ from mtlkit.space import Choice, Float, When
 
 
 @dataclass(frozen=True)
-class SpatialDesign:
+class _SpatialDesign:
     """A way to treat positions: the layer, its fixed arguments, and what it needs."""
 
     design: type[Design]
@@ -35,17 +35,17 @@ class SpatialDesign:
 
 
 #: The spatial designs by name.
-SPATIAL_DESIGNS: dict[str, SpatialDesign] = {
-    "pool": SpatialDesign(PooledDesign, {"pooling": "average", "hidden_units": 0}),
-    "flatten": SpatialDesign(PooledDesign, {"pooling": "flatten"}),
-    "coord": SpatialDesign(
+SPATIAL_DESIGNS: dict[str, _SpatialDesign] = {
+    "pool": _SpatialDesign(PooledDesign, {"pooling": "average", "hidden_units": 0}),
+    "flatten": _SpatialDesign(PooledDesign, {"pooling": "flatten"}),
+    "coord": _SpatialDesign(
         PooledDesign, {"pooling": "flatten", "use_coordinates": True, "bottleneck": 32}
     ),
-    "spatial_softmax": SpatialDesign(PooledDesign, {"pooling": "spatial_softmax"}),
-    "attention": SpatialDesign(PooledDesign, {"pooling": "attention"}),
-    "polar": SpatialDesign(PolarDesign, turns_with_image=True, default_feature="input"),
-    "orbit": SpatialDesign(OrbitDesign, turns_with_image=True, reads_orbit=True),
-    "gradient_histogram": SpatialDesign(HistogramDesign, default_feature="input"),
+    "spatial_softmax": _SpatialDesign(PooledDesign, {"pooling": "spatial_softmax"}),
+    "attention": _SpatialDesign(PooledDesign, {"pooling": "attention"}),
+    "polar": _SpatialDesign(PolarDesign, turns_with_image=True, default_feature="input"),
+    "orbit": _SpatialDesign(OrbitDesign, turns_with_image=True, reads_orbit=True),
+    "gradient_histogram": _SpatialDesign(HistogramDesign, default_feature="input"),
 }
 
 #: The targets by name: what makes one from the arguments of the head.

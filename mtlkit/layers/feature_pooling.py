@@ -13,7 +13,7 @@ from mtlkit.layers.attention_pooling import AttentionPooling
 from mtlkit.layers.spatial_softmax import SpatialSoftmax
 
 #: The ways in which a feature map becomes a vector.
-POOLINGS = ("average", "max", "flatten", "attention", "spatial_softmax")
+_POOLINGS = ("average", "max", "flatten", "attention", "spatial_softmax")
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -57,8 +57,8 @@ class FeaturePooling(keras.layers.Layer):
         self, pooling: str = "average", data_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if pooling not in POOLINGS:
-            raise ValueError(f"Expected pooling to be one of {POOLINGS}. Received: {pooling!r}")
+        if pooling not in _POOLINGS:
+            raise ValueError(f"Expected pooling to be one of {_POOLINGS}. Received: {pooling!r}")
         self.pooling = pooling
         self.data_format = standardize_data_format(data_format)
         self.attention = (

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.distances import bin_distance, label_position
+from mtlkit.losses._distances import bin_distance, label_position
 
 #: The shapes of soft labels.
-KINDS = ("gaussian", "von_mises")
+_KINDS = ("gaussian", "von_mises")
 #: Below this width, in bins, soft labels are one-hot in float32.
 _LEAST_WIDTH = 1e-3
 
@@ -327,9 +327,9 @@ class MultiBinLoss(keras.losses.Loss):
 
 
 def _check_kind(kind: str, circular: bool) -> None:
-    if kind not in KINDS or (kind == "von_mises" and not circular):
+    if kind not in _KINDS or (kind == "von_mises" and not circular):
         raise ValueError(
-            f'Expected kind to be one of {KINDS}, "von_mises" on a circle only. '
+            f'Expected kind to be one of {_KINDS}, "von_mises" on a circle only. '
             f"Received: kind={kind!r}, circular={circular}"
         )
 

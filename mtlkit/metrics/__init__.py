@@ -1,6 +1,6 @@
 """Metrics: circular ones, masked for missing labels, and skill against a baseline."""
 
-from mtlkit.losses.distances import circular_distance
+from mtlkit.losses._distances import circular_distance
 from mtlkit.metrics.circular import CircularAccuracy, CircularMeanAbsoluteError
 from mtlkit.metrics.hierarchical import (
     HierarchicalDistance,

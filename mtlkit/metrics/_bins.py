@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.losses.distances import bin_distance, label_position
+from mtlkit.losses._distances import bin_distance, label_position
 
 
 class BinMetric(keras.metrics.MeanMetricWrapper):

@@ -23,7 +23,7 @@ from mtlkit.reports.search_plots import (
     plot_families,
     plot_importance,
 )
-from mtlkit.search.records import STATUSES
+from mtlkit.search._records import STATUSES
 
 if TYPE_CHECKING:
     from mtlkit.search.result import SearchResult

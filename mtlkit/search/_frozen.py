@@ -15,8 +15,8 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.model._wiring import feature_names
 from mtlkit.model.task import Task
 from mtlkit.search._data import SearchData
-from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.records import write_array
+from mtlkit.search._head_space import HeadSpace
+from mtlkit.search._records import write_array
 
 #: The name, among features, of what the backbone gives where no map is named.
 _LAST = "last_map"

@@ -11,8 +11,8 @@ import cloudpickle
 import keras
 
 from mtlkit.search._data import SearchData
+from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._tuner import Settings
-from mtlkit.search.head_space import HeadSpace
 
 _FILE = "job.pkl"
 

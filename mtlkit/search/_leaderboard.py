@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mtlkit.metrics._text_table import text_table
+from mtlkit.search._records import TrialRecord
 from mtlkit.search._tuner import described
-from mtlkit.search.records import TrialRecord
 
 _SHOWN = ("rank", "trial", "head", "score", "parameters", "step_ms", "epochs", "status")
 

@@ -18,9 +18,9 @@ from mtlkit.search._frozen import FrozenFeatures
 from mtlkit.search._interpreter import declare, encode
 from mtlkit.search._job import Job
 from mtlkit.search._oracles import make_oracle
+from mtlkit.search._records import Store, again_and_again
 from mtlkit.search._training import OutOfTime
 from mtlkit.search._tuner import HeadTuner
-from mtlkit.search.records import Store, again_and_again
 
 #: How often a worker shows that it lives, in seconds.
 BEAT = 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from mtlkit.search._baseline import Baseline
 from mtlkit.search._batches import Batches, Shuffle, piped
 from mtlkit.search._data import SearchData
-from mtlkit.search.records import TrialRecord
+from mtlkit.search._records import TrialRecord
 
 _VALIDATION_BATCH = 256
 

@@ -16,8 +16,10 @@ import keras_tuner
 
 from mtlkit.search._baseline import baseline_of
 from mtlkit.search._data import SearchData
+from mtlkit.search._head_space import HeadSpace, written
 from mtlkit.search._interpreter import decode
 from mtlkit.search._oracles import OBJECTIVE
+from mtlkit.search._records import Store, TrialRecord
 from mtlkit.search._training import (
     OutOfTime,
     Watch,
@@ -27,8 +29,6 @@ from mtlkit.search._training import (
     sacrificed,
     train,
 )
-from mtlkit.search.head_space import HeadSpace, written
-from mtlkit.search.records import Store, TrialRecord
 
 #: The record of the model without the target, which the guard compares with.
 REFERENCE = "reference"

@@ -12,9 +12,9 @@ import keras_tuner
 
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
+from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._interpreter import declare, decode
 from mtlkit.search._training import decayed
-from mtlkit.search.head_space import HeadSpace
 
 
 class HeadHyperModel(keras_tuner.HyperModel):

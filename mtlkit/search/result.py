@@ -10,15 +10,15 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.search._baseline import Baseline, baseline_of
 from mtlkit.search._data import SearchData
 from mtlkit.search._frozen import FrozenFeatures
+from mtlkit.search._head_space import HeadSpace
+from mtlkit.search._importance import Importance, importance
 from mtlkit.search._leaderboard import Leaderboard, row_of
 from mtlkit.search._pareto import COSTS, pareto_front
+from mtlkit.search._records import Store, TrialRecord, read_json
+from mtlkit.search._repetitions import Repeater, Repetitions, known_repetitions
 from mtlkit.search._running import reporter
 from mtlkit.search._training import best_scores
 from mtlkit.search._tuner import REFERENCE, Settings, leaders
-from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.importance import Importance, importance
-from mtlkit.search.records import Store, TrialRecord, read_json
-from mtlkit.search.repetitions import Repeater, Repetitions, known_repetitions
 
 
 class SearchResult:

@@ -24,8 +24,8 @@ import numpy as np
 import mtlkit as mtl
 from mtlkit.search._data import SearchData
 from mtlkit.search._frozen import FrozenFeatures
+from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._training import Watch, train
-from mtlkit.search.head_space import HeadSpace
 
 BATCH = 64
 

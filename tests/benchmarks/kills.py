@@ -28,8 +28,8 @@ import numpy as np
 import small_searches as small
 
 import mtlkit as mtl
+from mtlkit.search._records import Store
 from mtlkit.search._tuner import REFERENCE, HeadTuner
-from mtlkit.search.records import Store
 
 BEGAN, FITS = "began", "fits.txt"
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
-from mtlkit.losses.distances import bin_distance, label_position
+from mtlkit.losses._distances import bin_distance, label_position
 
 
 def array(x):

@@ -21,9 +21,9 @@ from mtlkit.reports._page import Markup, element, html, table
 from mtlkit.reports._search_page import found
 from mtlkit.reports.search_plots import GREY
 from mtlkit.search import HeadSpace
+from mtlkit.search._records import TrialRecord
+from mtlkit.search._repetitions import repetitions_folder
 from mtlkit.search._tuner import Settings
-from mtlkit.search.records import TrialRecord
-from mtlkit.search.repetitions import repetitions_folder
 
 VOID = ("meta", "img", "br", "link", "hr", "input")
 NASTY = "<script>alert('&amp;\"')</script> $x_{ \ud800 é"

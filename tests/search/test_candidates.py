@@ -19,7 +19,7 @@ from mtlkit.heads import (
 )
 from mtlkit.losses.contrastive import SupervisedContrastive
 from mtlkit.search import Candidate
-from mtlkit.search.candidates import candidates_for
+from mtlkit.search._candidates import candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, check_point
 
 GROUPS = {"animal": ["cat", "dog"], "plant": ["oak", "fir", "ivy"]}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlkit.search.importance import importance
+from mtlkit.search._importance import importance
 
 
 def draw(count, seed=0):

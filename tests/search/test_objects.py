@@ -10,7 +10,7 @@ import mtlkit as mtl
 from mtlkit.heads import ClassificationHead, ContrastiveHead
 from mtlkit.losses.contrastive import NormFace, SupervisedContrastive
 from mtlkit.search import Candidate
-from mtlkit.search.candidates import candidates_for
+from mtlkit.search._candidates import candidates_for
 from mtlkit.space import Choice
 
 

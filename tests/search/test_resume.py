@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import small_searches as fakes
 
-from mtlkit.search import records
-from mtlkit.search.records import Store, TrialRecord, read_json, write_json
+from mtlkit.search import _records as records
+from mtlkit.search._records import Store, TrialRecord, read_json, write_json
 
 TUNERS = {
     "random": {"max_trials": 7},

@@ -13,10 +13,10 @@ import mtlkit as mtl
 from mtlkit.heads import ClassificationHead
 from mtlkit.search._data import SearchData
 from mtlkit.search._frozen import FrozenFeatures, connected
+from mtlkit.search._head_space import HeadSpace
+from mtlkit.search._records import Store
 from mtlkit.search._training import Watch, train
 from mtlkit.search._tuner import REFERENCE
-from mtlkit.search.head_space import HeadSpace
-from mtlkit.search.records import Store
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,8 +11,8 @@ import pytest
 import small_searches as small
 
 import mtlkit as mtl
-from mtlkit.search.records import Store, TrialRecord
-from mtlkit.search.repetitions import Repetitions
+from mtlkit.search._records import Store, TrialRecord
+from mtlkit.search._repetitions import Repetitions
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,8 +14,8 @@ import pytest
 import small_searches as small
 
 from mtlkit.search import _workers as workers
+from mtlkit.search._records import Store
 from mtlkit.search._workers import WorkersFailed
-from mtlkit.search.records import Store
 
 SCRIPT = Path(__file__).with_name("own_search.py")
 LIMIT = 150

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.losses.distances import bin_distance
+from mtlkit.losses._distances import bin_distance
 
 #: The ways in which a prediction is made from probabilities.
-DECISIONS = ("likeliest", "least_cost")
+_DECISIONS = ("likeliest", "least_cost")
 
 
 class Target(ABC):
@@ -57,9 +57,9 @@ class Target(ABC):
         label_period: float | None = None,
         decision: str = "likeliest",
     ) -> None:
-        if decision not in DECISIONS:
+        if decision not in _DECISIONS:
             raise ValueError(
-                f"Expected decision to be one of {DECISIONS}. Received: decision={decision!r}"
+                f"Expected decision to be one of {_DECISIONS}. Received: decision={decision!r}"
             )
         self.num_bins = num_bins
         self.circular = circular

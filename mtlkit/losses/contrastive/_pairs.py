@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from mtlkit.losses.distances import circular_distance
+from mtlkit.losses._distances import circular_distance
 
 #: Stands for minus infinity where a logarithm of nothing is taken: its gradients are finite.
 _NOTHING = -1e30

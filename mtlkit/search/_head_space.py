@@ -17,7 +17,7 @@ from mtlkit.heads.head import Head
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._conditioning import with_new_layer
 from mtlkit.model.task import Task
-from mtlkit.search.candidates import Candidate, candidates_for
+from mtlkit.search._candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
 from mtlkit.space._values import text_of
 from mtlkit.space.parts import same
@@ -64,7 +64,7 @@ class HeadSpace:
         import numpy as np
 
         import mtlkit as mtl
-        from mtlkit.search.head_space import HeadSpace
+        from mtlkit.search._head_space import HeadSpace
 
         backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 8))
         head = mtl.heads.OrientationHead(8, spatial="pool")
