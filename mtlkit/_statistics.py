@@ -29,7 +29,7 @@ def share_interval(count: int, samples: int, confidence: float = CONFIDENCE) -> 
 
 
 def mean_interval(
-    values: ArrayLike, confidence: float = CONFIDENCE, comparisons: int = 1
+    values: ArrayLike, confidence: float = CONFIDENCE, *, comparisons: int = 1
 ) -> tuple[float, Interval]:
     """The mean and its t-interval, by Bonferroni's method for several comparisons.
 

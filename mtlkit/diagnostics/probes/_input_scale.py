@@ -102,7 +102,7 @@ def _early(trials: Trials) -> list[dict[str, Any]]:
     ours, others = (trials.early.get(name, {}) for name in (_REMEDY, TWIN))
     found = []
     for steps in sorted(ours.keys() & others.keys()):
-        effect, interval = mean_interval(ours[steps] - others[steps], len(_LOOKS) + 1)
+        effect, interval = mean_interval(ours[steps] - others[steps], comparisons=len(_LOOKS) + 1)
         reach = float(ours[steps].mean())
         found.append({"steps": steps, "reach": reach, "effect": effect, "interval": interval})
     return found

@@ -46,7 +46,7 @@ def loss_mismatch(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     all_rows = {"own": _on_all(bench, bench.task.loss, share)}
     all_rows["plain"] = _on_all(bench, plain[best], share)
     effect, interval, status = _compare(bench, gap, all_rows)
-    _, (behind, _) = mean_interval(handful[best] - own, len(plain))
+    _, (behind, _) = mean_interval(handful[best] - own, comparisons=len(plain))
     if learned >= _LEARNED and behind > _BEHIND:
         status = "found"
     skill = float(all_rows["plain"].mean())

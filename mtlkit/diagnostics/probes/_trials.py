@@ -86,7 +86,7 @@ class Trials:
         skill = float(best.mean())
         against = [bench.user_rows] + ([] if self.twin is None else [self.twin])
         effect, interval = min(
-            (mean_interval(best - other, len(self.rows)) for other in against),
+            (mean_interval(best - other, comparisons=len(self.rows)) for other in against),
             key=lambda found: found[0],
         )
         # What the task gains alone is no gain over a model of all tasks.
