@@ -46,6 +46,76 @@ gc.set_threshold(50_000, 20, 50)
 hypothesis.settings.register_profile("mtlkit", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.load_profile("mtlkit")
 
+TESTS = Path(__file__).parent
+
+#: What computes nothing with tensors of its own, and so runs on TensorFlow alone: rooms of mtlkit
+#: (their tests, and the examples in their docstrings) and single files. What is not named here
+#: runs on every backend, as does a test in here that is marked with `every_backend`.
+ONE_BACKEND = (
+    "datasets",
+    "diagnostics",
+    "reports",
+    "search",
+    "space",
+    "hierarchy/test_circle.py",
+    "hierarchy/test_discovery.py",
+    "hierarchy/test_frames.py",
+    "hierarchy/test_tree.py",
+    "metrics/test_retrieval.py",
+    "metrics/test_skill.py",
+    "metrics/test_text_table.py",
+    "test_examples.py",
+    "test_statistics.py",
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--all-tests",
+        action="store_true",
+        help="on JAX and PyTorch, too, run the tests that do not depend on the backend",
+    )
+
+
+def pytest_configure(config):
+    if missing := [place for place in ONE_BACKEND if not (TESTS / place).exists()]:
+        raise pytest.UsageError(f"Expected ONE_BACKEND to name what is there. Received: {missing}")
+    config.addinivalue_line("markers", "every_backend: runs on JAX and PyTorch, wherever it stands")
+
+
+def pytest_collection_finish():
+    """What was imported stays: the garbage collector need not look through it."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_report_header(config):
+    left_out = "" if runs_everything(config) else ", without what runs on TensorFlow alone"
+    return f"backend: {keras.backend.backend()}{left_out}"
+
+
+def pytest_collection_modifyitems(config, items):
+    if runs_everything(config):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if not on_every_backend(item)])
+    items[:] = [item for item in items if on_every_backend(item)]
+
+
+def runs_everything(config) -> bool:
+    return keras.backend.backend() == "tensorflow" or config.getoption("--all-tests")
+
+
+def on_every_backend(item) -> bool:
+    """Whether a test computes, or is marked; what stands in the documentation does not."""
+    if item.get_closest_marker("every_backend"):
+        return True
+    if not item.path.is_relative_to(TESTS):
+        return False
+    place = item.path.relative_to(TESTS).as_posix()
+    if item.path.name == "test_docstrings.py" and hasattr(item, "callspec"):
+        place = item.callspec.id.removeprefix("mtlkit.").replace(".", "/")
+    return not any(place == one or place.startswith(f"{one}/") for one in ONE_BACKEND)
+
 
 @pytest.fixture(autouse=True)
 def reproducible():

@@ -206,6 +206,9 @@ class HeadChecks:
                 loss = head.default_loss()(labels, model(features, training=True))
             return float(support.to_numpy(loss))
 
+        # Made here, or TensorFlow traces the step twice: once to make them.
+        model.optimizer.build(model.trainable_variables)
+        model.compute_metrics(features, labels, model(features, training=False))
         before = current_loss()
         for _ in range(steps):
             repeat_draws()

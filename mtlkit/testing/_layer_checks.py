@@ -354,6 +354,7 @@ class LayerChecks:
         rows = len(keras.tree.flatten(inputs)[0])
         model.compile(keras.optimizers.SGD(1e-3), [_mean] * len(outputs))
         with silence():  # of weights without a gradient, and of no weights at all
+            model.optimizer.build(model.trainable_variables)  # or TensorFlow traces the step twice
             loss = model.train_on_batch(
                 keras.tree.flatten(inputs),
                 [np.zeros((rows, 1), "float32") for _ in outputs],

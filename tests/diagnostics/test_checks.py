@@ -19,10 +19,10 @@ USES = {
     ("given", "shape"),
     [
         (X, (80, 6, 6, 1)),
-        (X[..., 0], (80, 6, 6, 1)),
         (np.moveaxis(X.repeat(3, axis=3), 3, 1), (80, 6, 6, 3)),
         ((255 * X).astype("uint8"), (80, 6, 6, 1)),
-        (X[..., 0].tolist(), (80, 6, 6, 1)),
+        (X.tolist(), (80, 6, 6, 1)),
+        (RNG.integers(0, 256, (5, 224, 160, 3)).astype("uint8"), (5, 224, 160, 3)),
     ],
 )
 def test_images_come_in_many_forms(given, shape):
@@ -33,7 +33,8 @@ def test_images_come_in_many_forms(given, shape):
 def test_images_are_not_copied_to_be_checked():
     images = (255 * X).astype("uint8")
     assert image_array(images) is images
-    assert np.shares_memory(image_array(images[..., 0]), images)
+    first = np.moveaxis(images.repeat(3, axis=3), 3, 1)
+    assert np.shares_memory(image_array(first), first)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,11 @@ def test_images_are_not_copied_to_be_checked():
         (X[0, :, :, 0], "images of shape .*Received: pictures of shape"),
         (X[:0], "images of shape"),
         (X[:, :0], "images of shape"),
-        (np.full((80, 6, 6), "a"), "dtype <U1"),
+        (np.full((80, 6, 6, 1), "a"), "dtype <U1"),
+        (X[..., 0], r"shape \(80, 6, 6\).*grey images .*give pictures\[\.\.\., None\]"),
+        (RNG.random((200, 30, 8)), "(?s)Expected pictures to be images.*sequences cannot be"),
+        (RNG.random((200, 14)), r"shape \(200, 14\).*Tables, sequences and tokens cannot be"),
+        (RNG.integers(0, 99, (200, 14)), "Tables, sequences and tokens cannot be"),
         (np.where(X[3] == X, np.nan, X), "finite values in pictures.*in 1 of 80"),
         (np.where(X[3] == X, np.inf, X), "finite values in pictures.*in 1 of 80"),
     ],

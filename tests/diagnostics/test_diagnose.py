@@ -56,6 +56,7 @@ def test_no_model_is_trained_where_there_is_nothing_to_learn(model):
     assert not set(OF_MODEL) & set(found.evidence)
 
 
+@pytest.mark.every_backend
 def test_every_task_of_the_model_is_scored_on_held_out_samples(model):
     held = {"pose": np.where(np.arange(300) < 60, -1, Y), "shade": LABELS["shade"]}
     found = diagnose(model, X, LABELS, "pose", validation_data=(X, held), budget=5, verbose=0)

@@ -50,6 +50,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert order(1, 2) != order(2, 2)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_piped_batches_are_the_same(shuffled):
     batches = numbered()
@@ -63,6 +64,7 @@ def test_piped_batches_are_the_same(shuffled):
         assert all(np.array_equal(one, other) for one, other in zip(got, expected, strict=True))
 
 
+@pytest.mark.every_backend
 def test_fit_sees_the_order_of_each_epoch():
     seen = []
 

@@ -88,6 +88,7 @@ def out_of_memory():
     return ResourceExhaustedError("OOM when allocating")
 
 
+@pytest.mark.every_backend
 class TestFailures:
     @pytest.fixture(scope="class")
     @classmethod
@@ -149,9 +150,9 @@ def test_all_fail(tmp_path):
 def test_time_is_up(tmp_path, monkeypatch, capsys):
     """The epoch that is under way is finished; its trial is tried again later."""
     small.search(tmp_path, tuner="random", max_trials=1, epochs=2)
-    epoch_end = mtl.search.training.Watch._time_steps
+    epoch_end = mtl.search._training.Watch._time_steps
     monkeypatch.setattr(
-        mtl.search.training.Watch,
+        mtl.search._training.Watch,
         "_time_steps",
         lambda self: (time.sleep(0.2), epoch_end(self), setattr(self, "deadline", 0.0)),
     )
@@ -296,6 +297,7 @@ class TestFrozen:
             np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(other))
 
 
+@pytest.mark.every_backend
 def test_equal_searches_have_equal_scores(tmp_path):
     options = {"tuner": "random", "max_trials": 2, "epochs": 2, "seed": 3}
     first, second = (small.search(tmp_path / str(n), **options) for n in range(2))
@@ -333,7 +335,7 @@ def test_a_trial_builds_its_model_once(tmp_path, monkeypatch):
 
 def test_too_large_a_head_that_a_tuner_insists_on(tmp_path, monkeypatch):
     """The Bayesian and the grid tuner do not ask before a point becomes a trial."""
-    monkeypatch.setattr(mtl.search.tuner.HeadTuner, "rejects", lambda self, values: False)
+    monkeypatch.setattr(mtl.search._tuner.HeadTuner, "rejects", lambda self, values: False)
     result = small.search(tmp_path, tuner="random", max_trials=2, epochs=1, max_parameters=5)
     assert {r.status for r in result.trials} == {"rejected"} and len(result.trials) == 2
     assert all("more than 5" in r.message for r in result.trials)
@@ -352,14 +354,14 @@ def test_the_score_is_the_heads_own_metric(tmp_path, monkeypatch):
 def test_the_guard_ranks_below(tmp_path, monkeypatch):
     """A trial that costs another task more than the tolerance is marked, and last."""
     small.without_training(monkeypatch)
-    invented = mtl.search.tuner.HeadTuner._fit
+    invented = mtl.search._tuner.HeadTuner._fit
 
     def fit(self, record, point, *rest):
         invented(self, record, point, *rest)
         worse = point is not None and record.family == "bins"
         record.curves["val_identity_accuracy"] = [0.1 if worse else 0.9]
 
-    monkeypatch.setattr(mtl.search.tuner.HeadTuner, "_fit", fit)
+    monkeypatch.setattr(mtl.search._tuner.HeadTuner, "_fit", fit)
     result = small.search(tmp_path, tuner="random", max_trials=8)
     rows = result.leaderboard
     marked = [row["status"] == "sacrifices identity" for row in rows]

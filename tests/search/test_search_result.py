@@ -33,13 +33,13 @@ def searched(tmp_path, monkeypatch):
 def trained(monkeypatch):
     """Counts the trainings."""
     calls = []
-    train = mtl.search.repetitions.train
+    train = mtl.search._repetitions.train
 
     def counting(model, data, watch, **options):
         calls.append((model, data, options))
         train(model, data, watch, **options)
 
-    monkeypatch.setattr(mtl.search.repetitions, "train", counting)
+    monkeypatch.setattr(mtl.search._repetitions, "train", counting)
     return calls
 
 
@@ -153,7 +153,7 @@ class TestRepeat:
 
     def test_what_has_finished_is_not_trained_again(self, searched, trained, monkeypatch):
         first = searched.repeat(runs=1, epochs=1, verbose=0)
-        counting = mtl.search.repetitions.train
+        counting = mtl.search._repetitions.train
 
         def killed(model, data, watch, **options):
             if len(trained) == 2:
@@ -161,7 +161,7 @@ class TestRepeat:
             counting(model, data, watch, **options)
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(mtl.search.repetitions, "train", killed)
+            patched.setattr(mtl.search._repetitions, "train", killed)
             searched.repeat(runs=3, epochs=1, verbose=0)
         found = searched.repeat(runs=3, epochs=1, verbose=0)
         assert len(trained) == 3 and found.records[0] == first.records[0]
@@ -196,7 +196,7 @@ class TestRepeat:
             raise RuntimeError("no memory")
 
         with monkeypatch.context() as patched:
-            patched.setattr(mtl.search.repetitions, "train", failing)
+            patched.setattr(mtl.search._repetitions, "train", failing)
             found = searched.repeat(runs=2, epochs=1, verbose=0)
         assert found.scores == [] and found.failed == {"RuntimeError: no memory": 2}
         assert math.isnan(found.mean) and "2 failed: RuntimeError" in str(found)

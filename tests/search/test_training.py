@@ -79,6 +79,7 @@ def watch(values, direction="max", **options):
     return watching
 
 
+@pytest.mark.every_backend
 def test_the_order_of_batches_is_that_of_the_seed():
     """Whatever was drawn before: Keras shuffles the batches themselves by the global state."""
     rng = np.random.default_rng(0)

@@ -67,7 +67,10 @@ def user(
                 gradient=place_gradient,
             ),
             mtl.Task(
-                "bright", heads.RegressionHead(hidden_units=4), weight=weight, gradient=gradient
+                "bright",
+                heads.RegressionHead(hidden_units=4, standardize=False),
+                weight=weight,
+                gradient=gradient,
             ),
         ],
     )

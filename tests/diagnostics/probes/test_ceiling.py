@@ -17,6 +17,7 @@ def run(model, data, task="place", **options):
     return ceiling.probe(model, x, y, task, x_val=x_val, y_val=y_val, **{"budget": 5, **options})
 
 
+@pytest.mark.every_backend
 def test_a_pooled_model_is_behind(pooled, data):
     weights = pooled.get_weights()
     evidence = run(pooled, data)

@@ -13,6 +13,8 @@ from small_models import small_model
 import mtlkit as mtl
 from mtlkit.diagnostics.probes._copies import compiled_like, copy_of, fresh_copy
 
+pytestmark = pytest.mark.every_backend
+
 
 def predictions(model, images):
     return {name: np.array(model.predict(images, verbose=0)[name]) for name in model.tasks}

@@ -52,6 +52,7 @@ def test_a_starved_task_is_found(data):
     assert unchanged(model, weights)
 
 
+@pytest.mark.every_backend
 def test_equal_weights_make_equal_shares(images, labels):
     tasks = [
         mtl.Task("identity", mtl.heads.ClassificationHead(4), weight=3.0),
@@ -70,6 +71,7 @@ def test_equal_weights_make_equal_shares(images, labels):
     assert np.allclose(list(after.shares.values()), [0.5, 0.5, 0], atol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_shares_follow_the_losses():
     """Two tasks with the same head and labels: their gradients are equal."""
     heads = mtl.heads

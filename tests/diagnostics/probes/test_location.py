@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,26 @@ from mtlkit.diagnostics.probes._score import Score
 pytestmark = pytest.mark.usefixtures("even_steps")
 
 
+@pytest.fixture(scope="module")
+def trained():
+    """The arms of each model, by its maps and the budget."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def arms_are_trained_once(trained, monkeypatch):
+    """Tests that look at one model in several ways share what was trained for it."""
+    train = location.train_arms
+
+    def once(bench, maps, held):
+        key = maps.tobytes(), held.tobytes(), bench.clock.budget
+        if key not in trained:
+            trained[key] = train(bench, maps, held)
+        return copy.deepcopy(trained[key])
+
+    monkeypatch.setattr(location, "train_arms", once)
+
+
 def run(model, data, ceiling, budget=40):
     x, y, x_val, y_val = data
     found = location.probe(
@@ -26,6 +47,7 @@ def run(model, data, ceiling, budget=40):
     return {one.name: one for one in found}
 
 
+@pytest.mark.every_backend
 def test_a_head_that_averages_positions_away_is_found(pooled, data):
     weights = pooled.get_weights()
     found = run(pooled, data, gap(0.1))

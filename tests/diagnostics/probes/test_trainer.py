@@ -10,6 +10,8 @@ from small_models import small_model
 from mtlkit.diagnostics.probes._copies import compiled, weights_of
 from mtlkit.diagnostics.probes._training import Trainer, outputs_of
 
+pytestmark = pytest.mark.every_backend
+
 
 @pytest.fixture
 def trainer(images, labels):

@@ -38,6 +38,7 @@ def test_nothing_is_tried_where_nothing_is_amiss(healthy, data):
     assert all(one.seconds < 2 for one in found.values())
 
 
+@pytest.mark.every_backend
 def test_a_tiny_rate_is_found(data):
     model = user(rate=1e-6, epochs=2)
     weights = model.get_weights()

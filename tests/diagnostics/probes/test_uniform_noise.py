@@ -39,8 +39,7 @@ def test_ranks_are_counted():
     assert counts[4:].min() > 30  # wrong labels have any rank
 
 
-@pytest.mark.parametrize("num_classes", [6, 10])
-@pytest.mark.parametrize("rate", [0.2, 0.4])
+@pytest.mark.parametrize(("num_classes", "rate"), [(6, 0.4), (10, 0.2)])
 def test_rates_are_exact_where_classes_are_easily_told_apart(rate, num_classes):
     rng = np.random.default_rng(3)
     clean = rng.integers(num_classes, size=4000)
