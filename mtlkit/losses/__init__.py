@@ -1,6 +1,7 @@
 """Losses, usable alone in plain Keras, that know missing labels."""
 
 from mtlkit.losses import contrastive, hierarchical
+from mtlkit.losses._partial_labels import fill_missing, labelled, masked_weight
 from mtlkit.losses.circular import (
     CircularCrossEntropy,
     MultiBinLoss,
@@ -8,15 +9,8 @@ from mtlkit.losses.circular import (
     circular_earth_movers_distance,
     soft_bin_labels,
 )
-from mtlkit.losses.masked import (
-    BatchLoss,
-    FunctionLoss,
-    MaskedLoss,
-    fill_missing,
-    labelled,
-    masked_weight,
-    unlabelled_loss,
-)
+from mtlkit.losses.masked import BatchLoss, FunctionLoss, MaskedLoss, unlabelled_loss
+from mtlkit.losses.standardized import StandardizedLoss
 
 __all__ = [
     "BatchLoss",
@@ -25,6 +19,7 @@ __all__ = [
     "MaskedLoss",
     "MultiBinLoss",
     "PhaseLoss",
+    "StandardizedLoss",
     "circular_earth_movers_distance",
     "contrastive",
     "fill_missing",

@@ -6,118 +6,26 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+from keras.src.backend import get_keras_mask  # Keras has no public name for it
+
+from mtlkit.losses._partial_labels import (
+    PartialLabels,
+    align_labels,
+    as_column,
+    loss_rank,
+    masked_weight,
+)
+from mtlkit.losses._replicas import (
+    gather_over_replicas,
+    num_replicas,
+    own_share,
+    sum_over_replicas,
+)
 
 #: The reductions that Keras takes as "divide by how many there are".
 _MEANS = ("sum_over_batch_size", "mean")
-
-
-def labelled(y: Any) -> Any:
-    """Tells which samples have a label.
-
-    A label is missing where it is NaN (floating-point labels; any NaN in a sample's
-    label counts) or -1 (integer labels).
-
-    Args:
-        y: Labels of shape `(batch, ...)`.
-
-    Returns:
-        A boolean tensor of shape `(batch,)`.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.losses import labelled
-
-        assert list(np.asarray(labelled(np.array([3, -1, 0])))) == [True, False, True]
-        ```
-    """
-    y = ops.convert_to_tensor(y)
-    dtype = keras.backend.standardize_dtype(y.dtype)
-    if "float" in dtype:
-        present = ops.logical_not(ops.isnan(y))
-    elif dtype.startswith("int"):
-        present = ops.not_equal(y, -1)
-    else:  # Unsigned integers and booleans have no -1.
-        present = ops.ones_like(y, dtype="bool")
-    axes = tuple(range(1, len(y.shape)))
-    return ops.all(present, axis=axes) if axes else present
-
-
-def fill_missing(y: Any, present: Any) -> Any:
-    """Replaces missing labels by zero, so that what is computed from them is finite.
-
-    NaN times zero is NaN: a label must be replaced before the loss, not weighted after it.
-
-    Args:
-        y: Labels of shape `(batch, ...)`.
-        present: Which samples have a label, of shape `(batch,)`.
-
-    Returns:
-        Labels of the same shape.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.losses import fill_missing, labelled
-
-        y = np.array([0.5, np.nan])
-        assert np.asarray(fill_missing(y, labelled(y)))[1] == 0
-        ```
-    """
-    y = ops.convert_to_tensor(y)
-    present = ops.reshape(present, (-1,) + (1,) * (len(y.shape) - 1))
-    return ops.where(present, y, ops.zeros_like(y))
-
-
-def align_labels(y_true: Any, y_pred: Any) -> Any:
-    """Makes labels of shape `(batch,)` a column where predictions are one.
-
-    Otherwise `y_true - y_pred` in a user's own loss or metric would be a matrix, in silence.
-
-    Args:
-        y_true: Labels of shape `(batch, ...)`.
-        y_pred: Predictions.
-
-    Returns:
-        The labels, of shape `(batch, ..., 1)` if predictions have just this axis more.
-    """
-    shape = tuple(getattr(y_pred, "shape", ()))
-    if len(shape) == len(y_true.shape) + 1 and shape[-1] == 1:
-        return ops.expand_dims(y_true, -1)
-    return y_true
-
-
-def masked_weight(present: Any, sample_weight: Any = None, rank: int = 1) -> Any:
-    """Returns float32 sample weights, zero where the label is missing.
-
-    Args:
-        present: Which samples have a label, of shape `(batch,)`.
-        sample_weight: Weights of shape `(batch,)` or `(batch, 1)`, or `None` for ones.
-        rank: Number of axes of the result, for losses that have more than the batch's.
-
-    Returns:
-        A float32 tensor of shape `(batch,)`, or `(batch, 1, ...)`.
-
-    Example:
-        ```python
-        import numpy as np
-        from mtlkit.losses import masked_weight
-
-        weight = masked_weight(np.array([True, False]), np.array([2.0, 3.0]))
-        assert list(np.asarray(weight)) == [2.0, 0.0]
-        ```
-    """
-    weight = ops.cast(present, "float32")
-    if sample_weight is not None:
-        given = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-        weight = ops.where(present, given, ops.zeros_like(given))
-    return ops.reshape(weight, (-1,) + (1,) * (rank - 1))
-
-
-def loss_rank(y_pred: Any) -> int:
-    """Number of axes of the losses of outputs, whose last axis a loss reduces."""
-    return max(1, len(y_pred.shape) - 1)
 
 
 def unlabelled_loss(y_pred: Any) -> Any:
@@ -145,7 +53,8 @@ class BatchLoss(keras.losses.Loss, ABC):
     """A loss of a batch as a whole, such as one that compares its samples with each other.
 
     It masks missing labels itself, since a sample without a label must not even be compared
-    with; so it may be used as it is, or in a `MaskedLoss`, which leaves it alone. Subclasses
+    with; so it may be used as it is, or in a `MaskedLoss`, which leaves it alone. With several
+    devices each of them computes the loss of the whole batch, and returns its share. Subclasses
     define `of_batch`.
 
     Args:
@@ -167,10 +76,7 @@ class BatchLoss(keras.losses.Loss, ABC):
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        present = labelled(y_true)
-        labels = fill_missing(y_true, present)
-        outputs = ops.cast(y_pred, "float32")
-        return self.of_batch(labels, outputs, masked_weight(present, sample_weight), present)
+        return loss_of_batch(self, PartialLabels(y_true), y_pred, sample_weight)
 
     @abstractmethod
     def of_batch(self, labels: Any, outputs: Any, weight: Any, present: Any) -> Any:
@@ -201,6 +107,13 @@ class MaskedLoss(keras.losses.Loss):
     reduction is `"sum"` stays a sum over `S`, and one that divides by the sum of the
     weights still does. A `BatchLoss`, which masks by itself, is left alone.
 
+    A function that gives one number for the batch, rather than one a sample, cannot be masked:
+    it is as it is where all samples have a label, 0 where none has, and else NaN. Write it as
+    one value a sample, or as a `BatchLoss`.
+
+    With several devices that is the loss of the whole batch: under a `tf.distribute.Strategy`
+    each replica returns its share, the loss divided by their number, as Keras's losses do.
+
     Args:
         loss: A `keras.losses.Loss`, a function of `(y_true, y_pred)`, or the name of one.
         name: Name of the loss. `None`: that of `loss`.
@@ -225,20 +138,11 @@ class MaskedLoss(keras.losses.Loss):
         super().__init__(name=name or self.loss.name, **kwargs)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        if isinstance(self.loss, BatchLoss):
-            return self.loss(y_true, y_pred, sample_weight)
-        present = labelled(y_true)
-        value = self.loss(
-            align_labels(fill_missing(y_true, present), y_pred),
-            y_pred,
-            sample_weight=masked_weight(present, sample_weight, loss_rank(y_pred)),
-        )
-        if self.loss.reduction not in _MEANS:
-            return value
-        # Keras divided by the size of the batch.
-        batch = ops.cast(ops.shape(present)[0], value.dtype)
-        samples = ops.sum(ops.cast(present, value.dtype))
-        return value * (batch / ops.maximum(samples, 1.0))
+        return self.of_labels(PartialLabels(y_true), y_pred, sample_weight)
+
+    def of_labels(self, labels: PartialLabels, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss of labels that were looked at before; else as when called."""
+        return loss_of_batch(self.loss, labels, y_pred, sample_weight)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.loss.call(y_true, y_pred)
@@ -253,8 +157,111 @@ class MaskedLoss(keras.losses.Loss):
         return cls(**config)
 
 
+def loss_of_batch(
+    loss: keras.losses.Loss, labels: PartialLabels, y_pred: Any, sample_weight: Any = None
+) -> Any:
+    """The loss of the samples that have a label; with several replicas, this one's share.
+
+    Args:
+        loss: What a `MaskedLoss` applies, or a `BatchLoss`.
+        labels: The labels of the batch.
+        y_pred: Outputs.
+        sample_weight: Weights of shape `(batch,)` or `(batch, 1)`, or `None` for ones.
+
+    Returns:
+        A scalar.
+    """
+    if isinstance(loss, BatchLoss):
+        return _whole(loss, labels, y_pred, sample_weight)
+    y_pred = as_column(y_pred)
+    if type(loss).__call__ is not keras.losses.Loss.__call__:
+        return _reduced_by_itself(loss, labels, y_pred, sample_weight)
+    outputs = ops.convert_to_tensor(y_pred, dtype=loss.dtype)
+    y_true = ops.cast(align_labels(labels.values, outputs), loss.dtype)
+    losses = loss.call(y_true, outputs)
+    if len(losses.shape) == 0:
+        return _whole(loss, labels, outputs, sample_weight)
+    mask = _mask(y_pred, losses)
+    losses = ops.convert_to_tensor(losses, dtype=loss.dtype)
+    return _reduced(losses, mask, labels, sample_weight, loss.reduction)
+
+
+def _reduced(
+    losses: Any, mask: Any, labels: PartialLabels, sample_weight: Any, reduction: str
+) -> Any:
+    """Reduces losses of shape `(batch, ...)`, of which a mask may leave some out."""
+    inner = tuple(range(1, len(losses.shape)))
+    size = None  # of each sample; `None`: one
+    if mask is not None:
+        mask = ops.cast(mask, losses.dtype)
+        losses = losses * mask
+        size = ops.sum(mask, axis=inner) if inner else mask
+    if inner:
+        add_up = reduction == "sum" or mask is not None
+        losses = ops.sum(losses, axis=inner) if add_up else ops.mean(losses, axis=inner)
+    weight = labels.weight(sample_weight)
+    total = ops.sum(losses if weight is None else losses * ops.cast(weight, losses.dtype))
+    if reduction == "sum":
+        (total,) = sum_over_replicas(total)
+        return own_share(total)
+    counted = labels.weight(None if reduction in _MEANS else sample_weight)
+    if counted is None:
+        number = labels.samples if size is None else ops.sum(size)
+    elif size is None:
+        number = labels.samples if counted is labels.indicator else ops.sum(counted)
+    else:
+        number = ops.sum(counted * ops.cast(size, counted.dtype))
+    total, number = sum_over_replicas(total, ops.cast(number, total.dtype))
+    return own_share(ops.divide_no_nan(total, number))
+
+
+def _whole(loss: keras.losses.Loss, labels: PartialLabels, y_pred: Any, sample_weight: Any) -> Any:
+    """A replica's share of a loss that needs the whole batch."""
+    if num_replicas() > 1:
+        labels = labels.gathered()
+        y_pred = gather_over_replicas(y_pred)
+        sample_weight = gather_over_replicas(sample_weight)
+    weight = labels.weight(sample_weight)
+    if isinstance(loss, BatchLoss):
+        weight = labels.indicator if weight is None else weight
+        outputs = ops.cast(y_pred, "float32")
+        return own_share(loss.of_batch(labels.values, outputs, weight, labels.present))
+    value = loss.call(ops.cast(align_labels(labels.values, y_pred), loss.dtype), y_pred)
+    if weight is not None and sample_weight is not None:
+        value = value * ops.cast(ops.divide_no_nan(ops.sum(weight), labels.samples), value.dtype)
+    if not labels.complete:
+        some_are_missing = ops.where(labels.samples > 0, np.nan, 0.0)
+        value = ops.where(ops.all(labels.present), value, ops.cast(some_are_missing, value.dtype))
+    return own_share(value)
+
+
+def _reduced_by_itself(
+    loss: keras.losses.Loss, labels: PartialLabels, y_pred: Any, sample_weight: Any
+) -> Any:
+    """The value of a loss whose class redefines how Keras calls it."""
+    if num_replicas() > 1:
+        raise ValueError(
+            "Expected, on several devices, a loss that defines call(y_true, y_pred) with one value "
+            "a sample, or a mtlkit.losses.BatchLoss. "
+            f"Received: {type(loss).__name__}, which defines __call__"
+        )
+    weight = masked_weight(labels.present, sample_weight, loss_rank(y_pred))
+    value = loss(align_labels(labels.values, y_pred), y_pred, sample_weight=weight)
+    if loss.reduction not in _MEANS:
+        return value
+    # Keras divided by the size of the batch.
+    batch = ops.cast(ops.shape(labels.present)[0], value.dtype)
+    return value * (batch / ops.maximum(ops.cast(labels.samples, value.dtype), 1.0))
+
+
+def _mask(y_pred: Any, losses: Any) -> Any:
+    """Which of the losses count by Keras's masks, of padded steps and of ignored classes."""
+    masks = [mask for mask in map(get_keras_mask, (y_pred, losses)) if mask is not None]
+    return ops.logical_and(*masks) if len(masks) == 2 else (masks or [None])[0]
+
+
 def _as_loss(loss: Any) -> keras.losses.Loss:
-    if isinstance(loss, MaskedLoss):
+    if type(loss) is MaskedLoss:  # subclasses do more than mask
         return loss.loss
     if isinstance(loss, str | type):
         loss = keras.losses.get(loss)

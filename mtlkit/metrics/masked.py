@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.losses.masked import align_labels, fill_missing, labelled, loss_rank, masked_weight
+from mtlkit.losses._partial_labels import PartialLabels, align_labels, as_column, loss_rank
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -39,23 +39,18 @@ class MaskedMetric(keras.metrics.Metric):
     """
 
     def __init__(self, metric: Any, name: str | None = None, **kwargs: Any) -> None:
-        metric = _as_metric(metric)
+        metric = as_metric(metric)
         super().__init__(name=name or metric.name, **kwargs)
         self.metric = metric
         self.samples = self.add_variable(shape=(), initializer="zeros", name="samples")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        present = labelled(y_true)
-        self.metric.update_state(
-            align_labels(fill_missing(y_true, present), y_pred),
-            y_pred,
-            sample_weight=masked_weight(present, sample_weight, loss_rank(y_pred)),
-        )
-        self.samples.assign_add(ops.sum(ops.cast(present, self.samples.dtype)))
+        labels = PartialLabels(y_true)
+        update_labelled(self.metric, labels, y_pred, sample_weight)
+        self.samples.assign_add(ops.cast(labels.samples, self.samples.dtype))
 
     def result(self) -> Any:
-        value = self.metric.result()
-        return ops.where(self.samples > 0, value, ops.full_like(value, np.nan))
+        return nan_unless(self.samples > 0, self.metric.result())
 
     def reset_state(self) -> None:
         self.metric.reset_state()
@@ -88,12 +83,36 @@ class LabelledMean(keras.metrics.Mean):
         ```
     """
 
+    def add(self, value: Any, samples: Any) -> None:
+        """Takes in the value of a batch, as `update_state(value, samples)` does, but faster."""
+        self.total.assign_add(ops.cast(value * samples, self.dtype))
+        self.count.assign_add(ops.cast(samples, self.dtype))
+
     def result(self) -> Any:
-        value = super().result()
-        return ops.where(self.count > 0, value, ops.full_like(value, np.nan))
+        return self.total / self.count  # 0 / 0 is NaN
 
 
-def _as_metric(metric: Any) -> keras.metrics.Metric:
+def update_labelled(
+    metric: keras.metrics.Metric, labels: PartialLabels, y_pred: Any, sample_weight: Any = None
+) -> None:
+    """Updates a metric with the samples that have a label."""
+    y_pred = as_column(y_pred)
+    weight = labels.weight(sample_weight)
+    rank = loss_rank(y_pred)
+    if weight is not None and rank > 1:
+        # One for each value: Keras's masks of padded steps are not broadcast on PyTorch.
+        weight = ops.reshape(weight, (-1,) + (1,) * (rank - 1))
+        weight = weight * ops.ones_like(y_pred[..., 0], dtype=weight.dtype)
+    metric.update_state(align_labels(labels.values, y_pred), y_pred, sample_weight=weight)
+
+
+def nan_unless(known: Any, value: Any) -> Any:
+    """The value, or NaN where it is not known."""
+    return ops.where(known, value, np.nan)
+
+
+def as_metric(metric: Any) -> keras.metrics.Metric:
+    """The Keras metric that is meant, without the mask of a `MaskedMetric`."""
     if isinstance(metric, MaskedMetric):
         return metric.metric
     if not isinstance(metric, keras.metrics.Metric):

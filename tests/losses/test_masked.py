@@ -138,6 +138,62 @@ class TestAgainstNumPy:
         np.testing.assert_allclose(gradient, weights[:, None] * gradients, rtol=1e-5, atol=1e-6)
 
 
+class TestOtherLosses:
+    """Losses that Keras does not reduce as a mean of one value a sample."""
+
+    present = np.array([True, False, True, True, False, True])
+
+    def test_ignored_classes_are_not_counted(self):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2)
+        y = np.array([2, 1, 0, 3, 2, 1], "int32")
+        counted = self.present & (y != 2)
+        losses = -log_softmax(LOGITS.astype("float64"), axis=1)[np.arange(SAMPLES), y]
+        value, gradient = value_and_gradient(MaskedLoss(loss), partly(y, self.present), LOGITS)
+        assert value == pytest.approx(losses[counted].mean(), rel=1e-5)
+        expected = (softmax(LOGITS.astype("float64"), axis=1) - np.eye(4)[y]) * counted[:, None]
+        np.testing.assert_allclose(gradient, expected / counted.sum(), rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight", "mean"])
+    def test_several_positions_a_sample(self, reduction):
+        y, outputs = RNG.random((2, SAMPLES, 5, 3)).astype("float32")
+        weights = WEIGHTS * self.present
+        losses = ((y - outputs).astype("float64") ** 2).mean(axis=2)
+        divisor = {"sum": 1, "mean": 5 * self.present.sum()}.get(reduction, 5 * weights.sum())
+        loss = MaskedLoss(keras.losses.MeanSquaredError(reduction=reduction))
+        value = loss(partly(y, self.present), outputs, sample_weight=WEIGHTS)
+        assert float(value) == pytest.approx((weights @ losses).sum() / divisor, rel=1e-5)
+
+    def test_one_number_for_a_batch(self):
+        """As it is where all labels are there; it cannot be masked, and does not pretend to."""
+
+        def root(y_true, y_pred):
+            return ops.sqrt(ops.mean((y_true - y_pred) ** 2))
+
+        whole = np.sqrt(((VALUES - OUTPUTS).astype("float64") ** 2).mean())
+        assert float(MaskedLoss(root)(VALUES, OUTPUTS)) == pytest.approx(whole, rel=1e-5)
+        weighted = MaskedLoss(root)(VALUES, OUTPUTS, sample_weight=WEIGHTS)
+        assert float(weighted) == pytest.approx(whole * WEIGHTS.mean(), rel=1e-5)
+        assert np.isnan(float(MaskedLoss(root)(partly(VALUES, self.present), OUTPUTS)))
+        assert float(MaskedLoss(root)(np.full_like(VALUES, np.nan), OUTPUTS)) == 0
+
+    def test_a_loss_that_reduces_itself(self):
+        class Doubled(keras.losses.MeanSquaredError):
+            def __call__(self, y_true, y_pred, sample_weight=None):
+                return 2 * super().__call__(y_true, y_pred, sample_weight)
+
+        value = MaskedLoss(Doubled())(partly(VALUES, self.present), OUTPUTS, WEIGHTS)
+        expected = 2 * (WEIGHTS * squares()[0])[self.present].sum() / self.present.sum()
+        assert float(value) == pytest.approx(expected, rel=1e-5)
+
+    def test_labels_that_cannot_be_missing(self):
+        loss = MaskedLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        losses = cross_entropies()[0]
+        y = CLASSES.astype("uint8")
+        assert float(loss(y, LOGITS)) == pytest.approx(losses.mean(), rel=1e-5)
+        weighted = loss(y, LOGITS, sample_weight=WEIGHTS)
+        assert float(weighted) == pytest.approx((WEIGHTS * losses).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("present", ["101101", "111111", "000010"])
 @pytest.mark.parametrize("loss", ["Huber", "LogCosh", "CosineSimilarity"])
 def test_plain_keras_agrees_on_the_labelled_samples(loss, present):

@@ -1,0 +1,187 @@
+"""Partial labels: which samples of a batch have one, and what losses and metrics read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtlkit.losses._replicas import gather_over_replicas
+
+
+def can_miss(dtype: str) -> bool:
+    """Whether labels of a dtype have a value for "missing": NaN or -1."""
+    return "float" in dtype or dtype.startswith("int")
+
+
+def labelled(y: Any) -> Any:
+    """Tells which samples have a label.
+
+    A label is missing where it is NaN (floating-point labels; any NaN in a sample's
+    label counts) or -1 (integer labels).
+
+    Args:
+        y: Labels of shape `(batch, ...)`.
+
+    Returns:
+        A boolean tensor of shape `(batch,)`.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.losses import labelled
+
+        assert list(np.asarray(labelled(np.array([3, -1, 0])))) == [True, False, True]
+        ```
+    """
+    y = ops.convert_to_tensor(y)
+    dtype = keras.backend.standardize_dtype(y.dtype)
+    if not can_miss(dtype):
+        present = ops.ones_like(y, dtype="bool")
+    elif "float" in dtype:
+        present = ops.logical_not(ops.isnan(y))
+    else:
+        present = ops.not_equal(y, -1)
+    axes = tuple(range(1, len(y.shape)))
+    return ops.all(present, axis=axes) if axes else present
+
+
+def fill_missing(y: Any, present: Any) -> Any:
+    """Replaces missing labels by zero, so that what is computed from them is finite.
+
+    NaN times zero is NaN: a label must be replaced before the loss, not weighted after it.
+
+    Args:
+        y: Labels of shape `(batch, ...)`.
+        present: Which samples have a label, of shape `(batch,)`.
+
+    Returns:
+        Labels of the same shape.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.losses import fill_missing, labelled
+
+        y = np.array([0.5, np.nan])
+        assert np.asarray(fill_missing(y, labelled(y)))[1] == 0
+        ```
+    """
+    y = ops.convert_to_tensor(y)
+    if len(y.shape) > 1:
+        present = ops.reshape(present, (-1,) + (1,) * (len(y.shape) - 1))
+    return ops.where(present, y, ops.zeros_like(y))
+
+
+def as_column(y_pred: Any) -> Any:
+    """Makes predictions of shape `(batch,)` a column, since losses reduce the last axis."""
+    return ops.expand_dims(y_pred, -1) if len(y_pred.shape) == 1 else y_pred
+
+
+def align_labels(y_true: Any, y_pred: Any) -> Any:
+    """Makes labels of shape `(batch,)` a column where predictions are one.
+
+    Otherwise `y_true - y_pred` in a user's own loss or metric would be a matrix, in silence.
+
+    Args:
+        y_true: Labels of shape `(batch, ...)`.
+        y_pred: Predictions.
+
+    Returns:
+        The labels, of shape `(batch, ..., 1)` if predictions have just this axis more.
+    """
+    shape = tuple(getattr(y_pred, "shape", ()))
+    if len(shape) == len(y_true.shape) + 1 and shape[-1] == 1:
+        return ops.expand_dims(y_true, -1)
+    return y_true
+
+
+def masked_weight(present: Any, sample_weight: Any = None, rank: int = 1) -> Any:
+    """Returns float32 sample weights, zero where the label is missing.
+
+    Args:
+        present: Which samples have a label, of shape `(batch,)`.
+        sample_weight: Weights of shape `(batch,)` or `(batch, 1)`, or `None` for ones.
+        rank: Number of axes of the result, for losses that have more than the batch's.
+
+    Returns:
+        A float32 tensor of shape `(batch,)`, or `(batch, 1, ...)`.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.losses import masked_weight
+
+        weight = masked_weight(np.array([True, False]), np.array([2.0, 3.0]))
+        assert list(np.asarray(weight)) == [2.0, 0.0]
+        ```
+    """
+    weight = ops.cast(present, "float32")
+    if sample_weight is not None:
+        given = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        weight = ops.where(present, given, ops.zeros_like(given))
+    return weight if rank == 1 else ops.reshape(weight, (-1,) + (1,) * (rank - 1))
+
+
+def loss_rank(y_pred: Any) -> int:
+    """Number of axes of the losses of outputs, whose last axis a loss reduces."""
+    return max(1, len(y_pred.shape) - 1)
+
+
+class PartialLabels:
+    """The labels of a task in a batch, looked at once for all that read them.
+
+    Attributes:
+        given: The labels as they came, of shape `(batch, ...)`.
+        complete: Whether none can be missing, as with unsigned integers.
+        present: Which samples have a label, of shape `(batch,)`.
+        values: The labels, zero where missing; transformed, if there is a transformation.
+    """
+
+    def __init__(self, y: Any, transform: Callable[[Any], Any] | None = None) -> None:
+        self.given = ops.convert_to_tensor(y)
+        self._transform = transform
+        self.complete = not can_miss(keras.backend.standardize_dtype(self.given.dtype))
+        self.present = labelled(self.given)
+        values = self.given if self.complete else fill_missing(self.given, self.present)
+        self.values = values if transform is None else transform(values)
+
+    def transformed(self, transform: Callable[[Any], Any]) -> PartialLabels:
+        """The same samples with other values, such as standardised ones."""
+        other = copy(self)  # what was computed of the samples stays
+        other._transform = transform
+        other.values = transform(self.values)
+        return other
+
+    def gathered(self) -> PartialLabels:
+        """The labels of the batches of all replicas."""
+        return PartialLabels(gather_over_replicas(self.given), self._transform)
+
+    @cached_property
+    def indicator(self) -> Any:
+        """One where a sample has a label, else zero: float32, of shape `(batch,)`."""
+        return masked_weight(self.present)
+
+    @cached_property
+    def samples(self) -> Any:
+        """The number of samples with a label, float32."""
+        if self.complete:
+            return ops.cast(ops.shape(self.given)[0], "float32")
+        return ops.sum(self.indicator)
+
+    def weight(self, sample_weight: Any = None) -> Any:
+        """Sample weights of shape `(batch,)`, zero where the label is missing.
+
+        Args:
+            sample_weight: Weights of shape `(batch,)` or `(batch, 1)`, or `None` for ones.
+
+        Returns:
+            A float32 tensor, or `None` where all weights are one.
+        """
+        if sample_weight is not None:
+            return masked_weight(self.present, sample_weight)
+        return None if self.complete else self.indicator

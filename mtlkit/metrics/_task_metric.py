@@ -1,0 +1,38 @@
+"""A metric of a task, within its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from mtlkit.losses._partial_labels import PartialLabels
+from mtlkit.metrics.masked import LabelledMean, nan_unless, update_labelled
+
+
+class TaskMetric(keras.metrics.Metric):
+    """A metric of the labelled samples, NaN where the task's loss has counted none.
+
+    It is a `MaskedMetric` without a count of its own: the loss's is read.
+    """
+
+    def __init__(self, metric: keras.metrics.Metric, name: str, tracker: LabelledMean) -> None:
+        super().__init__(name=name)
+        self.metric = metric
+        # Not as an attribute: Keras would take its variables for this metric's.
+        self._is_known = lambda: tracker.count > 0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.update_labelled(PartialLabels(y_true), y_pred, sample_weight)
+
+    def update_labelled(
+        self, labels: PartialLabels, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        """As `update_state`, with labels that have been looked at."""
+        update_labelled(self.metric, labels, y_pred, sample_weight)
+
+    def result(self) -> Any:
+        return nan_unless(self._is_known(), self.metric.result())
+
+    def reset_state(self) -> None:
+        self.metric.reset_state()
