@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from mtlkit.backbones._graph import is_graph, layer_outputs
+from mtlkit.layers._keep_mask import with_mask
 from mtlkit.layers.rotation_orbit import RotationOrbit
 
 
@@ -14,7 +16,8 @@ class FeatureMaps:
     """A backbone, applied to inputs, and its feature maps by name.
 
     - A backbone whose output is a dict has the maps that the dict names. One named as a task
-      is that task's, unless the task names another.
+      is that task's, unless the task names another. Of a functional one, the outputs of its
+      layers can be read as well, by the names of the layers (`layer_names`).
     - Any other functional or sequential `keras.Model` has one map a layer, named as the
       layer, and its output is the last one.
     - A plain layer or a subclassed model has its output only.
@@ -39,7 +42,8 @@ class FeatureMaps:
                 f"Expected the backbone to be a keras.Model or layer. Received: {backbone!r}"
             )
         self.backbone = backbone
-        self._is_graph = _is_graph(backbone)
+        self._is_graph = is_graph(backbone)
+        self._layer_outputs = layer_outputs(backbone) if self._is_graph else {}
         self.inputs = self._make_inputs(input_shape)
         self._orbit = orbit
         if orbit and not (hasattr(self.inputs, "shape") and len(self.inputs.shape) == 4):
@@ -47,7 +51,7 @@ class FeatureMaps:
                 "Expected a backbone with one image as its input, since a head reads the image's "
                 f"quarter turns. Received: inputs={self.inputs}"
             )
-        outputs = self._apply(backbone)
+        outputs = self._apply(_with_masks(backbone) if self._is_graph else backbone)
         # With an axis of turns after the batch, if there is an orbit.
         self._outputs: dict[str, Any] = (
             dict(outputs) if isinstance(outputs, dict) else {"output": outputs}
@@ -63,9 +67,26 @@ class FeatureMaps:
         return names if "input" in names else ["input", *names]
 
     @property
+    def layer_names(self) -> list[str]:
+        """Names of layers that can be read beside the maps that a `dict` names."""
+        return [name for name in self._layer_outputs if self._by_dict and name not in self.names]
+
+    @property
+    def spatial(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes of the maps that are no vectors, in the order of the layers, by name."""
+        own = self.backbone.output if self._by_dict and self._is_graph else {}
+        tensors = {**self._layer_outputs, **own}
+        return {name: tuple(x.shape) for name, x in tensors.items() if len(x.shape) > 2}
+
+    @property
     def by_task(self) -> list[str]:
         """Names of maps that are meant for tasks: those of a backbone with a `dict` as output."""
         return self._own_names() if self._by_dict else []
+
+    @property
+    def same_as_last(self) -> list[str]:
+        """Names under which a backbone has its last map a second time, if it says so."""
+        return list(getattr(self.backbone, "same_as_last", []))
 
     @property
     def last(self) -> Any:
@@ -89,15 +110,18 @@ class FeatureMaps:
             found["input"] = self._apply(keras.layers.Identity(name="input_map"))
         layers = [name for name in dict.fromkeys(names) if name not in found]
         if layers:
-            # One model of taps and output, so that the backbone runs once.
-            taps = [_output(self.backbone.get_layer(name)) for name in layers]
+            # One model of taps and outputs, so that the backbone runs once.
+            taps = [self._layer_outputs[name] for name in layers]
+            own = self.backbone.output if self._by_dict else {"output": self.backbone.outputs[-1]}
             model = keras.Model(
-                self.backbone.inputs,
-                [*taps, self.backbone.outputs[-1]],
+                self._own_inputs(),
+                [with_mask(tensor) for tensor in (*taps, *own.values())],
                 name=f"{self.backbone.name}_maps",
             )
-            *maps, self._outputs["output"] = self._apply(model)
-            found.update(zip(layers, maps, strict=True))
+            maps = self._apply(model)
+            self._outputs = dict(zip(own, maps[len(taps) :], strict=True))
+            found = {name: self._outputs.get(name, map) for name, map in found.items()}
+            found.update(zip(layers, maps, strict=False))
         self._taps.update(found)
         return found
 
@@ -137,18 +161,16 @@ class FeatureMaps:
             ordered = getattr(self.backbone, "feature_names", None)
             return list(ordered or self._outputs)
         if self._is_graph:
-            single = [layer for layer in self.backbone.layers if _has_one_output(layer)]
-            inputs = (keras.layers.InputLayer,)
-            return [layer.name for layer in single if not isinstance(layer, inputs)]
+            return list(self._layer_outputs)
         return ["output"]
 
     def _make_inputs(self, input_shape: tuple[int, ...] | None) -> Any:
         if self._is_graph:
-            # A sequential model has no `input` before it is called.
-            sequential = isinstance(self.backbone, keras.Sequential)
-            own = self.backbone.inputs[0] if sequential else self.backbone.input
             return keras.tree.map_structure(
-                lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), own
+                lambda x: keras.Input(
+                    batch_shape=x.shape, dtype=x.dtype, sparse=x.sparse, name=x.name
+                ),
+                self._own_inputs(),
             )
         if input_shape is None:
             known = (self.backbone.get_build_config() or {}).get("input_shape")
@@ -160,19 +182,23 @@ class FeatureMaps:
             input_shape = tuple(known[1:])
         return keras.Input(shape=tuple(input_shape), name="image_input")
 
-
-def _is_graph(backbone: keras.layers.Layer) -> bool:
-    """Whether the backbone is a functional model, or a sequential one that is built."""
-    return isinstance(backbone, keras.Model) and bool(getattr(backbone, "inputs", None))
-
-
-def _output(layer: keras.layers.Layer) -> Any:
-    """The layer's output in the graph that calls it; a nested model has one of its own, too."""
-    return keras.Operation.output.fget(layer)
+    def _own_inputs(self) -> Any:
+        """The symbolic inputs of a functional or sequential backbone."""
+        return _structured(self.backbone)[0]
 
 
-def _has_one_output(layer: keras.layers.Layer) -> bool:
-    try:
-        return isinstance(_output(layer), keras.KerasTensor)
-    except (AttributeError, ValueError):  # Keras: never called, or called several times.
-        return False
+def _structured(backbone: keras.Model) -> tuple[Any, Any]:
+    """Symbolic inputs and outputs; before it is called, a sequential model has no `input`."""
+    if isinstance(backbone, keras.Sequential):
+        return backbone.inputs[0], backbone.outputs[0]
+    return backbone.input, backbone.output
+
+
+def _with_masks(backbone: keras.Model) -> keras.Model:
+    """The model, or one whose outputs keep the masks that they have within it."""
+    inputs, outputs = _structured(backbone)
+    kept = keras.tree.map_structure(with_mask, outputs)
+    pairs = zip(keras.tree.flatten(outputs), keras.tree.flatten(kept), strict=True)
+    if all(tensor is same for tensor, same in pairs):
+        return backbone
+    return keras.Model(inputs, kept, name=f"{backbone.name}_maps")

@@ -21,6 +21,10 @@ class NormalizedBackbone(keras.Model):
 
     normalization: InputNormalization | None
 
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        # Frozen, it is in inference mode: not only batch normalisation, dropout, too.
+        return super().call(inputs, training=training and self.trainable, mask=mask)
+
     @property
     def adapted(self) -> bool:
         """Whether the input normalisation has its statistics (or there is none)."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import keras
 
-from mtlkit.backbones._normalized import NormalizedBackbone
+from mtlkit.backbones._staged import StagedBackbone
 from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.input_normalization import InputNormalization
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class ConvBackbone(NormalizedBackbone):
+class ConvBackbone(StagedBackbone):
     """Stages of 3x3 convolution with ReLU, the map halved between stages.
 
     Its outputs are a dict of feature maps: `"input"` (the image, normalised), `"stage1"`,
@@ -77,6 +77,11 @@ class ConvBackbone(NormalizedBackbone):
                 "Expected input_shape=(height, width, channels), or channels first in that data "
                 f"format. Received: input_shape={input_shape}"
             )
+        if not isinstance(filters, Sequence) or isinstance(filters, str):
+            raise ValueError(
+                "Expected filters with the channels of each stage, such as filters=(32, 64, 128). "
+                f"Received: filters={filters!r}. For one stage, filters=({filters},)"
+            )
         height_width = input_shape[1:] if first else input_shape[:2]
         if not filters or min(height_width) < 2 ** (len(filters) - 1):
             raise ValueError(
@@ -89,61 +94,47 @@ class ConvBackbone(NormalizedBackbone):
         normalization = None
         if normalize:
             normalization = InputNormalization(data_format, dtype=policy, name="normalization")
+        stages: list[list[keras.layers.Layer]] = []
+        for number, channels in enumerate(filters, 1):
+            stages.append([])
+            if number > 1:
+                stages[-1].append(
+                    keras.layers.MaxPooling2D(
+                        data_format=data_format, dtype=policy, name=f"pool{number - 1}"
+                    )
+                )
+            stages[-1].append(
+                keras.layers.Conv2D(
+                    channels,
+                    3,
+                    padding="same",
+                    use_bias=not batch_norm,
+                    data_format=data_format,
+                    dtype=policy,
+                    name=f"conv{number}",
+                )
+            )
+            if batch_norm:
+                stages[-1].append(
+                    keras.layers.BatchNormalization(
+                        axis=1 if first else -1, dtype=policy, name=f"batch_norm{number}"
+                    )
+                )
+            stages[-1].append(keras.layers.ReLU(dtype=policy, name=f"stage{number}"))
 
         # === Functional model ===
         inputs = keras.Input(shape=tuple(input_shape), name="image_input")
-        x = inputs if normalization is None else normalization(inputs)
-        maps = {"input": x}
-        for number, channels in enumerate(filters, 1):
-            if number > 1:
-                x = keras.layers.MaxPooling2D(
-                    data_format=data_format, dtype=policy, name=f"pool{number - 1}"
-                )(x)
-            x = keras.layers.Conv2D(
-                channels,
-                3,
-                padding="same",
-                use_bias=not batch_norm,
-                data_format=data_format,
-                dtype=policy,
-                name=f"conv{number}",
-            )(x)
-            if batch_norm:
-                x = keras.layers.BatchNormalization(
-                    axis=1 if first else -1, dtype=policy, name=f"batch_norm{number}"
-                )(x)
-            x = keras.layers.ReLU(dtype=policy, name=f"stage{number}")(x)
-            maps[f"stage{number}"] = x
-        super().__init__(inputs=inputs, outputs=maps, **kwargs)
+        super().__init__(inputs, normalization, stages, batch_norm, policy, **kwargs)
 
         # === Config ===
         self.image_shape = tuple(input_shape)
         self.filters = tuple(filters)
-        self.normalize = normalize
-        self.batch_norm = batch_norm
         self.data_format = data_format
-        self.normalization = normalization
-        self._policy = policy
-
-    @property
-    def feature_names(self) -> list[str]:
-        """Names of the feature maps, from the input to the last."""
-        return ["input", *(f"stage{number}" for number in range(1, len(self.filters) + 1))]
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "trainable": self.trainable,
+            **super().get_config(),
             "input_shape": self.image_shape,
             "filters": self.filters,
-            "normalize": self.normalize,
-            "batch_norm": self.batch_norm,
             "data_format": self.data_format,
-            "dtype": keras.dtype_policies.serialize(self._policy),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ConvBackbone:
-        config = dict(config)
-        config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
-        return cls(**config)

@@ -15,6 +15,7 @@ from mtlkit.layers.expert_gate import ExpertGate
 from mtlkit.layers.feature_pooling import FeaturePooling
 from mtlkit.layers.gradient_gates import GradientReversal, GradientScale, GradientStop
 from mtlkit.layers.gradient_histogram import GradientHistogram
+from mtlkit.layers.imagenet_preprocessing import ImageNetPreprocessing
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.layers.polar import PolarResample
 from mtlkit.layers.proxies import CosineProxies, PrototypeDistances
@@ -40,6 +41,7 @@ __all__ = [
     "GradientReversal",
     "GradientScale",
     "GradientStop",
+    "ImageNetPreprocessing",
     "InputNormalization",
     "PolarResample",
     "PrototypeDistances",

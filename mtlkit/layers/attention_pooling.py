@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit.layers._sizes import size_cure
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class AttentionPooling(keras.layers.Layer):
@@ -16,7 +18,8 @@ class AttentionPooling(keras.layers.Layer):
     With features `x` of shape `(positions, channels)`, keys `K = x W + P` (`P` a learned
     embedding of the position) and learned queries `Q`, the output of each query is
     `softmax(Q K^T / sqrt(key_dim)) x`. Zero queries give the mean over positions. Without
-    `P` the result would not depend on where things are.
+    `P` the result would not depend on where things are. A Keras mask of positions is respected:
+    those that it leaves out are not looked at.
 
     Args:
         num_queries: Number of learned queries.
@@ -54,6 +57,7 @@ class AttentionPooling(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.supports_masking = True
         for argument, value in (("num_queries", num_queries), ("key_dim", key_dim)):
             if value < 1:
                 raise ValueError(f"Expected {argument} >= 1. Received: {argument}={value}")
@@ -67,7 +71,8 @@ class AttentionPooling(keras.layers.Layer):
         if positions is None or channels is None:
             raise ValueError(
                 "Expected a known number of positions and channels. "
-                f"Received: input_shape={tuple(input_shape)}"
+                f"Received: input_shape={tuple(input_shape)}. "
+                f"{size_cure(input_shape)}"
             )
         self.key_kernel = self.add_weight(
             name="key_kernel", shape=(channels, self.key_dim), initializer="glorot_uniform"
@@ -82,14 +87,22 @@ class AttentionPooling(keras.layers.Layer):
                 initializer=keras.initializers.RandomNormal(stddev=0.02),
             )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         keys = ops.matmul(inputs, self.key_kernel)
         if self.use_position:
             keys = keys + self.position
         scores = ops.matmul(keys, ops.transpose(self.queries)) / math.sqrt(self.key_dim)
+        if mask is not None:
+            is_position = ops.cast(mask, "bool")[..., None]
+            scores = ops.where(is_position, scores, ops.full_like(scores, -3e4))
         attention = ops.softmax(scores, axis=1)  # (batch, positions, queries)
+        if mask is not None:  # exactly none, also where there is no position at all
+            attention = ops.where(is_position, attention, ops.zeros_like(attention))
         pooled = ops.matmul(ops.transpose(attention, (0, 2, 1)), inputs)
         return ops.reshape(pooled, (-1, self.num_queries * inputs.shape[-1]))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # there are no positions any more
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         batch, _, channels = input_shape

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtlkit.layers._data_format import standardize_data_format
+from mtlkit.layers._sizes import size_cure
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -62,7 +63,8 @@ class AddCoordinates(keras.layers.Layer):
         if height is None or width is None:
             raise ValueError(
                 "Expected a map of known height and width. "
-                f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
+                f"Received: input_shape={tuple(input_shape)} ({self.data_format}). "
+                f"{size_cure(input_shape)}"
             )
         x, y = pixel_coordinates(height, width)
         # The coordinates below are those of this size.

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from mtlkit.layers._data_format import standardize_data_format
+from mtlkit.layers._sizes import size_cure
 from mtlkit.layers.attention_pooling import AttentionPooling
 from mtlkit.layers.spatial_softmax import SpatialSoftmax
 
@@ -24,6 +26,10 @@ class FeaturePooling(keras.layers.Layer):
     `"attention"` reads it with learned queries (see `AttentionPooling`), and
     `"spatial_softmax"` where each channel is active (see `SpatialSoftmax`; for maps with two
     spatial axes). Vectors pass as they are.
+
+    Of a sequence with a Keras mask, such as an `Embedding(mask_zero=True)` makes, the steps that
+    it leaves out count nothing: they are neither averaged nor looked at, and flattened as zeros.
+    A sequence without any step is pooled to zeros.
 
     Args:
         pooling: `"average"`, `"max"`, `"flatten"`, `"attention"` or `"spatial_softmax"`.
@@ -57,6 +63,7 @@ class FeaturePooling(keras.layers.Layer):
         self, pooling: str = "average", data_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        self.supports_masking = True
         if pooling not in _POOLINGS:
             raise ValueError(f"Expected pooling to be one of {_POOLINGS}. Received: {pooling!r}")
         self.pooling = pooling
@@ -80,10 +87,12 @@ class FeaturePooling(keras.layers.Layer):
                 return
             self.spatial_softmax.build(self._channels_last(input_shape))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         rank = len(inputs.shape)
         if rank == 2:
             return inputs
+        if mask is not None and rank == 3:
+            return self._masked(inputs, mask)
         if self.pooling in ("average", "max"):
             reduce = ops.mean if self.pooling == "average" else ops.max
             return reduce(inputs, axis=self._positions(rank))
@@ -94,6 +103,26 @@ class FeaturePooling(keras.layers.Layer):
         if self.attention is not None:
             return self.attention(ops.reshape(channels_last, (-1, positions, channels)))
         return ops.reshape(channels_last, (-1, positions * channels))
+
+    def _masked(self, inputs: Any, mask: Any) -> Any:
+        """Pools the steps of a sequence that the mask, of shape `(batch, steps)`, lets through."""
+        is_step = ops.cast(mask, "bool")[..., None]
+        if self.attention is not None:
+            return self.attention(inputs, mask=mask)
+        if self.pooling == "max":
+            is_any = ops.any(is_step, axis=1)
+            lowest = ops.full_like(inputs, -np.inf)
+            largest = ops.max(ops.where(is_step, inputs, lowest), axis=1)
+            return ops.where(is_any, largest, ops.zeros_like(largest))
+        kept = ops.where(is_step, inputs, ops.zeros_like(inputs))
+        if self.pooling == "average":
+            steps = ops.sum(ops.cast(is_step, inputs.dtype), axis=1)
+            return ops.sum(kept, axis=1) / ops.maximum(steps, 1)
+        _, positions, channels = self._sequence_shape(inputs.shape)
+        return ops.reshape(kept, (-1, positions * channels))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # there are no steps any more
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         rank = len(input_shape)
@@ -138,6 +167,7 @@ class FeaturePooling(keras.layers.Layer):
         if channels is None or None in sizes:
             raise ValueError(
                 f'Expected a map of known size for pooling="{self.pooling}". '
-                f"Received: input_shape={tuple(shape)}"
+                f"Received: input_shape={tuple(shape)}. {size_cure(shape)}, "
+                'or use pooling="average" or "max", which take any'
             )
         return shape[0], math.prod(size or 0 for size in sizes), channels

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mtlkit.layers._data_format import standardize_data_format
+from mtlkit.layers._sizes import size_cure
 
 #: Gradients whose squared norm is at most this are none: angle and root have no slope there.
 _LEAST_SQUARE = 1e-30
@@ -82,7 +83,8 @@ class GradientHistogram(keras.layers.Layer):
             raise ValueError(
                 "Expected a map with two spatial axes, of known height and width, to divide it "
                 "into cells. "
-                f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
+                f"Received: input_shape={tuple(input_shape)} ({self.data_format}). "
+                f"{size_cure(input_shape)}"
             )
 
     def call(self, inputs: Any) -> Any:

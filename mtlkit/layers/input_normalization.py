@@ -9,14 +9,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.layers._channels import channel_axis
 from mtlkit.layers._data_format import standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class InputNormalization(keras.layers.Layer):
-    """Standardises each channel of an image to zero mean and unit variance.
+    """Standardises each channel of an image, or column of a table, to mean 0 and variance 1.
 
-    Computes `(x - mean) / sqrt(variance)` with the statistics of the images given to
+    Computes `(x - mean) / sqrt(variance)` with the statistics of the samples given to
     `adapt`; before that it is the identity. The statistics are non-trainable weights,
     saved with the model, and acting at once, also in a model that has been called before
     (where `keras.layers.Normalization` keeps the old ones in compiled functions).
@@ -28,7 +29,7 @@ class InputNormalization(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Input shape:
-        `(batch, ..., channels)`, or `(batch, channels, ...)`.
+        `(batch, ..., channels)`, or `(batch, channels, ...)` for maps with channels first.
 
     Output shape:
         That of the input.
@@ -73,13 +74,14 @@ class InputNormalization(keras.layers.Layer):
         return self.built and bool(ops.convert_to_numpy(self.count) > 0)
 
     def adapt(self, data: Any) -> None:
-        """Sets the statistics from images.
+        """Sets the statistics from samples.
 
         Args:
-            data: An array of images, or an iterable of arrays (batches of images).
+            data: An array of samples (images, sequences, rows of a table), or an iterable of
+                arrays (batches of samples).
 
         Raises:
-            ValueError: If there are no images, or they hold NaN or infinite values.
+            ValueError: If there are no samples, or they hold NaN or infinite values.
         """
         batches = [data] if hasattr(data, "shape") else data
         count, mean, variance = self._statistics(batches)
@@ -103,7 +105,7 @@ class InputNormalization(keras.layers.Layer):
         return {**super().get_config(), "data_format": self.data_format}
 
     def _axis(self, rank: int) -> int:
-        return 1 if self.data_format == "channels_first" else rank - 1
+        return channel_axis(rank, self.data_format)
 
     def _statistics(self, batches: Iterable[Any]) -> tuple[float, np.ndarray, np.ndarray]:
         """Returns how many values a channel had, their mean and their variance.
@@ -119,20 +121,30 @@ class InputNormalization(keras.layers.Layer):
                 self.build((None, *values.shape[1:]))
                 self.built = True
             axes = tuple(a for a in range(values.ndim) if a != self._axis(values.ndim))
-            batch_mean = values.mean(axis=axes)
-            batch_squares = values.var(axis=axes) * (values.size / len(batch_mean))
+            with np.errstate(invalid="ignore"):  # of infinite values, which are found below
+                batch_mean = values.mean(axis=axes)
+                batch_squares = values.var(axis=axes) * (values.size / len(batch_mean))
             batch_count = values.size / len(batch_mean)
             if not np.all(np.isfinite(batch_squares)):
-                raise ValueError(
-                    "Expected images with finite values to adapt to. Received: "
-                    f"{int(np.sum(~np.isfinite(values)))} NaN or infinite values in a batch of "
-                    f"shape {values.shape}"
-                )
+                raise _not_finite(values, axes)
             total = count + batch_count
             delta = batch_mean - mean
             squares = squares + batch_squares + delta**2 * (count * batch_count / total)
             mean = mean + delta * (batch_count / total)
             count = total
         if not count:
-            raise ValueError("Expected at least one image to adapt to. Received: none")
+            raise ValueError("Expected at least one sample to adapt to. Received: none")
         return count, mean, squares / count
+
+
+def _not_finite(values: np.ndarray, axes: tuple[int, ...]) -> ValueError:
+    """What to say of samples with NaN or infinite values, and of the channels that have them."""
+    wrong = ~np.isfinite(values)
+    channels = np.flatnonzero(wrong.any(axis=axes))
+    kind = "columns" if values.ndim == 2 else "channels"
+    shown = ", ".join(map(str, channels[:10])) + (", ..." if len(channels) > 10 else "")
+    return ValueError(
+        f"Expected samples with finite values to adapt to. Received: {int(wrong.sum())} NaN or "
+        f"infinite values in a batch of shape {values.shape}, in the {kind} {shown}. Fill them, "
+        "as by numpy.nan_to_num, or leave these samples out"
+    )

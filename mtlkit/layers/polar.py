@@ -10,6 +10,7 @@ from keras import ops
 
 from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers._reproducible_random import random_uniform
+from mtlkit.layers._sizes import size_cure
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -161,7 +162,8 @@ class PolarResample(keras.layers.Layer):
         if height is None or width is None:
             raise ValueError(
                 "Expected a map of known height and width, to sample it along circles. "
-                f"Received: input_shape={tuple(shape)} ({self.data_format})"
+                f"Received: input_shape={tuple(shape)} ({self.data_format}). "
+                f"{size_cure(shape)}"
             )
         return height, width
 

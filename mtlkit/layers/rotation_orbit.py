@@ -68,7 +68,9 @@ class RotationOrbit(keras.layers.Layer):
         if height is None or height != width:
             raise ValueError(
                 "Expected square images, which turn into themselves. "
-                f"Received: input_shape={tuple(input_shape)} ({self.data_format})"
+                f"Received: input_shape={tuple(input_shape)} ({self.data_format}). Crop or pad "
+                "them to squares of one size, or take another design of head, such as "
+                'spatial="flatten"'
             )
         if not self.layer.built:
             self.layer.build(tuple(input_shape))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.layers._sizes import size_cure
 from mtlkit.layers.coordinates import pixel_coordinates
 
 
@@ -62,7 +63,8 @@ class SpatialSoftmax(keras.layers.Layer):
         _, height, width, channels = input_shape
         if height is None or width is None or channels is None:
             raise ValueError(
-                f"Expected a map of known size. Received: input_shape={tuple(input_shape)}"
+                f"Expected a map of known size. Received: input_shape={tuple(input_shape)}. "
+                f"{size_cure(input_shape)}"
             )
         # The positions below are those of this size: another one might be misread in silence.
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={1: height, 2: width})

@@ -184,5 +184,5 @@ class TestErrors:
             FeatureMaps(backbone)
 
     def test_unknown_map(self):
-        with pytest.raises(ValueError, match="No such layer: third"):
+        with pytest.raises(KeyError, match="third"):
             FeatureMaps(functional()).get(["third"])

@@ -118,3 +118,58 @@ def test_unknown_pooling():
 def test_unknown_data_format():
     with pytest.raises(ValueError, match=r'"channels_first"\. Received: data_format=\'last\''):
         FeaturePooling("max", data_format="last")
+
+
+class TestMasks:
+    """Steps that a mask leaves out count nothing, whatever stands there."""
+
+    X = np.random.default_rng(1).normal(size=(3, 5, 2)).astype("float32") - 2
+    MASK = np.array([[1, 1, 0, 0, 0], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]], bool)
+
+    def masked(self, layer, x=X):
+        return pooled(lambda one: layer(one, mask=ops.convert_to_tensor(self.MASK)), x)
+
+    def steps(self):
+        return [x[mask] for x, mask in zip(self.X, self.MASK, strict=True)]
+
+    def test_average_and_max(self):
+        found = self.masked(FeaturePooling("average"))
+        np.testing.assert_allclose(found[:2], [x.mean(0) for x in self.steps()[:2]], rtol=1e-5)
+        np.testing.assert_array_equal(found[2], 0)
+        found = self.masked(FeaturePooling("max"))
+        np.testing.assert_allclose(found[:2], [x.max(0) for x in self.steps()[:2]], rtol=1e-6)
+        np.testing.assert_array_equal(found[2], 0)
+
+    def test_flatten(self):
+        expected = (self.X * self.MASK[..., None]).reshape(3, 10)
+        np.testing.assert_array_equal(self.masked(FeaturePooling("flatten")), expected)
+
+    def test_attention(self):
+        layer = FeaturePooling("attention")
+        found = self.masked(layer)
+        np.testing.assert_array_equal(found[2], 0)
+        inner = layer.attention
+        keys = self.X[0] @ ops.convert_to_numpy(inner.key_kernel)
+        keys = keys + ops.convert_to_numpy(inner.position)
+        scores = keys[:2] @ ops.convert_to_numpy(inner.queries).T / 32**0.5
+        weights = np.exp(scores) / np.exp(scores).sum(axis=0)
+        np.testing.assert_allclose(found[0], (weights.T @ self.X[0, :2]).ravel(), rtol=1e-4)
+
+    @pytest.mark.parametrize("pooling", [*REFERENCES, "attention"])
+    def test_what_is_left_out_does_not_count(self, pooling):
+        layer = FeaturePooling(pooling)
+        other = np.where(self.MASK[..., None], self.X, 50).astype("float32")
+        np.testing.assert_array_equal(self.masked(layer, other), self.masked(layer))
+
+    def test_mask_of_an_embedding_arrives(self):
+        tokens = keras.Input((None,), dtype="int32")
+        embedded = keras.layers.Embedding(9, 2, mask_zero=True)(tokens)
+        model = keras.Model(tokens, FeaturePooling("average")(embedded))
+        x = np.array([[3, 4, 0, 0], [5, 0, 0, 0]])
+        short = model.predict(x[:, :2], verbose=0)
+        np.testing.assert_allclose(model.predict(x, verbose=0), short, rtol=1e-6)
+
+
+def test_sequences_of_unknown_length():
+    with pytest.raises(ValueError, match=r"sequences of one length.*or \"max\", which take any"):
+        FeaturePooling("flatten")(keras.Input((None, 2)))

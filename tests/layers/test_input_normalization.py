@@ -174,7 +174,7 @@ def test_values_that_are_not_finite(value):
 
 @pytest.mark.parametrize("data", [[], IMAGES[:0], [IMAGES[:0]]], ids=["none", "empty", "batch"])
 def test_no_images(data):
-    with pytest.raises(ValueError, match="at least one image"):
+    with pytest.raises(ValueError, match="at least one sample"):
         InputNormalization("channels_last").adapt(data)
 
 
