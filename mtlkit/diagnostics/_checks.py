@@ -25,7 +25,7 @@ def checked_images(x: ArrayLike, what: str = "x") -> NDArray[np.float32]:
     """Returns images as float32, or says what is wrong with them.
 
     Args:
-        x: Images of shape `(samples, height, width)`, or with channels last or first.
+        x: Images of shape `(samples, height, width, channels)`, or with channels first.
         what: What they are called.
 
     Returns:
@@ -37,14 +37,12 @@ def checked_images(x: ArrayLike, what: str = "x") -> NDArray[np.float32]:
 def image_array(x: ArrayLike, what: str = "x") -> NDArray[Any]:
     """As `checked_images`, in the type that they are stored in: nothing is copied."""
     images = np.asarray(x)
-    if images.dtype.kind not in "fiub" or images.ndim not in (3, 4) or not images.size:
+    if images.dtype.kind not in "fiub" or images.ndim != 4 or not images.size:
         raise ValueError(
             f"Expected {what} to be images of shape (samples, height, width, channels). "
-            f"Received: {what} of shape {images.shape}, dtype {images.dtype}"
+            f"Received: {what} of shape {images.shape}, dtype {images.dtype}{_cure(images, what)}"
         )
-    if images.ndim == 3:
-        images = images[..., None]
-    elif images.shape[1] <= 4 < images.shape[3]:  # channels first
+    if images.shape[1] <= 4 < images.shape[3]:  # channels first
         images = np.moveaxis(images, 1, -1)
     wrong = _not_finite(images)
     if wrong:
@@ -53,6 +51,16 @@ def image_array(x: ArrayLike, what: str = "x") -> NDArray[Any]:
             f"{len(images)} images"
         )
     return images
+
+
+def _cure(x: NDArray, what: str) -> str:
+    """What to do about an array that is none of images."""
+    if x.ndim == 3:
+        return (
+            f". Of grey images without an axis of channels give {what}[..., None]; sequences "
+            "cannot be diagnosed in this version"
+        )
+    return ". Tables, sequences and tokens cannot be diagnosed in this version" if x.size else ""
 
 
 def checked_pair(data: Any, what: str = "validation_data") -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """Heads: layers that know their loss, metrics, decoding, label checks and search space."""
 
+from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.heads.classification import ClassificationHead
 from mtlkit.heads.contrastive import ContrastiveHead
 from mtlkit.heads.head import Head
@@ -8,6 +9,7 @@ from mtlkit.heads.orientation import OrientationHead
 from mtlkit.heads.regression import RegressionHead
 
 __all__ = [
+    "AdoptedHead",
     "ClassificationHead",
     "ContrastiveHead",
     "Head",

@@ -16,6 +16,10 @@ class DesignedHead(Head):
 
     design: Design
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True  # of the steps of a sequence, by its pooling
+
     def build(self, input_shape: Any) -> None:
         build(self.design, input_shape)
 
@@ -23,11 +27,14 @@ class DesignedHead(Head):
         # A conditioned head can be built only after it was given its conditioning.
         return super().get_build_config() if self.design.conditioning is None else None
 
-    def call(self, inputs: Any) -> Any:
-        return self.design(inputs)
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        return self.design(inputs, mask=mask)
 
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         return self.design.compute_output_spec(inputs)  # whatever a subclass's call takes
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return self.design.compute_output_shape(input_shape)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # one output a sample

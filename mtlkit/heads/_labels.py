@@ -17,9 +17,15 @@ def check_classes(y: Any, num_classes: int, task: str) -> None:
     """
     y = np.asarray(y)
     expected = f"Task {task!r}: expected integer labels in 0...{num_classes - 1} (-1: unlabelled)"
+    if _is_one_hot(y, num_classes):
+        raise ValueError(
+            f"{expected}. Received: one-hot labels of shape {y.shape}. Give the classes: "
+            "y.argmax(axis=-1)"
+        )
     if not np.issubdtype(y.dtype, np.integer):
         shown = y.reshape(-1)[:3].tolist()
-        raise ValueError(f"{expected}. Received: dtype={y.dtype}, labels={shown}...")
+        cure = _class_cure(y)
+        raise ValueError(f"{expected}. Received: dtype={y.dtype}, labels={shown}...{cure}")
     _check_one_a_sample(y, 1, expected)
     wrong = np.flatnonzero((y.reshape(-1) < -1) | (y.reshape(-1) >= num_classes))
     if wrong.size:
@@ -40,7 +46,10 @@ def check_values(y: Any, units: int, task: str) -> None:
     y = np.asarray(y)
     expected = f"Task {task!r}: expected {units} finite number(s) a sample (NaN: unlabelled)"
     if not (np.issubdtype(y.dtype, np.floating) or np.issubdtype(y.dtype, np.integer)):
-        raise ValueError(f"{expected}. Received: dtype={y.dtype}")
+        raise ValueError(
+            f"{expected}. Received: dtype={y.dtype}. Convert them first, such as by "
+            'y.astype("float32") where each is a number'
+        )
     _check_one_a_sample(y, units, expected)
     rows = y.reshape(len(y), units)
     if np.issubdtype(y.dtype, np.integer):
@@ -76,6 +85,28 @@ def check_angles(y: Any, task: str) -> None:
             f'unlabelled), because of labels="degrees". Received: dtype={y.dtype}'
         )
     check_values(y, 1, task)
+
+
+def _is_one_hot(y: np.ndarray, num_classes: int) -> bool:
+    """Whether each row is a class, as a one among zeros."""
+    if y.ndim != 2 or y.shape[1] != num_classes or y.dtype.kind not in "biuf" or not len(y):
+        return False
+    return bool(np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1))
+
+
+def _class_cure(y: np.ndarray) -> str:
+    """What to do about class labels that are no integers."""
+    if y.dtype.kind == "b":
+        return ' Give y.astype("int64")'
+    if y.dtype.kind == "f":
+        missing = np.isnan(y)
+        if np.any(np.mod(y[~missing], 1)):
+            return " Values that are not whole are for a mtlkit.heads.RegressionHead"
+        whole = "np.where(np.isnan(y), -1, y)" if missing.any() else "y"
+        return f' Give {whole}.astype("int64")'
+    if y.dtype.kind in "USO" and any(isinstance(one, str) for one in y.reshape(-1)[:100]):
+        return " Number the names: class_names, y = np.unique(y, return_inverse=True)"
+    return ' Give y.astype("int64"), with -1 where a label is missing'
 
 
 def _check_one_a_sample(y: np.ndarray, units: int, expected: str) -> None:

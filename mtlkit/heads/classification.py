@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit.heads._counts import check_count
 from mtlkit.heads._labels import check_classes
 from mtlkit.heads._logits import decode_logits
 from mtlkit.heads._pooled_head import PooledHead
@@ -66,8 +67,7 @@ class ClassificationHead(PooledHead):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if num_classes < 2:
-            raise ValueError(f"Expected num_classes >= 2. Received: num_classes={num_classes}")
+        check_count("num_classes", num_classes, 2)
         super().__init__(
             num_classes, pooling, hidden_units, dropout, layer_norm, data_format, **kwargs
         )

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit.losses.masked import MaskedLoss
+
 
 class Head(keras.layers.Layer, ABC):
     """A Keras layer that also knows how its task is trained, judged, read and searched.
@@ -83,6 +85,33 @@ class Head(keras.layers.Layer, ABC):
                 expected and the offending value.
         """
 
+    def training_loss(self, loss: Any = None) -> keras.losses.Loss:
+        """Returns the loss that a task with this head is trained with.
+
+        Args:
+            loss: A loss of the user's own, as in `keras.Model.compile`. `None`: the head's.
+
+        Returns:
+            The loss, masked for missing labels. A head that trains in other units than those
+            of its outputs, as `mtlkit.heads.RegressionHead` does, converts in it.
+        """
+        return MaskedLoss(self.default_loss() if loss is None else loss)
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the head has seen labels, if it needs to before training; else true."""
+        return True
+
+    def adapt(self, y: Any, sample_weight: Any = None) -> None:
+        """Takes from the training labels what the head has to know before training.
+
+        `mtlkit.MultiTaskModel.fit` calls it where `adapted` is false. Most heads need nothing.
+
+        Args:
+            y: Labels of shape `(samples, ...)`; NaN or -1 where missing.
+            sample_weight: Weights, one a sample.
+        """
+
     def predictions(self, outputs: Any) -> Any:
         """Returns what a task that is conditioned on this one sees, within the graph.
 
@@ -94,6 +123,19 @@ class Head(keras.layers.Layer, ABC):
             a head overrides this, its outputs.
         """
         return keras.ops.reshape(outputs, (-1, math.prod(outputs.shape[1:])))
+
+    def given_predictions(self, predictions: Any) -> Any:
+        """Returns what such a task sees of predictions that the data hold, within the graph.
+
+        Args:
+            predictions: A tensor of shape `(batch, numbers)`, as `decode` gives them:
+                probabilities of classes, or values.
+
+        Returns:
+            A tensor of that shape, in the units of `predictions`. Unless a head overrides
+            this, the predictions as they are.
+        """
+        return predictions
 
     @classmethod
     def search_space(cls) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.heads._counts import check_count
 from mtlkit.heads._designed_head import DesignedHead
 from mtlkit.heads._labels import check_angles, check_classes
 from mtlkit.heads.designs import Design, HistogramDesign, OrbitDesign, PolarDesign, PooledDesign
@@ -179,8 +180,7 @@ class OrientationHead(DesignedHead):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if num_bins < 2:
-            raise ValueError(f"Expected num_bins >= 2. Received: num_bins={num_bins}")
+        check_count("num_bins", num_bins, 2)
         _check_choice("spatial", spatial, SPATIAL_DESIGNS)
         _check_choice("target", target, TARGETS)
         _check_choice("labels", labels, _LABELS)
@@ -217,8 +217,8 @@ class OrientationHead(DesignedHead):
             )
         super().build(input_shape)
 
-    def call(self, inputs: Any) -> Any:
-        return self.coder.outputs(self.design(inputs))
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        return self.coder.outputs(self.design(inputs, mask=mask))
 
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         batch = keras.tree.flatten(inputs)[0].shape[0]

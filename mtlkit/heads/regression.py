@@ -7,9 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit.heads._label_standardization import LabelStandardization, StandardizedValues
 from mtlkit.heads._labels import check_values
 from mtlkit.heads._pooled_head import PooledHead
 from mtlkit.losses.masked import MaskedLoss
+from mtlkit.losses.standardized import StandardizedLoss
 from mtlkit.metrics.masked import MaskedMetric
 
 
@@ -21,6 +23,14 @@ class RegressionHead(PooledHead):
     are finite numbers of shape `(batch, units)`, or `(batch,)` where `units` is 1; NaN
     means unlabelled. The loss is the mean squared error over the labelled samples.
 
+    With `standardize=True` the unit of the labels does not matter: the head trains on labels
+    less their mean, over their standard deviation, while outputs and metrics stay in the
+    user's unit, `raw * scale + mean`. The loss is `mean(((y - outputs) / scale)**2)`, 1 at
+    the best constant; so is a loss of the user's own computed of standardised labels and
+    outputs. The first `fit` of a `mtlkit.MultiTaskModel` takes mean and scale from its
+    labelled training samples; in plain Keras call `adapt` before `fit`. They are saved, and
+    not taken again.
+
     Args:
         units: Number of values.
         pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or
@@ -31,6 +41,7 @@ class RegressionHead(PooledHead):
             not depend on contrast.
         data_format: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
+        standardize: Whether to train on standardised labels. `False`: on labels as they are.
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Input shape:
@@ -50,6 +61,7 @@ class RegressionHead(PooledHead):
         features = keras.Input((8, 8, 16))
         head = RegressionHead()
         model = keras.Model(features, head(features))
+        head.adapt([3000.0, 4500.0, 10000.0])  # the training labels
         model.compile("adam", loss=head.default_loss(), metrics=head.default_metrics())
         ```
     """
@@ -62,13 +74,63 @@ class RegressionHead(PooledHead):
         dropout: float = 0.0,
         layer_norm: bool = False,
         data_format: str | None = None,
+        standardize: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, pooling, hidden_units, dropout, layer_norm, data_format, **kwargs)
+        if not isinstance(standardize, bool):
+            raise ValueError(
+                f"Expected standardize to be True or False. Received: standardize={standardize!r}"
+            )
         self.units = units
+        self.standardize = standardize
+        self.standardization: LabelStandardization | None = None
+        if standardize:
+            self.standardization = LabelStandardization(units, name="standardization")
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.standardization is not None and not self.standardization.built:
+            self.standardization.build()
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        outputs = super().call(inputs, mask=mask)
+        return outputs if self.standardization is None else self.standardization(outputs)
+
+    @property
+    def adapted(self) -> bool:
+        """Whether mean and scale of the labels are known, or not needed."""
+        return self.standardization is None or self.standardization.adapted
+
+    def adapt(self, y: Any, sample_weight: Any = None) -> None:
+        """Sets mean and scale from labels, for `standardize=True`; the next step uses them.
+
+        A unit whose labels are constant gets the scale 1. Without a label nothing is set.
+
+        Args:
+            y: Labels of shape `(samples, units)`, or `(samples,)` where `units` is 1; NaN, or
+                -1 among integers, where missing.
+            sample_weight: Weights, one a sample: samples of weight 0 are left out, all others
+                count the same.
+
+        Raises:
+            ValueError: If the labels do not fit the head.
+        """
+        y = np.asarray(y) if isinstance(y, list | tuple) else y
+        if self.standardization is not None:
+            self.standardization.adapt(y, sample_weight, self.name)
 
     def default_loss(self) -> keras.losses.Loss:
-        return MaskedLoss(keras.losses.MeanSquaredError())
+        return self._in_training_units(MaskedLoss(keras.losses.MeanSquaredError()))
+
+    def training_loss(self, loss: Any = None) -> keras.losses.Loss:
+        return self._in_training_units(super().training_loss(loss))
+
+    def _in_training_units(self, loss: keras.losses.Loss) -> keras.losses.Loss:
+        """The loss of standardised labels and outputs, where the head standardises."""
+        if self.standardization is None:
+            return loss
+        return StandardizedLoss(loss, self.standardization.statistics)
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [MaskedMetric(keras.metrics.MeanAbsoluteError(name="mae"))]
@@ -90,8 +152,23 @@ class RegressionHead(PooledHead):
         value = keras.ops.convert_to_numpy(outputs)
         return {"value": value[:, 0] if self.units == 1 else value}
 
+    def predictions(self, outputs: Any) -> Any:
+        """Returns the values, of shape `(batch, units)`; standardised if the head does so."""
+        if self.standardization is None:
+            return super().predictions(outputs)
+        return StandardizedValues(self.standardization.statistics)(outputs)
+
+    def given_predictions(self, predictions: Any) -> Any:
+        """Returns values that the data hold, standardised if the head does so."""
+        return self.predictions(predictions)
+
     def validate_labels(self, y: Any, task: str | None = None) -> None:
         check_values(y, self.units, task or self.name)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), "units": self.units, "standardize": self.standardize}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> RegressionHead:
+        # Files of version 0.1.0 have heads that did not standardise.
+        return cls(**{"standardize": False, **config})

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from mtlkit.heads import (
+    AdoptedHead,
     ClassificationHead,
     ContrastiveHead,
     HierarchicalHead,
@@ -166,14 +167,16 @@ def _free_name(name: str, found: Sequence[Candidate]) -> str:
 
 def _families(head: Head) -> dict[str, Candidate]:
     """The families of this library that can do what a head does."""
+    size = _size(head)
     layout = {"data_format": head.data_format} if hasattr(head, "data_format") else {}
     if isinstance(head, RegressionHead):
-        fixed = {"units": head.units, **layout}
+        fixed = {"units": head.units, "standardize": head.standardize, **layout}
         return {"regression": Candidate("regression", RegressionHead, fixed)}
     if isinstance(head, OrientationHead) and (head.labels != "bins" or not head.circular):
         kept = ("num_bins", "circular", "period", "labels")
         return {"orientation": _orientation(**{k: getattr(head, k) for k in kept}, **layout)}
-    size = _size(head)
+    if isinstance(head, AdoptedHead) and head.kind == "regression" and size is not None:
+        return {"regression": Candidate("regression", RegressionHead, {"units": size})}
     if size is None:
         return {}
     families = [
@@ -252,6 +255,9 @@ def _size_argument(kind: type[Head], head: Head) -> dict[str, Any]:
 def _size(head: Head) -> int | None:
     if isinstance(head, HierarchicalHead):
         return head.hierarchy.num_leaves
+    if isinstance(head, AdoptedHead):
+        of_samples = len(head.output_shape) == 2 and head.kind in ("classification", "regression")
+        return head.output_shape[-1] if of_samples else None
     return next((getattr(head, name) for name in _SIZES if hasattr(head, name)), None)
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from mtlkit.backbones._feature_maps import FeatureMaps
+from mtlkit.layers._keep_mask import makes_masks
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._wiring import feature_names
 from mtlkit.model.task import Task
@@ -27,7 +28,8 @@ class FrozenFeatures:
 
     Each map is computed when a trial first needs it, kept in the folder, and read by all
     trials and processes from there. Heads that read the turned image (`reads_orbit`) have no
-    features to keep: their models run the backbone, frozen.
+    features to keep: their models run the backbone, frozen. So do all of a backbone that masks
+    steps of sequences.
 
     On a frozen backbone a task learns the same whatever the heads of others are, unless one of
     them is conditioned on the other. So a trial trains the searched task with those that it is
@@ -74,7 +76,8 @@ class FrozenFeatures:
         return self._space.tasks(point)
 
     def _on_features(self, tasks: list[Task]) -> tuple[MultiTaskModel, SearchData]:
-        if any(task.head.reads_orbit for task in tasks):
+        # Neither turns nor masks are kept with features.
+        if any(task.head.reads_orbit for task in tasks) or makes_masks(self._backbone):
             backbone = self._space.backbone()
             model = MultiTaskModel(backbone, tasks, input_shape=self._space.input_shape)
             model.freeze_backbone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -203,9 +204,13 @@ class HeadSpace:
 
     def backbone(self) -> Any:
         """Returns a copy of the backbone, with the weights that the given one had."""
-        backbone = keras.saving.deserialize_keras_object(self._backbone)
+        # A copy: Keras empties the configuration of a functional model that it reads.
+        backbone = keras.saving.deserialize_keras_object(copy.deepcopy(self._backbone))
         FeatureMaps(backbone, self.input_shape)  # which builds it
         backbone.set_weights(self.backbone_weights)
+        for layer in backbone._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # which it otherwise does when it is loaded
         return backbone
 
     def adapt(self, x: Any) -> None:
@@ -321,7 +326,7 @@ class HeadSpace:
             )
         chosen = override(defaults, settings)
         others = [name for name in self._names() if name != self.target]
-        _check_known("feature", chosen["feature"], [AUTO, None, *maps.names])
+        _check_known("feature", chosen["feature"], [AUTO, None, *maps.names, *maps.layer_names])
         _check_known("condition_on", chosen["condition_on"], [None, *others])
         return settled({**joint, **chosen})
 
@@ -329,7 +334,7 @@ class HeadSpace:
         task = self._task
         feature: Any = Fixed(task.feature)
         if task.feature is None:
-            *others, _ = maps.names
+            *others, _ = [name for name in maps.names if name not in maps.same_as_last]
             tapped = others if len(others) <= _FEW_MAPS and task.name not in maps.by_task else []
             feature = Choice([AUTO, *tapped])
         others = [

@@ -1,5 +1,6 @@
 """RegressionHead: one or several numbers."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -96,3 +97,109 @@ def test_search_space(seed):
 def test_errors(kwargs, message):
     with pytest.raises(ValueError, match=message):
         RegressionHead(**kwargs)
+
+
+class TestStandardisedLabels:
+    @pytest.mark.parametrize(
+        ("y", "weight", "rows"),
+        [
+            (np.array([2023.0, np.nan, 2026, 2029], "float32"), None, [0, 2, 3]),
+            (np.array([3000, -1, 10000, 4500]), None, [0, 2, 3]),
+            (np.array([[1e-6], [3e-6], [-2e-6], [0.0]]), None, [0, 1, 2, 3]),
+            (np.array([1.0, 2, 999, 4]), np.array([1.0, 5, 0, 2]), [0, 1, 3]),
+            ([1.0, 2.0, 4.0], None, [0, 1, 2]),
+        ],
+        ids=["years", "integers", "tiny", "weights", "list"],
+    )
+    def test_adapt_takes_mean_and_scale(self, y, weight, rows):
+        head = RegressionHead(hidden_units=0)
+        assert not head.adapted
+        head.adapt(y, weight)
+        used = np.asarray(y, "float64").reshape(-1)[rows]
+        mean, scale = (ops.convert_to_numpy(v) for v in head.standardization.statistics())
+        np.testing.assert_allclose(mean, [used.mean()], rtol=1e-6)
+        np.testing.assert_allclose(scale, [used.std()], rtol=1e-6)
+        assert head.adapted
+
+    def test_several_units_and_a_constant_one(self):
+        y = np.array([[1.0, 0.1, 1e4], [3.0, 0.1, 2e4], [np.nan] * 3])
+        head = RegressionHead(3)
+        head.adapt(y)
+        mean, scale = (ops.convert_to_numpy(v) for v in head.standardization.statistics())
+        np.testing.assert_allclose(mean, [2, 0.1, 15000], rtol=1e-6)
+        np.testing.assert_allclose(scale, [1, 1, 5000], rtol=1e-6)
+
+    def test_without_labels_nothing_is_set(self):
+        head = RegressionHead()
+        head.adapt(np.full(3, np.nan))
+        assert not head.adapted
+        with pytest.raises(ValueError, match="expected finite labels.*inf"):
+            head.adapt(np.array([1.0, np.inf]))
+
+    def test_labels_that_float32_does_not_tell_apart(self):
+        head = RegressionHead(name="time")
+        with pytest.warns(UserWarning, match="Task 'time': labels differ by.*y - y.mean"):
+            head.adapt(1.7e9 + np.array([0.0, 10.0, 20.0]))
+
+    def test_outputs_are_in_the_unit_of_the_labels(self):
+        head = RegressionHead(2, hidden_units=0)
+        raw = ops.convert_to_numpy(head(MAPS))
+        head.adapt(np.array([[2023.0, 1e-6], [2029.0, 3e-6]]))
+        outputs = ops.convert_to_numpy(head(MAPS))
+        np.testing.assert_allclose(outputs, raw * [3, 1e-6] + [2026, 2e-6], rtol=1e-5, atol=1e-11)
+        seen = ops.convert_to_numpy(head.predictions(outputs))
+        np.testing.assert_allclose(seen, raw, atol=2e-4)
+        np.testing.assert_array_equal(head.decode(outputs)["value"], outputs)
+
+    def test_the_loss_is_1_at_the_best_constant(self):
+        y = RNG.uniform(3000, 10000, size=(50, 1)).astype("float32")
+        head = RegressionHead()
+        loss = head.default_loss()  # before it is adapted, as plain Keras compiles it
+        raw = float(loss(y, np.zeros((50, 1))))
+        assert raw == pytest.approx(np.mean(y.astype("float64") ** 2), rel=1e-5)
+        head.adapt(y)
+        assert float(loss(y, np.full((50, 1), y.mean()))) == pytest.approx(1, rel=1e-4)
+        absolute = head.training_loss("mae")(y, np.full((50, 1), y.mean()))
+        expected = np.abs((y - y.mean()) / y.std()).mean()
+        assert float(absolute) == pytest.approx(expected, rel=1e-4)
+
+    def test_without_it_labels_are_taken_as_they_are(self):
+        head = RegressionHead(standardize=False)
+        assert head.adapted
+        head.adapt(np.array([1.0, 100.0]))
+        assert float(head.default_loss()(np.array([[4.0]]), np.array([[1.0]]))) == 9
+        assert float(head.training_loss("mae")(np.array([[4.0]]), np.array([[1.0]]))) == 3
+        assert not head.non_trainable_weights
+        with pytest.raises(ValueError, match="True or False. Received: standardize=1"):
+            RegressionHead(standardize=1)
+
+    def test_configurations_of_version_0_1_0_do_not_standardise(self):
+        config = RegressionHead(2).get_config()
+        assert config.pop("standardize") is True
+        assert RegressionHead.from_config(config).standardize is False
+
+    def test_plain_keras(self, tmp_path):
+        """Compiled before it is adapted; saved, and trained on, in the user's unit."""
+        y = np.where(np.arange(60) % 5, RNG.uniform(3000, 10000, size=60), np.nan)
+        x = np.nan_to_num(y[:, None] / 1e4) + RNG.normal(size=(60, 3)) * 0.01
+        inputs = keras.Input((3,))
+        head = RegressionHead(hidden_units=8, name="price")
+        model = keras.Model(inputs, head(inputs))
+        model.compile(
+            keras.optimizers.Adam(0.05), head.default_loss(), metrics=head.default_metrics()
+        )
+        head.adapt(y)
+        history = model.fit(x, y, epochs=60, batch_size=20, verbose=0).history
+        assert history["loss"][-1] < 0.1
+        there = ~np.isnan(y)
+        error = np.abs(model.predict(x, verbose=0)[:, 0] - y)[there].mean()
+        scores = model.evaluate(x, y, batch_size=60, verbose=0, return_dict=True)
+        assert error < 700 and scores["mae"] == pytest.approx(error, rel=1e-3)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(
+            loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5
+        )
+        again = loaded.evaluate(x, y, batch_size=60, verbose=0, return_dict=True)
+        assert again["loss"] == pytest.approx(scores["loss"], rel=1e-4)
+        assert loaded.fit(x, y, verbose=0).history["loss"][0] < 0.5

@@ -102,7 +102,7 @@ class Recipe:
             ),
             Task(
                 "intensity",
-                RegressionHead(data_format=data_format),
+                RegressionHead(data_format=data_format, standardize=False),
                 weight=self.intensity_weight,
                 gradient=self.intensity_gradient,
             ),

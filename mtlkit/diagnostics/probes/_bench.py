@@ -17,7 +17,7 @@ from mtlkit.diagnostics.probes._copies import compiled_like, copy_of, fresh_copy
 from mtlkit.diagnostics.probes._effects import LEAST_EFFECT
 from mtlkit.diagnostics.probes._score import Score
 from mtlkit.diagnostics.probes._training import Trainer, outputs_of
-from mtlkit.losses.masked import labelled
+from mtlkit.losses import labelled
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
 

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit.heads._label_standardization import LabelStandardization
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.layers.input_normalization import InputNormalization
@@ -67,6 +68,7 @@ def fresh_copy(model: MultiTaskModel, seed: int, **changes: Any) -> MultiTaskMod
     for old, new in zip(_settings(model), _settings(rebuilt), strict=False):
         if new.built and [w.shape for w in old.weights] == [w.shape for w in new.weights]:
             new.set_weights(old.get_weights())
+    _keep_label_units(model, rebuilt)
     for name, weight in model.task_weights.items():
         rebuilt.task_weights[name].assign(keras.ops.convert_to_numpy(weight))
     _finalise(rebuilt)
@@ -98,8 +100,20 @@ def compiled(copied: MultiTaskModel, optimizer: keras.optimizers.Optimizer) -> M
 
 
 def loss_of(task: Task) -> Any:
-    """Returns the loss that a task is trained with: its own, or its head's."""
-    return task.head.default_loss() if task.loss is None else task.loss
+    """Returns the loss that a task is trained with, its own or its head's, masked."""
+    return task.head.training_loss(task.loss)
+
+
+def _keep_label_units(model: MultiTaskModel, rebuilt: MultiTaskModel) -> None:
+    """Gives the heads that standardise labels the mean and scale that the user's have."""
+    for name, task in rebuilt.tasks.items():
+        old, new = (
+            getattr(head, "standardization", None) for head in (model.tasks[name].head, task.head)
+        )
+        if not isinstance(old, LabelStandardization) or not isinstance(new, LabelStandardization):
+            continue
+        if old.built and new.built and old.units == new.units:
+            new.set_weights(old.get_weights())
 
 
 def _rebuilt(model: MultiTaskModel, changes: dict[str, Any]) -> MultiTaskModel:

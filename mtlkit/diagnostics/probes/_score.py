@@ -46,6 +46,12 @@ class Score:
                 )
             values = np.asarray(y, "float64")
             return cls("mae", skill(values, values).baseline)
+        if np.size(y) != len(np.asarray(y)):
+            raise ValueError(
+                "Expected one class a sample, to be judged by; of one-hot rows, adopt the model "
+                'with {"kind": "classification"} and take y.argmax(axis=-1). '
+                f"Received: labels of shape {np.shape(y)}"
+            )
         period = float(getattr(head, "period", 360.0)) if "degrees" in decoded else None
         probability = decoded.get("probability")
         known = int(np.max(y)) + 1 if probability is None else probability.shape[-1]

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.diagnostics.probes._copies import loss_of
-from mtlkit.losses.masked import MaskedLoss
 from mtlkit.model import MultiTaskModel
 from mtlkit.testing.gradients import gradients
 
@@ -56,7 +55,7 @@ def gradient_shares(model: MultiTaskModel, x: Any, y: Mapping[str, NDArray]) -> 
     for name, task in model.tasks.items():
         if name not in y or not variables:
             continue
-        loss = MaskedLoss(loss_of(task))
+        loss = loss_of(task)
 
         def value(name: str = name, loss: Any = loss) -> Any:
             return keras.ops.sum(loss(y[name], model(x, training=True)[name]))

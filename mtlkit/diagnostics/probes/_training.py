@@ -36,12 +36,16 @@ class Trainer:
         y: Mapping[str, NDArray],
         rows: NDArray[np.integer] | None = None,
         batch: int = BATCH,
+        adapt: bool = True,
     ) -> None:
         self.model = model
         self.rows = np.arange(len(keras.tree.flatten(x)[0])) if rows is None else rows
         self.batch = min(batch, len(self.rows))
         self._x = x
         self._y = {name: y[name] for name in model.tasks if name in y}
+        for name, labels in self._y.items():
+            if adapt and not model.tasks[name].head.adapted:
+                model.tasks[name].head.adapt(labels[self.rows])
         model.optimizer.build(model.trainable_variables)
         self._initial = weights_of(model)
         self._state = [np.array(keras.ops.convert_to_numpy(v)) for v in self._variables]

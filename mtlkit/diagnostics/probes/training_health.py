@@ -126,7 +126,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     """Trains a copy on, as it was trained."""
     name = "under_trained"
     copied = compiled_like(copy_of(bench.model), bench.model)
-    trainer = Trainer(copied, bench.x, bench.y)
+    trainer = Trainer(copied, bench.x, bench.y, adapt=False)
     done = steps_trained(bench.model) or 0
     wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, LEAST_STEPS)
     steps = trainer.affordable(seconds, wanted / trainer.steps_of_epoch)

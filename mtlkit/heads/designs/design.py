@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from mtlkit.heads._counts import check_count
+
 
 class Design(keras.layers.Layer, ABC):
     """A layer from a feature of the backbone to the outputs of a head, in two steps.
@@ -16,7 +18,8 @@ class Design(keras.layers.Layer, ABC):
     predicts: a layer in `self.conditioning`, called on `[features, condition]`. The design
     is then itself called on `[map, condition]`.
 
-    Subclasses define the four abstract methods.
+    Subclasses define the four abstract methods. Where `features` takes a `mask`, of the steps of
+    a sequence, they set `reads_mask`.
 
     Args:
         units: Number of outputs, of shape `(batch, units)`, float32.
@@ -38,11 +41,13 @@ class Design(keras.layers.Layer, ABC):
         ```
     """
 
+    reads_mask = False
+
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if units < 1:
-            raise ValueError(f"Expected units >= 1. Received: units={units}")
+        check_count("units", units, 1)
         self.units = units
+        self.supports_masking = True
         #: Lets the features see what another task predicts; set before building.
         self.conditioning: keras.layers.Layer | None = None
 
@@ -70,15 +75,23 @@ class Design(keras.layers.Layer, ABC):
         shapes = [self.build_features(map_shape), condition_shape]
         self.build_read(build(self.conditioning, shapes))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         if self.conditioning is None:
-            return self.read(self.features(inputs))
+            return self.read(self._features(inputs, mask))
         inputs, condition = inputs
-        return self.read(self.conditioning([self.features(inputs), condition]))
+        mask = mask[0] if isinstance(mask, list | tuple) else None
+        return self.read(self.conditioning([self._features(inputs, mask), condition]))
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def _features(self, inputs: Any, mask: Any) -> Any:
+        options = {"mask": mask} if self.reads_mask else {}
+        return self.features(inputs, **options)
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
         batch = keras.tree.flatten(inputs)[0].shape[0]
         return keras.KerasTensor((batch, self.units), "float32")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # one output a sample
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         map_shape = input_shape if self.conditioning is None else input_shape[0]

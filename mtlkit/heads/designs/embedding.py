@@ -72,6 +72,8 @@ class EmbeddingDesign(Design):
         ```
     """
 
+    reads_mask = True
+
     def __init__(
         self,
         num_classes: int,
@@ -129,10 +131,10 @@ class EmbeddingDesign(Design):
             shape = build(step, shape)
         return shape
 
-    def features(self, inputs: Any) -> Any:
+    def features(self, inputs: Any, mask: Any = None) -> Any:
         x = ops.moveaxis(inputs, 1, -1) if self._channels_first(len(inputs.shape)) else inputs
         for step in self.steps:
-            x = step(x)
+            x = step(x, mask=mask) if step.name == "pool" else step(x)
         return x
 
     def build_read(self, input_shape: tuple[int | None, ...]) -> None:

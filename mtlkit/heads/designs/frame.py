@@ -60,6 +60,8 @@ class FrameDesign(Design):
         Reducing Mistake Severity, 2023](https://arxiv.org/abs/2303.05689)
     """
 
+    reads_mask = True
+
     def __init__(
         self,
         hierarchy: Any,
@@ -96,8 +98,8 @@ class FrameDesign(Design):
     def build_features(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.embedding.build_features(input_shape)
 
-    def features(self, inputs: Any) -> Any:
-        return self.embedding.features(inputs)
+    def features(self, inputs: Any, mask: Any = None) -> Any:
+        return self.embedding.features(inputs, mask=mask)
 
     def build_read(self, input_shape: tuple[int | None, ...]) -> None:
         self.embedding.build_read(input_shape)

@@ -51,6 +51,8 @@ class PooledDesign(Design):
         ```
     """
 
+    reads_mask = True
+
     def __init__(
         self,
         units: int,
@@ -122,11 +124,11 @@ class PooledDesign(Design):
             shape = build(step, shape)
         return shape
 
-    def features(self, inputs: Any) -> Any:
+    def features(self, inputs: Any, mask: Any = None) -> Any:
         x = inputs
         for step in self.steps_before:
             x = step(x)
-        x = self.pool(x)
+        x = self.pool(x, mask=mask)
         for step in self.steps:
             x = step(x)
         return x

@@ -56,6 +56,8 @@ class CoarseToFineDesign(Design):
         Classification, 2017](https://arxiv.org/abs/1709.09890)
     """
 
+    reads_mask = True
+
     def __init__(
         self,
         hierarchy: Any,
@@ -96,9 +98,13 @@ class CoarseToFineDesign(Design):
         self._widths = [math.prod(size or 1 for size in shape[1:]) for shape in shapes]
         return shapes[0][0], sum(self._widths)
 
-    def features(self, inputs: Any) -> Any:
+    def features(self, inputs: Any, mask: Any = None) -> Any:
         maps = inputs if isinstance(inputs, list | tuple) else [inputs] * len(self.branches)
-        vectors = [branch.features(x) for branch, x in zip(self.branches, maps, strict=True)]
+        masks = mask if isinstance(mask, list | tuple) else [mask] * len(self.branches)
+        vectors = [
+            branch.features(x, mask=own)
+            for branch, x, own in zip(self.branches, maps, masks, strict=True)
+        ]
         return ops.concatenate(vectors, axis=-1)
 
     def build_read(self, input_shape: tuple[int | None, ...]) -> None:
