@@ -32,6 +32,7 @@ def few_digits(monkeypatch):
     monkeypatch.setattr(mtl.datasets, "rotated_digits", few)
 
 
+@pytest.mark.every_backend
 def test_quickstart(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["quickstart.py", "--epochs", "1", "--output", str(tmp_path)])
     runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
@@ -39,6 +40,16 @@ def test_quickstart(monkeypatch, tmp_path, capsys):
     for text in ("1. raw pixels", "2. normalised", "3. normalised input, polar", "chance"):
         assert text in printed
     assert (tmp_path / "confusion.png").stat().st_size > 10_000
+    assert (tmp_path / "model.keras").is_file()
+
+
+def test_adopt_keras_model(monkeypatch, tmp_path, capsys):
+    options = ["--epochs", "1", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["adopt_keras_model.py", *options])
+    runpy.run_path(str(EXAMPLES / "adopt_keras_model.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in ("1. adopted", "2. another head", "chance", "Decoded"):
+        assert text in printed
     assert (tmp_path / "model.keras").is_file()
 
 

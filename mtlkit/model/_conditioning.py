@@ -59,7 +59,8 @@ def conditioned(
     other = next(one for one in tasks if one.name == task.condition_on)
     prediction = other.head.predictions(outputs[other.name])
     if task.condition_from == "data":
-        prediction = maps.add_input(f"{other.name}_prediction", tuple(prediction.shape[1:]))
+        given = maps.add_input(f"{other.name}_prediction", tuple(prediction.shape[1:]))
+        prediction = other.head.given_predictions(given)
     gate = f"{task.name}_condition_gradient"
     prediction = _gate(prediction, task.condition_gradient, gate)
     layer: Any = task.conditioning
@@ -115,4 +116,5 @@ def _gate(x: Any, gradient: str | float, name: str) -> Any:
         return x
     stops = gradient == "stop"
     gate = GradientStop(name=name) if stops else GradientScale(scale=float(gradient), name=name)
-    return keras.tree.map_structure(gate, x)
+    # Masks and token ids have no gradient.
+    return keras.tree.map_structure(lambda one: gate(one) if "float" in one.dtype else one, x)

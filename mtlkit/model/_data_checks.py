@@ -2,81 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from mtlkit.losses.masked import labelled
-from mtlkit.model._uniform_streams import uniform
+from mtlkit.metrics._labels import is_labelled
+from mtlkit.model._arrays import to_numpy
+from mtlkit.model._shape_cures import shape_cure
 from mtlkit.model.task import Task
 
 #: Samples looked at together, so that large arrays are not copied whole.
 _CHUNK = 1024
-
-
-def is_stream(x: Any) -> bool:
-    """Whether `x` yields batches (a data set, a loader, a generator) rather than holding arrays."""
-    return not all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x))
-
-
-def peek(data: Any, limit: int | None) -> tuple[Any, Iterator[Any]]:
-    """Gives a look at the first batches of a stream, without losing them."""
-    if isinstance(data, keras.utils.PyDataset):
-        count = _at_most(data.num_batches, limit)
-        return data, (data[index] for index in range(count))
-    iterator = iter(data)
-    if iterator is not data:
-        return data, itertools.islice(iterator, _at_most(_length(data), limit))
-    first = list(itertools.islice(iterator, _at_most(None, limit)))
-
-    def replay() -> Iterator[Any]:  # Keras takes generators, but not itertools.chain
-        yield from first
-        yield from iterator
-
-    return replay(), iter(first)
-
-
-def checked(
-    x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
-) -> tuple[Any, Any, Any]:
-    """Checks what `fit` or `evaluate` was given; of a stream, the first batch."""
-    if x is None:
-        raise ValueError(f"Expected images x in the {what}. Received: x=None")
-    if is_stream(x):
-        x, batches = peek(uniform(x, tasks), 1)
-        for _ in check_stream(batches, tasks, inputs, what, first=True):
-            pass
-        return x, y, sample_weight
-    if isinstance(y, dict):
-        y = {k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in y.items()}
-    if isinstance(sample_weight, dict):
-        sample_weight = {
-            k: np.asarray(v) if isinstance(v, list | tuple) else v for k, v in sample_weight.items()
-        }
-    check_arrays(x, y, sample_weight, tasks, inputs, what)
-    if isinstance(sample_weight, dict):
-        ones = np.ones(keras.tree.flatten(x)[0].shape[0], "float32")
-        sample_weight = {name: sample_weight.get(name, ones) for name in y}
-    return x, y, sample_weight
-
-
-def checked_validation(data: Any, tasks: Mapping[str, Task], inputs: Any) -> Any:
-    """Checks the `validation_data` of `fit`: a stream, or a tuple of arrays.
-
-    Args:
-        data: `(x, y)`, `(x, y, sample_weight)`, or a stream.
-        tasks: The model's tasks by name.
-        inputs: The model's symbolic inputs.
-    """
-    what = "validation data"
-    if not isinstance(data, tuple | list):
-        return checked(data, None, None, tasks, inputs, what)[0]
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
-    x, y, sample_weight = checked(x, y, sample_weight, tasks, inputs, what)
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def check_arrays(
@@ -89,17 +27,16 @@ def check_arrays(
     _check_some_label(_count_labels(y), what)
 
 
-def check_stream(
-    batches: Iterable[Any], tasks: Mapping[str, Task], inputs: Any, what: str, first: bool = False
-) -> Iterator[Any]:
-    """Checks batches as they pass; yields their inputs.
+def checked_batches(
+    batches: Iterable[Any], tasks: Mapping[str, Task], inputs: Any, what: str
+) -> Iterator[tuple[Any, Any, Any]]:
+    """Checks batches as they pass.
 
     Args:
         batches: Batches `(x, y)` or `(x, y, sample_weight)`.
         tasks: The model's tasks by name.
         inputs: The model's symbolic inputs.
         what: What the data are, for messages: `"training data"`.
-        first: Whether it is the first batch only, which may well be without labels.
     """
     labels = keys = None
     for number, batch in enumerate(batches):
@@ -113,21 +50,20 @@ def check_stream(
                 f"Received: labels for {list(y)} in batch {number} of the {what}, after {keys}"
             )
         labels = (labels or 0) + _count_labels(y)
-        yield x
+        yield x, y, sample_weight
     if labels is None:
         raise ValueError(f"Expected {what} with at least one batch. Received: none")
-    if not first:
-        _check_some_label(labels, what)
+    _check_some_label(labels, what)
 
 
 def check_batch(
     x: Any, y: Any, sample_weight: Any, tasks: Mapping[str, Task], inputs: Any, what: str
 ) -> int:
     """Checks one batch, or all data at once; returns its number of samples."""
-    samples = _check_inputs(x, inputs, what)
+    samples = check_inputs(x, inputs, what)
     _check_keys(y, tasks, "labels", what)
     for name, labels in y.items():
-        array = _numpy(labels)
+        array = to_numpy(labels)
         if array.ndim == 0 or len(array) != samples:
             raise ValueError(
                 f"Task {name!r}: expected one label for each of the {samples} samples of the "
@@ -146,43 +82,66 @@ def check_batch(
             _check_weighted_tasks(sample_weight, y, what)
         weights = sample_weight if by_task else dict.fromkeys(tasks, sample_weight)
         for name, weight in weights.items():
-            _check_weight(_numpy(weight), samples, name, what)
+            _check_weight(to_numpy(weight), samples, name, what)
     return samples
 
 
-def _check_inputs(x: Any, inputs: Any, what: str) -> int:
-    arrays, expected = keras.tree.flatten(x), keras.tree.flatten(inputs)
+def check_inputs(x: Any, inputs: Any, what: str) -> int:
+    """Checks inputs: their number, shapes, and that they are finite numbers."""
+    expected = keras.tree.flatten(inputs)
+    if isinstance(x, Mapping) and not isinstance(inputs, Mapping):
+        # Keras takes inputs by name, too, where the model has them in a list.
+        names = [spec.name for spec in expected]
+        x = [x[name] for name in names] if set(names) <= set(x) else x
+    arrays = keras.tree.flatten(x)
     if len(arrays) != len(expected):
         raise ValueError(
             f"Expected {len(expected)} input(s) in the {what}. Received: {len(arrays)}"
         )
-    counts = {array.shape[0] if array.shape else None for array in arrays}
     for array, spec in zip(arrays, expected, strict=True):
+        noun = "images" if len(spec.shape) == 4 else "inputs"
         shape = tuple(array.shape)
-        fits = len(shape) == len(spec.shape) and all(
-            want is None or want == size
-            for want, size in zip(spec.shape[1:], shape[1:], strict=True)
-        )
-        if not fits or len(counts) > 1:
+        if len(shape) == len(spec.shape) - 1 and spec.shape[-1] == 1 and len(spec.shape) == 2:
+            shape = (*shape, 1)  # as Keras does
+        if not _fits(shape[1:], spec.shape[1:]) or not shape:
             wanted = ", ".join(map(str, ("samples", *spec.shape[1:])))
             raise ValueError(
-                f"Expected images of shape ({wanted}) in the {what}. Received: shape {shape}"
+                f"Expected {noun} of shape ({wanted}) in the {what}. Received: shape {shape}"
+                f"{shape_cure(shape, spec.shape[1:])}"
             )
+        if keras.backend.standardize_dtype(spec.dtype) == "string":
+            continue
         for start in range(0, shape[0], _CHUNK):
-            _check_finite(_numpy(array[start : start + _CHUNK]), start, what)
-    return next(iter(counts)) or 0
-
-
-def _check_finite(images: np.ndarray, start: int, what: str) -> None:
-    if not (np.issubdtype(images.dtype, np.number) or images.dtype == bool):
-        raise ValueError(f"Expected images of numbers in the {what}. Received: {images.dtype}")
-    finite = np.isfinite(images)
-    if not finite.all():
-        sample = int(np.argmin(finite.reshape(len(images), -1).all(axis=1)))
-        value = images[sample][~finite[sample]][0]
+            _check_finite(to_numpy(array[start : start + _CHUNK]), start, noun, what)
+    counts = [array.shape[0] for array in arrays]
+    if len(set(counts)) > 1:
         raise ValueError(
-            f"Expected images of finite numbers in the {what}. "
-            f"Received: {value} in the image of sample {start + sample}"
+            f"Expected as many samples in each input of the {what}. Received: {counts}"
+        )
+    return counts[0]
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the one that is wanted, where `None` is any size."""
+    return len(shape) == len(wanted) and all(
+        want is None or want == size for want, size in zip(wanted, shape, strict=True)
+    )
+
+
+def _check_finite(values: np.ndarray, start: int, noun: str, what: str) -> None:
+    if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
+        raise ValueError(
+            f"Expected {noun} of numbers in the {what}. Received: dtype={values.dtype}. Convert "
+            'them first, such as by x.astype("float32") where each is a number'
+        )
+    finite = np.isfinite(values)
+    if not finite.all():
+        row = int(np.argmin(finite.reshape(len(values), -1).all(axis=1)))
+        value = values[row][~finite[row]].reshape(-1)[0]
+        sample = f"{'the image of ' if noun == 'images' else ''}sample {start + row}"
+        raise ValueError(
+            f"Expected {noun} of finite numbers in the {what}. Received: {value} in {sample}. "
+            "Leave such samples out, or fill them: np.nan_to_num(x)"
         )
 
 
@@ -191,6 +150,7 @@ def _check_keys(values: Any, tasks: Mapping[str, Task], kind: str, what: str) ->
         raise ValueError(
             f"Expected the {kind} of the {what} as a dict by task, such as "
             f"{{{next(iter(tasks))!r}: ...}}. Received: {type(values).__name__}"
+            f"{_keys_cure(values, tasks)}"
         )
     unknown = [name for name in values if name not in tasks]
     if unknown:
@@ -198,6 +158,15 @@ def _check_keys(values: Any, tasks: Mapping[str, Task], kind: str, what: str) ->
             f"Expected {kind} for the tasks of the model, {list(tasks)}, in the {what}. "
             f"Received: {kind} for {unknown}"
         )
+
+
+def _keys_cure(values: Any, tasks: Mapping[str, Task]) -> str:
+    """What to do about labels that are no dict."""
+    if hasattr(values, "to_numpy") and hasattr(values, "columns"):
+        return ". Give its columns: {name: table[name].to_numpy() for name in table}"
+    if len(tasks) == 1 and hasattr(values, "shape"):
+        return f". Give {{{next(iter(tasks))!r}: y}}"
+    return ""
 
 
 def _check_weighted_tasks(sample_weight: Mapping[str, Any], y: Any, what: str) -> None:
@@ -231,25 +200,4 @@ def _check_some_label(labels: int, what: str) -> None:
 
 
 def _count_labels(y: Mapping[str, Any]) -> int:
-    return sum(int(np.sum(_numpy(labelled(_numpy(labels))))) for labels in y.values())
-
-
-def _numpy(values: Any) -> np.ndarray:
-    if isinstance(values, np.ndarray):
-        return values
-    if hasattr(values, "to_numpy"):  # pandas
-        return values.to_numpy()
-    return keras.ops.convert_to_numpy(values)
-
-
-def _length(data: Any) -> int | None:
-    try:
-        return len(data)
-    except TypeError:  # tf.data says so of endless and unknown lengths.
-        return None
-
-
-def _at_most(length: int | None, limit: int | None) -> int:
-    if limit is None:
-        return 100 if length is None else length
-    return limit if length is None else min(length, limit)
+    return sum(int(is_labelled(to_numpy(labels)).sum()) for labels in y.values())

@@ -9,10 +9,14 @@ from typing import Any
 import keras
 
 from mtlkit.backbones._feature_maps import FeatureMaps
-from mtlkit.metrics.masked import MaskedMetric
+from mtlkit.metrics._task_metric import TaskMetric
+from mtlkit.metrics.masked import LabelledMean, MaskedMetric, as_metric
 from mtlkit.metrics.sliced import SlicedMetric
 from mtlkit.model._conditioning import conditioned, gated, in_order
 from mtlkit.model.task import Task
+
+#: Maps named in an error, at most.
+_SHOWN_MAPS = 8
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:
@@ -66,6 +70,7 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
                 f"Task {task.name!r}: expected a head that takes "
                 f"{_described(names[task.name], features[task.name])}. Received: "
                 f"{type(task.head).__name__}, which says: {error}"
+                f"{_spatial_maps(maps, features[task.name])}"
             ) from error
     return {task.name: outputs[task.name] for task in tasks}
 
@@ -93,6 +98,19 @@ def _described(names: tuple[str, ...], feature: Any) -> str:
     return f"a list of the feature maps {names} of shapes {[one.shape for one in feature]}"
 
 
+def _spatial_maps(maps: FeatureMaps, feature: Any) -> str:
+    """Where a head got a vector, or several maps: what it may read instead, and the line for it."""
+    is_map = not isinstance(feature, list) and len(feature.shape) > 2
+    if is_map or not maps.spatial:
+        return ""
+    shown = list(maps.spatial.items())[-_SHOWN_MAPS:]
+    listed = ", ".join(f"{name!r} {shape}" for name, shape in shown)
+    return (
+        f"\nA head that needs a map instead of a vector may read one of the backbone's: {listed}. "
+        f"Name it: feature={shown[-1][0]!r}"
+    )
+
+
 def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
     """Raises a ValueError if a head, named as its task, would bear another layer's name."""
     taken = {maps.backbone.name, f"{maps.backbone.name}_maps"}
@@ -116,10 +134,11 @@ def feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
     if task.feature is not None:
         names = (task.feature,) if isinstance(task.feature, str) else tuple(task.feature)
         for name in names:
-            if name not in maps.names:
+            if name not in maps.names and name not in maps.layer_names:
+                layers = f", or one of its layers, {maps.layer_names}" if maps.layer_names else ""
                 raise ValueError(
                     f"Task {task.name!r}: expected feature to be one of the backbone's maps, "
-                    f"{maps.names}. Received: feature={name!r}"
+                    f"{maps.names}{layers}. Received: feature={name!r}"
                 )
         return names
     if task.name in maps.by_task:
@@ -134,7 +153,7 @@ def feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
     return (default,) if default in maps.names else ()
 
 
-def task_metrics(task: Task, output: Any) -> list[MaskedMetric]:
+def task_metrics(task: Task, output: Any, tracker: LabelledMean) -> list[TaskMetric]:
     """Returns the metrics of a task, masked, and named after task and metric."""
     metrics = task.head.default_metrics() if task.metrics is None else task.metrics
     metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
@@ -142,10 +161,23 @@ def task_metrics(task: Task, output: Any) -> list[MaskedMetric]:
     for metric in metrics:
         if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
             metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
-        metric = MaskedMetric(metric)
+        plain = as_metric(metric)
+        _make_variables(plain, output.shape)
+        name = metric.name if isinstance(metric, MaskedMetric) else plain.name
         count = task.head.metric_outputs
-        own = task.metrics is not None and not isinstance(metric.metric, SlicedMetric)
+        own = task.metrics is not None and not isinstance(plain, SlicedMetric)
         if own and count is not None:
-            metric = MaskedMetric(SlicedMetric(metric.metric, 0, count))
-        masked.append(MaskedMetric(metric, name=f"{task.name}_{metric.name}"))
+            plain = SlicedMetric(plain, 0, count)
+        masked.append(TaskMetric(plain, f"{task.name}_{name}", tracker))
     return masked
+
+
+def _make_variables(metric: keras.metrics.Metric, shape: tuple[int | None, ...]) -> None:
+    """Lets metrics make their variables that do so at the first update.
+
+    On JAX they would come up while the step is compiled, which several devices do not take.
+    """
+    if isinstance(metric, keras.metrics.R2Score | keras.metrics.FBetaScore):
+        sample = keras.ops.zeros((1, *shape[1:]))
+        metric.update_state(sample, sample)
+        metric.reset_state()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,14 +12,34 @@ import numpy as np
 from keras import ops
 
 from mtlkit.backbones._feature_maps import FeatureMaps
+from mtlkit.backbones._trainable_flags import (
+    set_trainable,
+    set_trainable_flags,
+    trainable_flags,
+)
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
-from mtlkit.losses.masked import MaskedLoss, labelled, unlabelled_loss
+from mtlkit.losses._partial_labels import PartialLabels
+from mtlkit.losses._replicas import num_replicas, own_share
+from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
+from mtlkit.model._adoption import adopt
+from mtlkit.model._arrays import to_numpy
+from mtlkit.model._compile_settings import carry_over_state
 from mtlkit.model._conditioning import with_layer, with_new_layer
-from mtlkit.model._fit_arguments import by_name, check_evaluate_arguments, check_fit_arguments
+from mtlkit.model._first_losses import FirstLosses
+from mtlkit.model._fit_arguments import (
+    Data,
+    by_name,
+    check_evaluate_arguments,
+    check_fit_arguments,
+    check_predict_input,
+    training_batches,
+)
+from mtlkit.model._monitors import check_monitors, direction_of
 from mtlkit.model._objective import task_objective
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
+from mtlkit.model._streams import is_stream, length
 from mtlkit.model._wiring import check_logs, check_tasks, task_metrics, wire
 from mtlkit.model.task import Task
 
@@ -115,20 +136,88 @@ class MultiTaskModel(keras.Model):
             )
             for task in tasks
         }
-        self._losses_by_task = {
-            task.name: MaskedLoss(task.head.default_loss() if task.loss is None else task.loss)
-            for task in tasks
-        }
+        self._losses_by_task = {task.name: task.head.training_loss(task.loss) for task in tasks}
         self._trackers_by_task = {
             task.name: LabelledMean(name=f"{task.name}_loss") for task in tasks
         }
         self._metrics_by_task = {
-            task.name: task_metrics(task, outputs[task.name]) for task in tasks
+            task.name: task_metrics(task, outputs[task.name], self._trackers_by_task[task.name])
+            for task in tasks
         }
         check_logs(self._trackers_by_task, self._metrics_by_task)
         self._input_shape_given = input_shape
         self._backbone_inputs = maps.inputs
-        self._compile_is_stale = False
+        self._compiled_for: list[int] = []
+        self._skips_a_shuffle = False
+        self._losses_compared = False
+
+    @classmethod
+    def from_keras(
+        cls, model: keras.Model, tasks: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> MultiTaskModel:
+        """Makes a multi-task model of a Keras model: of the same layers, with the same weights.
+
+        The backbone is what at least two outputs depend on; each remainder becomes the
+        `mtlkit.heads.AdoptedHead` of a task. A single output is split at its last map, or
+        before its last layer with weights. A layer that would be called on both sides, or
+        for two outputs, belongs to the backbone with all that it reads. Operations such as
+        `keras.ops.stop_gradient` stay where they are.
+
+        Tasks are named as the outputs: by key of a dict, else by the layer. Their losses,
+        weights and metrics are those of `compile`; an output without a loss has weight 0.
+        The loss tells the kind of label, and where there is none the activation of the last
+        layer: softmax, sigmoid, or one linear unit, which is a regression. If the model is
+        compiled, the new one is, with an optimizer of the same settings and state. The model
+        itself stays as it is; training one trains the weights of both.
+
+        Args:
+            model: A functional or sequential `keras.Model`, compiled or not.
+            tasks: What is to be otherwise, by output: `{"pose": {"kind": "one_hot"}}`, of
+                `"kind"` (see `mtlkit.heads.AdoptedHead`), `"loss"`, `"metrics"`, `"weight"`,
+                `"gradient"`, `"feature"`, `"head"` (a head in place of the output's layers)
+                and `"name"`.
+
+        Returns:
+            The multi-task model.
+
+        Raises:
+            ValueError: If the model has no graph of layers, or methods of its own that would
+                be lost; if it is not known what an output predicts; or if `tasks` does not
+                fit. The message has the line that helps.
+
+        Example:
+            ```python
+            import keras
+
+            import mtlkit as mtl
+
+            image = keras.Input((32, 32, 1))
+            x = keras.layers.Conv2D(16, 3, activation="relu", name="conv")(image)
+            x = keras.layers.GlobalAveragePooling2D()(x)
+            outputs = {
+                "identity": keras.layers.Dense(10, activation="softmax")(x),
+                "intensity": keras.layers.Dense(1)(keras.ops.stop_gradient(x)),
+                "pose": keras.layers.Dense(32)(x),
+            }
+            plain = keras.Model(image, outputs)
+            model = mtl.MultiTaskModel.from_keras(plain, {"pose": {"kind": "classification"}})
+            model = model.with_head("pose", mtl.heads.OrientationHead(32), feature="conv")
+            ```
+        """
+        adoption = adopt(model, tasks)
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(model.dtype_policy)
+        try:
+            adopted = cls(adoption.backbone, adoption.tasks, name=model.name)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        settings = adoption.settings
+        if settings.optimizer is not None:
+            adopted.compile(settings.optimizer, **settings.options)
+            adopted._skips_a_shuffle = not model.optimizer.built
+            if model.optimizer.built:
+                carry_over_state(model.optimizer, adopted.optimizer, adopted.trainable_variables)
+        return adopted
 
     # === Training ===
 
@@ -153,24 +242,40 @@ class MultiTaskModel(keras.Model):
                     f"Received: {argument}=..."
                 )
         super().compile(optimizer=optimizer, **kwargs)
-        self._compile_is_stale = False
+        self._compiled_for = self._trained_variables()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras skips this where compile() is overridden.
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # In its first fit a compiled Keras model takes a batch to build its losses, and shuffles
+        # anew. An adopted model does so too, and sees the samples in the same order.
+        if self._skips_a_shuffle and iterator is not None:
+            _, _, batches = next(iter(iterator))
+            next(iter(batches))
+        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        # Else TensorFlow traces the first step twice, once to make the optimizer's variables.
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains the model, as `keras.Model.fit`, after checking the data.
 
         The first call also adapts the backbone's input normalisation to the training
-        images. Arrays are checked whole. Of data sets and generators the first batch is
-        checked, and every batch that the normalisation adapts to: all, or the first 100
-        (or `steps_per_epoch`) where the number of batches is not known.
+        inputs, and heads to their labels: a `RegressionHead` takes its mean and scale. Arrays
+        are checked whole. Of data sets and generators the first batch is checked, and every
+        batch that is adapted to: all, or the first 100 (or `steps_per_epoch`) where the number
+        of batches is not known. Where a task's weighted loss is a thousand times another's in
+        the first batches, a warning says so, once.
 
         Args:
-            x: Images, or a `tf.data.Dataset`, `keras.utils.PyDataset`, loader or generator
-                of `(images, labels)` or `(images, labels, sample_weights)`.
+            x: Inputs, or a `tf.data.Dataset`, `keras.utils.PyDataset`, loader or generator
+                of `(inputs, labels)` or `(inputs, labels, sample_weights)`.
             y: Labels by task. Tasks may be left out.
             *args: As in `keras.Model.fit`.
             **kwargs: As in `keras.Model.fit`. `sample_weight` may be one array for all
@@ -182,18 +287,23 @@ class MultiTaskModel(keras.Model):
         Raises:
             ValueError: If the data do not fit the model: wrong shapes, NaN, labels out of
                 range or for unknown tasks, no label at all. Also if the backbone was frozen
-                or unfrozen after `compile`.
+                or unfrozen, or any other layer, after `compile`, if a callback does not say which
+                way a log of a task improves, or `class_weight` is given.
         """
         given = by_name(keras.Model.fit, x, y, *args, **kwargs)
         if self.compiled:
-            if self._compile_is_stale:
+            if self._compiled_for != self._trained_variables():
                 raise ValueError(
-                    "Expected compile() to be called after freeze_backbone() or "
-                    "unfreeze_backbone(), since it decides which weights are trained. "
-                    "Received: a model compiled before that"
+                    "Expected compile() to be called after freeze_backbone(), "
+                    "unfreeze_backbone() and whatever else sets layers to be trained or not, "
+                    "since it decides which weights are trained. Received: a model compiled "
+                    "before that. Call model.compile(...) again"
                 )
-            self._prepare(given)
-        return super().fit(**given)
+            given = self._prepared(given)
+        self._skips_a_shuffle &= not is_stream(given.get("x"))
+        history = super().fit(**given)
+        self._skips_a_shuffle = False
+        return history
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the model, as `keras.Model.evaluate`, after checking the data.
@@ -215,8 +325,24 @@ class MultiTaskModel(keras.Model):
         if kwargs.get("_use_cached_eval_dataset"):
             return super().evaluate(x, y, *args, **kwargs)
         given = by_name(keras.Model.evaluate, x, y, *args, **kwargs)
-        check_evaluate_arguments(given, self.tasks, self.input)
-        return super().evaluate(**given)
+        return super().evaluate(**check_evaluate_arguments(given, self.tasks, self.input))
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predicts, as `keras.Model.predict`, after checking inputs that are arrays.
+
+        Args:
+            x: Inputs, or a stream of batches, which is not checked.
+            *args: As in `keras.Model.predict`.
+            **kwargs: As in `keras.Model.predict`.
+
+        Returns:
+            The outputs by task.
+
+        Raises:
+            ValueError: If the inputs have another shape than the model's, or hold NaN or
+                infinite values, of which a prediction would look like any other.
+        """
+        return super().predict(check_predict_input(x, self.input), *args, **kwargs)
 
     def compute_loss(
         self,
@@ -232,15 +358,18 @@ class MultiTaskModel(keras.Model):
                 f"Expected labels for the tasks of the model, {list(self.tasks)}. "
                 f"Received: labels for {unknown}"
             )
-        losses = [ops.sum(loss) for loss in self.losses]
+        # With several replicas each loss is this one's share, and `fit` adds the shares up.
+        replicas = num_replicas()
+        losses = [own_share(ops.sum(loss)) for loss in self.losses]
         for name, loss in self._losses_by_task.items():
-            labels = y.get(name)
-            if labels is None:
+            if y.get(name) is None:
                 losses.append(unlabelled_loss(y_pred[name]))
                 continue
-            value = loss(labels, y_pred[name], _of_task(sample_weight, name))
-            samples = ops.sum(ops.cast(labelled(labels), "float32"))
-            self._trackers_by_task[name].update_state(value, sample_weight=samples)
+            labels = PartialLabels(y[name])
+            weight = _of_task(sample_weight, name)
+            value = loss.of_labels(labels, y_pred[name], weight)
+            whole = value if replicas == 1 else value * replicas
+            self._trackers_by_task[name].add(whole, labels.samples)
             losses.append(ops.cast(self.task_weights[name], value.dtype) * value)
         return sum(losses[1:], losses[0])
 
@@ -248,9 +377,10 @@ class MultiTaskModel(keras.Model):
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         for name, metrics in self._metrics_by_task.items():
-            if y.get(name) is not None:
+            if metrics and y.get(name) is not None:
+                labels = PartialLabels(y[name])
                 for metric in metrics:
-                    metric.update_state(y[name], y_pred[name])
+                    metric.update_labelled(labels, y_pred[name])
         return self.get_metrics_result()
 
     # === Tasks ===
@@ -265,6 +395,9 @@ class MultiTaskModel(keras.Model):
         Returns:
             The arrays of the head's `decode` by task, such as `"label"`, `"probability"`,
             `"value"` or `"degrees"`.
+
+        Raises:
+            ValueError: As `predict`.
         """
         outputs = self.predict(x, **kwargs)
         return {name: task.head.decode(outputs[name]) for name, task in self.tasks.items()}
@@ -352,11 +485,28 @@ class MultiTaskModel(keras.Model):
 
     def freeze_backbone(self) -> None:
         """Stops training the backbone. Call `compile` again before `fit`."""
-        self._set_backbone_trainable(False)
+        set_trainable(self.backbone, False)
 
-    def unfreeze_backbone(self) -> None:
-        """Trains the backbone again. Call `compile` again before `fit`."""
-        self._set_backbone_trainable(True)
+    def unfreeze_backbone(self, from_map: str | None = None) -> None:
+        """Trains the backbone again, or a part of it. Call `compile` again before `fit`.
+
+        Args:
+            from_map: Name of a map of a `mtlkit.backbones.KerasBackbone`: what computes it, and
+                all behind, is trained, and the rest frozen, see its `fine_tune`. `None`: all.
+
+        Raises:
+            ValueError: If the backbone cannot be trained in parts, or has no such map.
+        """
+        if from_map is None:
+            set_trainable(self.backbone, True)
+            return
+        if not hasattr(self.backbone, "fine_tune"):
+            raise ValueError(
+                "Expected from_map=None, since the backbone cannot be trained in parts; wrap a "
+                "Keras model as mtlkit.backbones.KerasBackbone(model). Received: "
+                f"from_map={from_map!r}, with a {type(self.backbone).__name__}"
+            )
+        self.backbone.fine_tune(from_map)
 
     # === Config ===
 
@@ -366,7 +516,7 @@ class MultiTaskModel(keras.Model):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks.values()],
             "input_shape": self._input_shape_given,
-            "layers_trainable": [layer.trainable for layer in self._flatten_layers()],
+            "layers_trainable": trainable_flags(self),
         }
 
     @classmethod
@@ -377,9 +527,7 @@ class MultiTaskModel(keras.Model):
             config["tasks"] = [keras.saving.deserialize_keras_object(t) for t in config["tasks"]]
         trainable = config.pop("layers_trainable", [])
         model = cls(**config)
-        # In the order of the graph, outer layers first: a flag of theirs sets those within.
-        for layer, flag in zip(model._flatten_layers(), trainable, strict=bool(trainable)):
-            layer.trainable = flag
+        set_trainable_flags(model, trainable)
         return model
 
     def save_own_variables(self, store: Any) -> None:
@@ -403,19 +551,83 @@ class MultiTaskModel(keras.Model):
             raise ValueError(f"Expected a task out of {list(self.tasks)}. Received: {name!r}")
         return self.tasks[name]
 
-    def _set_backbone_trainable(self, trainable: bool) -> None:
-        self.backbone.trainable = trainable
-        self._compile_is_stale = self.compiled
+    def _trained_variables(self) -> list[int]:
+        """What tells the variables that are trained from others."""
+        return [id(variable) for variable in self.trainable_variables]
 
-    def _prepare(self, given: dict[str, Any]) -> None:
-        """Checks the arguments of `fit` in place, and adapts the input normalisation."""
-        adapts = not getattr(self.backbone, "adapted", True)
-        inputs = check_fit_arguments(given, self.tasks, self.input, whole=adapts)
-        if adapts:
-            self.backbone.adapt(self._images(x) for x in inputs)
-        else:
-            for _ in inputs:  # checks them
-                pass
+    def _run_through_graph(self, inputs: Any, **kwargs: Any) -> Any:
+        # keras.models.clone_model has no other hook. Its clone would have lost the tasks.
+        caller = getattr(kwargs.get("operation_fn"), "__module__", "")
+        if caller.endswith("models.cloning"):
+            raise ValueError(
+                "Expected a MultiTaskModel to be copied by copy.deepcopy(model), with its "
+                "weights, or by mtl.MultiTaskModel.from_config(model.get_config()), with new "
+                "ones. Received: keras.models.clone_model, which would leave the tasks out"
+            )
+        return super()._run_through_graph(inputs, **kwargs)
+
+    def _prepared(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of `fit`, checked; adapts what is not adapted yet."""
+        check_monitors(given.get("callbacks"), self._directions())
+        arguments = check_fit_arguments(given, self.tasks, self.input)
+        heads = {name: task.head for name, task in self.tasks.items() if not task.head.adapted}
+        if hasattr(self.backbone, "check_inputs"):
+            arguments, batches = training_batches(arguments, self.tasks, self.input, 1)
+            self.backbone.check_inputs(self._images(next(batches).x))
+        if heads or not getattr(self.backbone, "adapted", True):
+            epoch = arguments.get("steps_per_epoch")
+            arguments, batches = training_batches(arguments, self.tasks, self.input, epoch)
+            self._adapt(batches, heads)
+            unseen = [name for name, head in heads.items() if not head.adapted]
+            if unseen and is_stream(arguments["x"]) and length(arguments["x"]) is None:
+                warnings.warn(
+                    f"Task {unseen[0]!r}: no label among the batches that were looked at, so its "
+                    "labels are taken as they are. Before fit, give the head some: "
+                    f"model.tasks[{unseen[0]!r}].head.adapt(labels)",
+                    stacklevel=3,
+                )
+        callbacks = arguments.get("callbacks")
+        if not self._losses_compared and not isinstance(callbacks, keras.callbacks.CallbackList):
+            own = [FirstLosses()] if len(self.tasks) > 1 else []
+            arguments["callbacks"] = [*keras.tree.flatten(callbacks or []), *own]
+            self._losses_compared = True
+        return arguments
+
+    def _adapt(self, batches: Iterator[Data], heads: Mapping[str, Head]) -> None:
+        """Adapts the backbone to inputs, and heads to their labels, in one pass."""
+        labels: dict[str, list[Any]] = {name: [] for name in heads}
+        weights: dict[str, list[Any]] = {name: [] for name in heads}
+
+        def inputs() -> Iterator[Any]:
+            for x, y, sample_weight in batches:
+                for name in heads:
+                    if y.get(name) is not None:
+                        weight = _of_task(sample_weight, name)
+                        labels[name].append(to_numpy(y[name]))
+                        ones = np.ones(len(labels[name][-1]))
+                        weights[name].append(ones if weight is None else to_numpy(weight))
+                yield self._images(x)
+
+        remaining = inputs()
+        if not getattr(self.backbone, "adapted", True):
+            self.backbone.adapt(remaining)
+        for _ in remaining:  # of which only the labels are needed
+            pass
+        for name, head in heads.items():
+            if labels[name]:
+                weight = np.concatenate([one.reshape(-1) for one in weights[name]])
+                head.adapt(np.concatenate(labels[name]), weight)
+
+    def _directions(self) -> dict[str, str | None]:
+        """Which way each log improves, without "val_"; `None` where that is not known."""
+        found: dict[str, str | None] = {"loss": "min"}
+        for name, task in self.tasks.items():
+            found[f"{name}_loss"] = "min"
+            primary, direction = task.head.primary_metric
+            for metric in self._metrics_by_task[name]:
+                known = metric.name == f"{name}_{primary}"
+                found[metric.name] = direction if known else direction_of(metric)
+        return found
 
     def _images(self, x: Any) -> Any:
         """The backbone's part of the inputs, which may be a dict by name."""

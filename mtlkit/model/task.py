@@ -18,6 +18,10 @@ from mtlkit.layers.conditioning import CONDITIONINGS
 DISTILLATION = "distillation"
 #: Fields that need serialisation.
 _OBJECTS = ("head", "conditioning", "loss", "metrics")
+#: Names that Keras gives to logs and metrics of its own; "val" would log "val_loss".
+_RESERVED = ("loss", "val", "compile_metrics")
+#: Beside a larger weight the losses of others vanish in float32.
+_LARGEST_WEIGHT = 1e6
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -30,7 +34,7 @@ class Task:
         name: Name of the task: the key of its labels and predictions, and the beginning of
             its logs (`{name}_loss`, `{name}_accuracy`, ...).
         head: The `mtlkit.heads.Head` that computes the task's outputs.
-        weight: Weight of the task's loss in the total; not negative.
+        weight: Weight of the task's loss in the total, from 0 to 1e6.
         gradient: What the task's gradient does at the backbone: `"flow"`, `"stop"`, or a
             number that scales it (negative numbers reverse it). The head itself always
             gets the whole gradient.
@@ -86,14 +90,20 @@ class Task:
                 "Expected a task name of letters, digits, '_', '-' and '.', that begins with a "
                 f"letter or digit and not with 'val_'. Received: name={self.name!r}"
             )
+        if self.name in _RESERVED:
+            raise ValueError(
+                f"Expected a task name other than {list(_RESERVED)}, which Keras uses in its "
+                f"logs; such as {self.name + '_task'!r}. Received: name={self.name!r}"
+            )
         if not isinstance(self.head, Head):
             raise ValueError(
                 f"Task {self.name!r}: expected head to be a mtlkit.heads.Head. "
                 f"Received: head={self.head!r}"
             )
-        if not _is_number(self.weight) or self.weight < 0:
+        if not _is_number(self.weight) or not 0 <= self.weight <= _LARGEST_WEIGHT:
             raise ValueError(
-                f"Task {self.name!r}: expected a weight that is a number >= 0. "
+                f"Task {self.name!r}: expected a weight that is a number from 0 to "
+                f"{_LARGEST_WEIGHT:g}; only its ratio to the weights of other tasks matters. "
                 f"Received: weight={self.weight!r}"
             )
         for argument in ("gradient", "condition_gradient"):

@@ -44,7 +44,7 @@ class TestArguments:
         assert (task.weight, task.gradient, task.feature) == (1.0, "flow", None)
         assert (task.condition_on, task.loss, task.metrics) == (None, None, None)
 
-    @pytest.mark.parametrize("name", ["a", "A1", "0", "my_task-2.b", "value", "val", "a" * 80])
+    @pytest.mark.parametrize("name", ["a", "A1", "0", "my_task-2.b", "value", "vals", "a" * 80])
     def test_names(self, name):
         assert mtl.Task(name, RegressionHead()).name == name
 

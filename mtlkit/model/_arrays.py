@@ -1,0 +1,33 @@
+"""Arrays of whatever holds numbers: tensors, lists, and tables of pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def as_array(values: Any) -> Any:
+    """Makes arrays of lists and of tables; returns arrays and tensors as they are.
+
+    A column of integers with gaps (`"Int64"` of pandas) becomes integers with -1 in the gaps;
+    or floating-point numbers with NaN, where -1 could be meant as a number since others are
+    negative.
+    """
+    if isinstance(values, list | tuple):
+        return np.asarray(values)
+    if not hasattr(values, "to_numpy"):
+        return values
+    kind = getattr(getattr(values, "dtype", None), "kind", "O")  # a DataFrame has several dtypes
+    if kind not in "biuf" or not values.isna().any():
+        return values.to_numpy()
+    if kind != "f" and values.min() >= 0:
+        return values.astype("Int64").to_numpy("int64", na_value=-1)
+    return values.to_numpy("float64", na_value=np.nan)
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """Returns a NumPy array of a list, a table, an array or a tensor."""
+    values = as_array(values)
+    return values if isinstance(values, np.ndarray) else keras.ops.convert_to_numpy(values)

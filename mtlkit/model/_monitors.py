@@ -1,0 +1,61 @@
+"""Callbacks that follow a log, and the direction in which they take it to improve."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+#: Callbacks that take `monitor` and `mode`.
+_FOLLOWING = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.ModelCheckpoint,
+)
+_MODES = {"up": "max", "down": "min"}
+#: What the name of a metric tells, where the metric itself does not.
+_WORDS = {
+    "max": ("accuracy", "auc", "precision", "recall", "f1"),
+    "min": ("mae", "mse", "error", "loss", "severity"),
+}
+
+
+def check_monitors(callbacks: Any, directions: Mapping[str, str | None]) -> None:
+    """Checks callbacks that follow a log of a task, before training.
+
+    Keras does not know which way such a log improves: with `mode="auto"` it raises an error
+    after the first epoch.
+    """
+    for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
+        if not isinstance(callback, _FOLLOWING):
+            continue
+        log = callback.monitor.removeprefix("val_")
+        if log not in directions or (log == "loss" and callback.mode == "auto"):
+            continue
+        right = directions[log]
+        if callback.mode == "auto":
+            mode = '"max" or "min"' if right is None else f'"{right}"'
+            name = type(callback).__name__
+            raise ValueError(
+                f"Expected {name} with mode={mode}, since Keras does not know which way "
+                f"{callback.monitor!r} improves: "
+                f'{name}(monitor="{callback.monitor}", mode={mode}). Received: mode="auto"'
+            )
+        if right not in (None, callback.mode):
+            warnings.warn(
+                f'Expected {type(callback).__name__} with mode="{right}", since '
+                f"{callback.monitor!r} is better the {'higher' if right == 'max' else 'lower'} "
+                f'it is. Received: mode="{callback.mode}"',
+                stacklevel=2,
+            )
+
+
+def direction_of(metric: Any) -> str | None:
+    """Which way a Keras metric improves, `"max"` or `"min"`, if it or its name tells."""
+    while hasattr(metric, "metric"):
+        metric = metric.metric
+    known = _MODES.get(getattr(metric, "_direction", ""))
+    named = (mode for mode, words in _WORDS.items() if any(word in metric.name for word in words))
+    return known or next(named, None)
