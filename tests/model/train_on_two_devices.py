@@ -87,7 +87,7 @@ def build(everything: bool) -> mtl.MultiTaskModel:
     backbone.trainable_variables[0].regularizer = keras.regularizers.L2(0.1)
     tasks = [mtl.Task(name, head, **task) for name, (head, task) in heads(everything).items()]
     model = mtl.MultiTaskModel(backbone, tasks)
-    model.compile(keras.optimizers.SGD(0.01))
+    model.compile(keras.optimizers.SGD(0.003))
     return model
 
 
