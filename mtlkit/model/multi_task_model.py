@@ -253,6 +253,7 @@ class MultiTaskModel(keras.Model):
         # In its first fit a compiled Keras model takes a batch to build its losses, and shuffles
         # anew. An adopted model does so too, and sees the samples in the same order.
         if self._skips_a_shuffle and iterator is not None:
+            self._skips_a_shuffle = False
             _, _, batches = next(iter(iterator))
             next(iter(batches))
         super()._symbolic_build(iterator=iterator, data_batch=data_batch)
@@ -301,9 +302,7 @@ class MultiTaskModel(keras.Model):
                 )
             given = self._prepared(given)
         self._skips_a_shuffle &= not is_stream(given.get("x"))
-        history = super().fit(**given)
-        self._skips_a_shuffle = False
-        return history
+        return super().fit(**given)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the model, as `keras.Model.evaluate`, after checking the data.
@@ -325,6 +324,7 @@ class MultiTaskModel(keras.Model):
         if kwargs.get("_use_cached_eval_dataset"):
             return super().evaluate(x, y, *args, **kwargs)
         given = by_name(keras.Model.evaluate, x, y, *args, **kwargs)
+        self._skips_a_shuffle = False
         return super().evaluate(**check_evaluate_arguments(given, self.tasks, self.input))
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
