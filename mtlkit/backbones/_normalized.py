@@ -20,6 +20,12 @@ class NormalizedBackbone(keras.Model):
     """
 
     normalization: InputNormalization | None
+    _map_names: tuple[str, ...]
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the feature maps, from the input to the last."""
+        return list(self._map_names)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         # Frozen, it is in inference mode: not only batch normalisation, dropout, too.

@@ -36,11 +36,6 @@ class StagedBackbone(NormalizedBackbone):
         self._map_names = tuple(maps)
         self._policy = policy
 
-    @property
-    def feature_names(self) -> list[str]:
-        """Names of the feature maps, from the input to the last."""
-        return list(self._map_names)
-
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,

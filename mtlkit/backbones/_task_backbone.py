@@ -29,11 +29,6 @@ class TaskBackbone(NormalizedBackbone):
         self._map_names = ("input", *maps)
         self._policy = frame.policy
 
-    @property
-    def feature_names(self) -> list[str]:
-        """Names of the feature maps, from the input to those of the tasks."""
-        return list(self._map_names)
-
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,

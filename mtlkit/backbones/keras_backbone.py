@@ -141,11 +141,6 @@ class KerasBackbone(NormalizedBackbone):
         return self._keras_model
 
     @property
-    def feature_names(self) -> list[str]:
-        """Names of the maps, from the input to the last."""
-        return list(self._map_names)
-
-    @property
     def same_as_last(self) -> list[str]:
         """Other names of the map `"last"`."""
         tensors = self._tensors()
@@ -156,8 +151,8 @@ class KerasBackbone(NormalizedBackbone):
 
         The layers that compute a map begin behind the map before it: `fine_tune("stride16")`
         trains what makes `"stride16"` of `"stride8"`, and what follows. The batch normalisation
-        of frozen layers stays in inference mode. Of a model that is compiled, call
-        `mtlkit.MultiTaskModel.unfreeze_backbone(from_map=...)` instead, and `compile` again.
+        of frozen layers stays in inference mode. If the backbone is part of a compiled model, call
+        `mtlkit.MultiTaskModel.unfreeze_backbone(from_map=...)` instead, then `compile` again.
 
         Args:
             from_map: Name of the map. `"input"`: everything is trained.

@@ -20,12 +20,13 @@ class LabelKind:
 
     Attributes:
         name: Its name.
-        labels: What the labels are, in words, for errors.
+        labels: The labels in words, for errors.
         loss: From whether outputs are logits to the loss.
         metrics: From whether outputs are logits to new metrics.
         primary: Name of the metric that judges, and its direction.
         accuracy: The class that the metric `"accuracy"` stands for, as in Keras.
         decode: From outputs (an array) and whether they are logits to arrays by name.
+        seen: From outputs (a tensor) and whether they are logits to what other tasks see.
         shapes: From the shape of the outputs to those that labels may have.
         wrong: From labels that are there, and the number of outputs, to which are wrong.
     """
@@ -37,6 +38,7 @@ class LabelKind:
     primary: tuple[str, str]
     accuracy: type[keras.metrics.Metric]
     decode: Callable[[np.ndarray, bool], dict[str, np.ndarray]]
+    seen: Callable[[Any, bool], Any]
     shapes: Callable[[Shape], list[Shape]]
     wrong: Callable[[np.ndarray, int], np.ndarray]
 
@@ -57,7 +59,7 @@ def check_labels(
         shape: Shape of the outputs.
         task: Name of the task, for the message.
         soft: Whether binary labels may lie between 0 and 1.
-        cure: What to do if the kind is another, for the message.
+        cure: The end of the message: how to name another kind.
     """
     row = KINDS[kind]
     y = np.asarray(y)
@@ -164,16 +166,6 @@ def _probabilities(activation: Callable[[Any], Any]) -> Callable[[Any, bool], An
     return lambda outputs, logits: activation(outputs) if logits else outputs
 
 
-#: From outputs within the graph, and whether they are logits, to what other tasks see.
-PREDICTIONS: Mapping[str, Callable[[Any, bool], Any]] = {
-    "classification": _probabilities(ops.softmax),
-    "one_hot": _probabilities(ops.softmax),
-    "binary": _probabilities(ops.sigmoid),
-    "multi_label": _probabilities(ops.sigmoid),
-    "regression": lambda outputs, logits: outputs,
-    "unchecked": lambda outputs, logits: outputs,
-}
-
 _ROWS = (
     LabelKind(
         "classification",
@@ -183,6 +175,7 @@ _ROWS = (
         ("accuracy", "max"),
         keras.metrics.SparseCategoricalAccuracy,
         _decode_classes,
+        _probabilities(ops.softmax),
         _class_shapes,
         lambda y, n: (y < 0) | (y >= n) | (y != np.floor(y)),
     ),
@@ -194,6 +187,7 @@ _ROWS = (
         ("accuracy", "max"),
         keras.metrics.CategoricalAccuracy,
         _decode_classes,
+        _probabilities(ops.softmax),
         lambda shape: [shape],
         lambda y, n: (y < 0) | (y > 1),
     ),
@@ -205,6 +199,7 @@ _ROWS = (
         ("accuracy", "max"),
         keras.metrics.BinaryAccuracy,
         _decode_binary,
+        _probabilities(ops.sigmoid),
         _value_shapes,
         lambda y, n: (y != 0) & (y != 1),
     ),
@@ -216,6 +211,7 @@ _ROWS = (
         ("binary_accuracy", "max"),
         keras.metrics.CategoricalAccuracy,
         _decode_labels,
+        _probabilities(ops.sigmoid),
         _value_shapes,
         lambda y, n: (y != 0) & (y != 1),
     ),
@@ -227,6 +223,7 @@ _ROWS = (
         ("mae", "min"),
         keras.metrics.CategoricalAccuracy,
         _decode_values,
+        lambda outputs, logits: outputs,
         _value_shapes,
         lambda y, n: np.zeros(y.shape, bool),
     ),
@@ -238,6 +235,7 @@ _ROWS = (
         ("loss", "min"),
         keras.metrics.CategoricalAccuracy,
         _decode_values,
+        lambda outputs, logits: outputs,
         lambda shape: [],
         lambda y, n: np.zeros(y.shape, bool),
     ),

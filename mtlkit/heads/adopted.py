@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads._label_kinds import KINDS, PREDICTIONS, check_labels, width
+from mtlkit.heads._label_kinds import KINDS, check_labels, width
 from mtlkit.heads.head import Head
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric
@@ -157,7 +157,7 @@ class AdoptedHead(Head):
 
     def predictions(self, outputs: Any) -> Any:
         """Returns probabilities, or values, of shape `(batch, numbers)`."""
-        return super().predictions(PREDICTIONS[self.kind](outputs, self.from_logits))
+        return super().predictions(KINDS[self.kind].seen(outputs, self.from_logits))
 
     def validate_labels(self, y: Any, task: str | None = None) -> None:
         name = task or self.name

@@ -36,7 +36,7 @@ def checked_batches(
         batches: Batches `(x, y)` or `(x, y, sample_weight)`.
         tasks: The model's tasks by name.
         inputs: The model's symbolic inputs.
-        what: What the data are, for messages: `"training data"`.
+        what: The name of the data in messages, such as `"training data"`.
     """
     labels = keys = None
     for number, batch in enumerate(batches):

@@ -32,10 +32,10 @@ def split(
 ) -> tuple[keras.Model, dict[str, Part]]:
     """Splits a graph where its outputs part. The layers are the same objects on both sides.
 
-    What at least two outputs depend on is shared. A layer that would then be called on both
-    sides, or for two outputs, is shared with all that it reads, so that it stays one layer
-    when the model is saved. A single output has all layers for itself: it is split at the
-    last map, or before its last layer with weights (see `_cut`).
+    A node is shared if at least two outputs depend on it. If a layer would then be called on
+    both sides, or for two outputs, it is shared together with all that it reads, so that it stays
+    one layer when the model is saved. A model with a single output is split at the last map, or
+    before the last layer with weights (see `_cut`).
     """
     inputs, outputs = inlined(inputs, outputs)
     _check_names(outputs.values())

@@ -15,7 +15,7 @@ _FOLLOWING = (
     keras.callbacks.ModelCheckpoint,
 )
 _MODES = {"up": "max", "down": "min"}
-#: What the name of a metric tells, where the metric itself does not.
+#: Words in the name of a metric that show its direction, where Keras does not know it.
 _WORDS = {
     "max": ("accuracy", "auc", "precision", "recall", "f1"),
     "min": ("mae", "mse", "error", "loss", "severity"),
