@@ -88,6 +88,11 @@ def _data(given: Mapping[str, Any]) -> Data:
     return Data(given.get("x"), given.get("y"), given.get("sample_weight"))
 
 
+def weight_of(sample_weight: Any, task: str) -> Any:
+    """The sample weights of a task: its own, or those of all tasks; `None` if there are none."""
+    return sample_weight.get(task) if isinstance(sample_weight, dict) else sample_weight
+
+
 def _checked(data: Data, tasks: Mapping[str, Task], inputs: Any, what: str) -> Data:
     """Returns data as Keras takes them, checked; of a stream, the first batch is."""
     if data.x is None:

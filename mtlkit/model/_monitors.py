@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+
+from mtlkit.model.task import Task
 
 #: Callbacks that take `monitor` and `mode`.
 _FOLLOWING = (
@@ -50,6 +52,20 @@ def check_monitors(callbacks: Any, directions: Mapping[str, str | None]) -> None
                 f'it is. Received: mode="{callback.mode}"',
                 stacklevel=2,
             )
+
+
+def directions(
+    tasks: Mapping[str, Task], metrics: Mapping[str, Sequence[Any]]
+) -> dict[str, str | None]:
+    """Which way each log improves, without "val_"; `None` where that is not known."""
+    found: dict[str, str | None] = {"loss": "min"}
+    for name, task in tasks.items():
+        found[f"{name}_loss"] = "min"
+        primary, direction = task.head.primary_metric
+        for metric in metrics[name]:
+            known = metric.name == f"{name}_{primary}"
+            found[metric.name] = direction if known else direction_of(metric)
+    return found
 
 
 def direction_of(metric: Any) -> str | None:

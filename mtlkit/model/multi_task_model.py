@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -23,20 +23,20 @@ from mtlkit.losses._partial_labels import PartialLabels
 from mtlkit.losses._replicas import num_replicas, own_share
 from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
+from mtlkit.model._adaptation import adapt, is_adapted
 from mtlkit.model._adoption import adopt
-from mtlkit.model._arrays import to_numpy
 from mtlkit.model._compile_settings import carry_over_state
 from mtlkit.model._conditioning import with_layer, with_new_layer
 from mtlkit.model._first_losses import FirstLosses
 from mtlkit.model._fit_arguments import (
-    Data,
     by_name,
     check_evaluate_arguments,
     check_fit_arguments,
     check_predict_input,
     training_batches,
+    weight_of,
 )
-from mtlkit.model._monitors import check_monitors, direction_of
+from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
 from mtlkit.model._streams import is_stream, length
@@ -366,7 +366,7 @@ class MultiTaskModel(keras.Model):
                 losses.append(unlabelled_loss(y_pred[name]))
                 continue
             labels = PartialLabels(y[name])
-            weight = _of_task(sample_weight, name)
+            weight = weight_of(sample_weight, name)
             value = loss.of_labels(labels, y_pred[name], weight)
             whole = value if replicas == 1 else value * replicas
             self._trackers_by_task[name].add(whole, labels.samples)
@@ -568,16 +568,16 @@ class MultiTaskModel(keras.Model):
 
     def _prepared(self, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `fit`, checked; adapts what is not adapted yet."""
-        check_monitors(given.get("callbacks"), self._directions())
+        check_monitors(given.get("callbacks"), directions(self.tasks, self._metrics_by_task))
         arguments = check_fit_arguments(given, self.tasks, self.input)
         heads = {name: task.head for name, task in self.tasks.items() if not task.head.adapted}
         if hasattr(self.backbone, "check_inputs"):
             arguments, batches = training_batches(arguments, self.tasks, self.input, 1)
             self.backbone.check_inputs(self._images(next(batches).x))
-        if heads or not getattr(self.backbone, "adapted", True):
+        if heads or not is_adapted(self.backbone):
             epoch = arguments.get("steps_per_epoch")
             arguments, batches = training_batches(arguments, self.tasks, self.input, epoch)
-            self._adapt(batches, heads)
+            adapt(self.backbone, heads, batches, self._images)
             unseen = [name for name, head in heads.items() if not head.adapted]
             if unseen and is_stream(arguments["x"]) and length(arguments["x"]) is None:
                 warnings.warn(
@@ -593,42 +593,6 @@ class MultiTaskModel(keras.Model):
             self._losses_compared = True
         return arguments
 
-    def _adapt(self, batches: Iterator[Data], heads: Mapping[str, Head]) -> None:
-        """Adapts the backbone to inputs, and heads to their labels, in one pass."""
-        labels: dict[str, list[Any]] = {name: [] for name in heads}
-        weights: dict[str, list[Any]] = {name: [] for name in heads}
-
-        def inputs() -> Iterator[Any]:
-            for x, y, sample_weight in batches:
-                for name in heads:
-                    if y.get(name) is not None:
-                        weight = _of_task(sample_weight, name)
-                        labels[name].append(to_numpy(y[name]))
-                        ones = np.ones(len(labels[name][-1]))
-                        weights[name].append(ones if weight is None else to_numpy(weight))
-                yield self._images(x)
-
-        remaining = inputs()
-        if not getattr(self.backbone, "adapted", True):
-            self.backbone.adapt(remaining)
-        for _ in remaining:  # of which only the labels are needed
-            pass
-        for name, head in heads.items():
-            if labels[name]:
-                weight = np.concatenate([one.reshape(-1) for one in weights[name]])
-                head.adapt(np.concatenate(labels[name]), weight)
-
-    def _directions(self) -> dict[str, str | None]:
-        """Which way each log improves, without "val_"; `None` where that is not known."""
-        found: dict[str, str | None] = {"loss": "min"}
-        for name, task in self.tasks.items():
-            found[f"{name}_loss"] = "min"
-            primary, direction = task.head.primary_metric
-            for metric in self._metrics_by_task[name]:
-                known = metric.name == f"{name}_{primary}"
-                found[metric.name] = direction if known else direction_of(metric)
-        return found
-
     def _images(self, x: Any) -> Any:
         """The backbone's part of the inputs, which may be a dict by name."""
         return x[self._backbone_inputs.name] if self._names_images(x) else x
@@ -640,7 +604,3 @@ class MultiTaskModel(keras.Model):
     def _names_images(self, x: Any) -> bool:
         """Whether the inputs are a dict by name, of which the backbone reads one."""
         return isinstance(x, Mapping) and not isinstance(self._backbone_inputs, Mapping)
-
-
-def _of_task(sample_weight: Any, name: str) -> Any:
-    return sample_weight.get(name) if isinstance(sample_weight, dict) else sample_weight
