@@ -175,7 +175,11 @@ def _tensorflow(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[
 def _jax(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
     import jax
 
-    return jax.grad(scalar)(tensors)
+    # Compiled as a whole: operation by operation, JAX compiles each of them for each shape.
+    try:
+        return jax.jit(jax.grad(scalar))(tensors)
+    except jax.errors.JAXTypeError:  # a function that looks at values
+        return jax.grad(scalar)(tensors)
 
 
 def _torch(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
