@@ -48,7 +48,7 @@ class Adoption:
 def adopt(model: Any, overrides: Mapping[str, Any] | None = None) -> Adoption:
     """Takes a functional Keras model apart into a backbone and tasks."""
     _check_model(model)
-    inputs, outputs = _inputs(model), _outputs(model)
+    inputs, outputs = _inputs(model), outputs_by_name(model)
     overrides = _checked(overrides, outputs)
     settings = compile_settings(model, list(outputs))
     backbone, parts = split(inputs, outputs, f"{model.name}_backbone")
@@ -163,7 +163,7 @@ def _inputs(model: keras.Model) -> Any:
     return model.input[0] if is_one else model.input
 
 
-def _outputs(model: keras.Model) -> dict[str, Any]:
+def outputs_by_name(model: keras.Model) -> dict[str, Any]:
     """The outputs by name: keys of a dict, else names of layers, as in `compile`."""
     found = model.outputs if isinstance(model, keras.Sequential) else model.output
     if isinstance(found, Mapping):

@@ -54,16 +54,16 @@ def infer(name: str, output: Any, loss: Any, kind: str | None) -> tuple[str, boo
     activation = last_activation(output)
     units = width(tuple(output.shape))
     if loss is not None:
-        of_loss = _kind_of_loss(loss, units)
+        of_loss = kind_of_loss(loss, units)
         if kind in _OF_CLASSES and of_loss in _OF_CLASSES and kind != of_loss:
             raise ValueError(
                 f"Task {name!r}: expected a loss for kind={kind!r}, such as "
                 f"{type(KINDS[kind].loss(True)).__name__}. Received: a loss for {of_loss!r}, "
-                f"{_loss_name(loss)}\n{_line(name, _loss_line(kind))}"
+                f"{loss_name(loss)}\n{_line(name, _loss_line(kind))}"
             )
         kind = kind or of_loss
         # A loss of the user's own does not tell, so the last layer does.
-        from_logits = _from_logits(loss)
+        from_logits = from_logits_of(loss)
         if from_logits is None:
             return kind, activation not in ("softmax", "sigmoid")
         _warn_of_mismatch(name, kind, from_logits, activation)
@@ -139,8 +139,8 @@ def _layer_text(output: Any) -> str:
     return f"{type(operation).__name__} {operation.name!r} (activation: {last_activation(output)})"
 
 
-def _kind_of_loss(loss: Any, units: int) -> str:
-    kind = _KINDS_OF_LOSSES.get(_loss_name(loss), "unchecked")
+def kind_of_loss(loss: Any, units: int) -> str:
+    kind = _KINDS_OF_LOSSES.get(loss_name(loss), "unchecked")
     if kind == "binary" and units > 1:
         return "multi_label"
     return "unchecked" if kind in ("classification", "one_hot") and units < 2 else kind
@@ -153,19 +153,19 @@ def _function(loss: Any) -> Any:
     return loss.func if isinstance(loss, functools.partial) else loss
 
 
-def _loss_name(loss: Any) -> str:
+def loss_name(loss: Any) -> str:
     """Name of a loss of Keras's own; an empty one for any other."""
     loss = _function(loss)
     named = loss if hasattr(loss, "__name__") else type(loss)
     if not str(getattr(named, "__module__", "")).startswith("keras."):
         return ""
     name = "".join(f"_{c.lower()}" if c.isupper() else c for c in named.__name__).lstrip("_")
-    return _loss_name(loss.fn) if name == "loss_function_wrapper" else name
+    return loss_name(loss.fn) if name == "loss_function_wrapper" else name
 
 
-def _from_logits(loss: Any) -> bool | None:
+def from_logits_of(loss: Any) -> bool | None:
     """Whether a loss takes logits; `None` for one that is not known."""
-    if not _loss_name(loss):
+    if not loss_name(loss):
         return None
     if isinstance(loss, functools.partial):
         return bool(loss.keywords.get("from_logits", False))

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._gradients import gradients, input_gradients
 from mtlkit.testing import _support as support
 from mtlkit.testing._support import check, create, require, silence
-from mtlkit.testing.gradients import gradients, input_gradients
 
 
 class LayerChecks:

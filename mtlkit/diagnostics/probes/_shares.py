@@ -10,9 +10,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._gradients import gradients
 from mtlkit.diagnostics.probes._copies import loss_of
 from mtlkit.model import MultiTaskModel
-from mtlkit.testing.gradients import gradients
 
 
 @dataclass(frozen=True)

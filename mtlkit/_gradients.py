@@ -50,7 +50,7 @@ def gradients(function: Callable[[], Any], variables: Sequence[Any]) -> list[np.
             )
 
     def of_values(values: list[Any]) -> Any:
-        with _Scope(zip(variables, values, strict=True), collect_losses=True):
+        with Unchanged(zip(variables, values, strict=True), collect_losses=True):
             return function()
 
     return _differentiate(of_values, [ops.convert_to_tensor(v.value) for v in variables])
@@ -93,7 +93,7 @@ def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
         leaves = list(tensors)
         for index, value in zip(floating, values, strict=True):
             leaves[index] = value
-        with _Scope(collect_losses=True):
+        with Unchanged(collect_losses=True):
             return function(keras.tree.pack_sequence_as(x, leaves))
 
     found: list[Any] = [np.zeros(tensor.shape, keras.config.floatx()) for tensor in tensors]
@@ -103,8 +103,8 @@ def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
     return keras.tree.pack_sequence_as(x, found)
 
 
-class _Scope(keras.StatelessScope):
-    """A stateless scope in which variables that it does not map keep their value.
+class Unchanged(keras.StatelessScope):
+    """A scope in which nothing is changed: variables that it does not map keep their value.
 
     Keras's own answers `None` for them, which regularizers cannot take.
     """

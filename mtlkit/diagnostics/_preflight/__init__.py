@@ -1,0 +1,1 @@
+"""What is wired wrong, found before any training: one check, one function."""

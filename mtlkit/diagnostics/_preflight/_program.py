@@ -1,0 +1,346 @@
+"""A compiled model and a batch of its data, as the checks of a preflight see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from mtlkit._gradients import Unchanged, gradients
+from mtlkit.backbones._graph import is_graph, node_of, nodes_before
+from mtlkit.diagnostics.thresholds import BATCH
+from mtlkit.heads._label_kinds import width
+from mtlkit.heads.adopted import AdoptedHead
+from mtlkit.heads.head import Head
+from mtlkit.metrics._labels import is_labelled
+from mtlkit.model import MultiTaskModel
+from mtlkit.model._adoption import outputs_by_name
+from mtlkit.model._compile_settings import compile_settings
+from mtlkit.model._graph_split import inlined
+from mtlkit.model._label_inference import (
+    from_logits_of,
+    kind_of_loss,
+    last_activation,
+    resolved_loss,
+)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a model: a task.
+
+    Attributes:
+        name: Name of the task, or of the output.
+        tensor: The symbolic output, from which its graph can be traced; `None` if there is none.
+        loss: Its loss; `None` if it has none.
+        labels: All its labels; `None` if there are none.
+        head: The head of a `MultiTaskModel`, which knows its own loss and labels.
+        metrics: Names of its metrics.
+    """
+
+    name: str
+    tensor: Any
+    loss: Any
+    labels: NDArray | None
+    head: Head | None = None
+    metrics: tuple[str, ...] = ()
+
+    @cached_property
+    def units(self) -> int:
+        """Numbers that are predicted for a sample, on the last axis."""
+        return width(tuple(self.tensor.shape))
+
+    @cached_property
+    def activation(self) -> str | None:
+        """The function that the output went through last; `None` if it is not known."""
+        return None if self.tensor is None else last_activation(self.tensor)
+
+    @cached_property
+    def kind(self) -> str:
+        """The kind of labels that the loss takes; `"unchecked"` if the loss does not tell."""
+        if self.loss is None or self.tensor is None:
+            return "unchecked"
+        return kind_of_loss(self.loss, self.units)
+
+    @cached_property
+    def from_logits(self) -> bool:
+        """Whether the loss takes logits."""
+        return bool(from_logits_of(self.loss))
+
+    @cached_property
+    def layer(self) -> str | None:
+        """Name of the layer that computes it."""
+        return None if self.tensor is None else node_of(self.tensor).operation.name
+
+    @property
+    def is_checked_by_head(self) -> bool:
+        """Whether loss and activation belong together by construction."""
+        return self.head is not None and not isinstance(self.head, AdoptedHead)
+
+
+class Program:
+    """A model, and the data that it is to be trained on.
+
+    Args:
+        model: The compiled model. It is trained for a few steps, which are taken back.
+        x: All inputs.
+        y: All labels, in the structure that `fit` takes.
+        seed: Seed of the batch.
+    """
+
+    def __init__(self, model: keras.Model, x: Any, y: Any, seed: int = 0) -> None:
+        self.model = model
+        self.x = keras.tree.map_structure(np.asarray, x)
+        self.y = y
+        self.outputs = _outputs(model, y)
+        labelled = [out.labels for out in self.outputs if out.labels is not None]
+        known = np.any([_has_label(one) for one in labelled], axis=0) if labelled else None
+        rows = np.flatnonzero(known) if known is not None else np.arange(len(self))
+        chosen = np.random.default_rng(seed).permutation(rows)[:BATCH]
+        self.rows = np.sort(chosen)
+        self.batch_x = _rows(self.x, self.rows)
+        self.batch_y = _rows(keras.tree.map_structure(np.asarray, y), self.rows)
+
+    def __len__(self) -> int:
+        return len(keras.tree.flatten(self.x)[0])
+
+    @cached_property
+    def arrays(self) -> dict[str, NDArray]:
+        """The inputs by name; `"x"` if there is one."""
+        if isinstance(self.x, Mapping):
+            return {str(name): array for name, array in self.x.items()}
+        flat = keras.tree.flatten(self.x)
+        return {"x": flat[0]} if len(flat) == 1 else {f"x[{n}]": a for n, a in enumerate(flat)}
+
+    # -- the graph --------------------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self) -> list[Any]:
+        """The calls of layers in order, without inputs; empty if the model has no graph."""
+        return [node for node in self._graph_nodes if not node.is_input]
+
+    @cached_property
+    def _graph_nodes(self) -> list[Any]:
+        return nodes_before(self._graph[1].values()) if self._graph else []
+
+    @cached_property
+    def _graph(self) -> Any:
+        if not is_graph(self.model):
+            return None
+        is_sequential = isinstance(self.model, keras.Sequential)
+        inputs = self.model.inputs[0] if is_sequential else self.model.input
+        named = {f"output{n}": tensor for n, tensor in enumerate(self.model.outputs)}
+        return inlined(inputs, named)
+
+    @cached_property
+    def activations(self) -> list[tuple[Any, NDArray, NDArray]]:
+        """Each call of a layer, what it reads first, and what it gives, in inference mode."""
+        if not self._graph:
+            return []
+        tensors: dict[int, Any] = {}
+        for node in self._graph_nodes:
+            for tensor in [*node.input_tensors[:1], *node.outputs[:1]]:
+                if "float" in str(tensor.dtype):
+                    tensors[id(tensor)] = tensor
+        model = keras.Model(self._graph[0], list(tensors.values()))
+        given = self.batch_x
+        if isinstance(given, list | tuple) and len(given) == 1:
+            given = given[0]
+        values = keras.tree.flatten(model(given, training=False))
+        by_id = {k: _to_numpy(v) for k, v in zip(tensors, values, strict=True)}
+        none = np.zeros((0,), "float32")
+        return [
+            (
+                node,
+                by_id.get(id(node.input_tensors[0]), none) if node.input_tensors else none,
+                by_id[id(node.outputs[0])],
+            )
+            for node in self.nodes
+            if id(node.outputs[0]) in by_id
+        ]
+
+    # -- what it computes -------------------------------------------------------------------------
+
+    @cached_property
+    def predicted(self) -> dict[str, NDArray]:
+        """The outputs for the batch, in inference mode."""
+        outputs = self.model(self.batch_x, training=False)
+        if isinstance(outputs, Mapping):
+            flat = [outputs[name] for name in outputs]
+            names = list(outputs)
+        else:
+            flat = keras.tree.flatten(outputs)
+            names = [out.name for out in self.outputs]
+        return {name: _to_numpy(value) for name, value in zip(names, flat, strict=True)}
+
+    @cached_property
+    def labels(self) -> dict[str, NDArray]:
+        """The labels of the batch by output, of those that have any."""
+        return {o.name: o.labels[self.rows] for o in self.outputs if o.labels is not None}
+
+    def loss(self, training: bool) -> float:
+        """The total loss of the batch; nothing of the model is changed."""
+        with Unchanged(collect_losses=True):
+            return float(_to_numpy(self._loss(training)))
+
+    def _loss(self, training: bool) -> Any:
+        outputs = self.model(self.batch_x, training=training)
+        x, y = (
+            keras.tree.map_structure(ops.convert_to_tensor, one)
+            for one in (self.batch_x, self.batch_y)
+        )
+        return self.model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=None)
+
+    @cached_property
+    def gradients(self) -> list[tuple[Any, NDArray]]:
+        """The trainable weights, and the gradient of the loss of the batch by each."""
+        weights = [w for w in self.model.trainable_weights if "float" in str(w.dtype)]
+        self.loss(training=True)  # losses and metrics are built outside of the gradient
+        return list(zip(weights, gradients(lambda: self._loss(True), weights), strict=True))
+
+    @cached_property
+    def has_losses(self) -> bool:
+        """Whether there is a loss to compute for the batch."""
+        return any(out.loss is not None and out.labels is not None for out in self.outputs)
+
+    # -- trying -----------------------------------------------------------------------------------
+
+    def steps(self, count: int, rate: float | None = None) -> tuple[list[float], dict[str, Any]]:
+        """Trains on the batch, and takes it back.
+
+        Args:
+            count: Steps at most; it stops where the loss is no finite number.
+            rate: A learning rate in place of the model's.
+
+        Returns:
+            The loss before each step and after the last one, and the outputs after it.
+        """
+        losses: list[float] = []
+        with self._taken_back():
+            if rate is not None:
+                self.model.optimizer.learning_rate = rate
+            for _ in range(count + 1):
+                if len(losses) == count:
+                    losses.append(self.loss(training=True))
+                    break
+                self.model.reset_metrics()
+                logs = self.model.train_on_batch(self.batch_x, self.batch_y, return_dict=True)
+                losses.append(float(_to_numpy(logs["loss"])))
+                if not np.isfinite(losses[-1]):
+                    break
+            self.__dict__.pop("predicted", None)
+            after = self.predicted
+            self.__dict__.pop("predicted", None)
+        return losses, after
+
+    @cached_property
+    def tried(self) -> tuple[list[float], dict[str, Any]]:
+        """The losses of a few steps as the user would take them, and the outputs after them."""
+        from mtlkit.diagnostics.thresholds import STEPS
+
+        return self.steps(STEPS)
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate of the first step; `None` if there is no optimizer."""
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is None:
+            return None
+        return float(_to_numpy(ops.convert_to_tensor(optimizer.learning_rate)))
+
+    @contextmanager
+    def _taken_back(self) -> Iterator[None]:
+        """Puts all variables of model and optimizer back at the end."""
+        model, optimizer = self.model, self.model.optimizer
+        function, eagerly = model.train_function, model.run_eagerly
+        if keras.backend.backend() == "tensorflow":  # tracing takes longer than a few steps
+            model.train_function, model.run_eagerly = None, True
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+        schedule = optimizer._learning_rate
+        variables = {id(v): v for v in [*model.variables, *optimizer.variables]}
+        before = [(v, _to_numpy(v.value)) for v in variables.values()]
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
+            if optimizer._learning_rate is not schedule:
+                optimizer._learning_rate = schedule
+            model.train_function, model.run_eagerly = function, eagerly
+            model.reset_metrics()
+
+
+def has_nonlinearity(operation: Any) -> bool:
+    """Whether an operation bends what it is given, by its name or by its activation."""
+    activation = getattr(getattr(operation, "activation", None), "__name__", "linear")
+    return activation != "linear" or type(operation).__name__ not in _LINEAR
+
+
+#: Operations that compute something linear, or hand numbers on.
+_LINEAR = (
+    *("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    *("SeparableConv1D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose"),
+    *("Flatten", "Reshape", "Dropout", "Activation", "AveragePooling1D", "AveragePooling2D"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "Permute", "Identity"),
+    *("ZeroPadding1D", "ZeroPadding2D", "Cropping2D", "UpSampling2D"),
+)
+
+
+def _outputs(model: keras.Model, y: Any) -> list[Output]:
+    if isinstance(model, MultiTaskModel):
+        return [_of_task(name, task, y) for name, task in model.tasks.items()]
+    tensors: Mapping[str, Any] = outputs_by_name(model) if is_graph(model) else {"output": None}
+    settings = compile_settings(model, list(tensors))
+    labels = _by_name(y, list(tensors))
+    found = []
+    for name, tensor in tensors.items():
+        given = settings.outputs[name]
+        loss = given.loss
+        if loss is not None and tensor is not None:
+            loss = resolved_loss(name, loss, None, tensor)
+        metrics = tuple(getattr(m, "name", str(m)) for m in given.metrics or ())
+        found.append(Output(name, tensor, loss, labels.get(name), None, metrics))
+    return found
+
+
+def _of_task(name: str, task: Any, y: Any) -> Output:
+    head = task.head
+    labels = np.asarray(y[name]) if isinstance(y, Mapping) and name in y else None
+    if isinstance(head, AdoptedHead):
+        return Output(name, head.graph.outputs[0], task.loss or head.loss, labels, head)
+    return Output(name, None, head.training_loss(task.loss), labels, head)
+
+
+def _by_name(y: Any, names: list[str]) -> dict[str, NDArray]:
+    """Labels by output, in any structure that `fit` takes."""
+    if isinstance(y, Mapping):
+        return {str(name): np.asarray(labels) for name, labels in y.items() if name in names}
+    if isinstance(y, list | tuple) and len(names) > 1:
+        return dict(zip(names, map(np.asarray, y), strict=True))
+    if isinstance(y, list | tuple) and len(y) == 1 and np.ndim(y[0]):
+        return {names[0]: np.asarray(y[0])}
+    return {names[0]: np.asarray(y)}
+
+
+def _has_label(labels: NDArray) -> NDArray[np.bool_]:
+    there = np.asarray(is_labelled(labels))
+    return np.any(there.reshape(len(labels), -1), axis=1)
+
+
+def _rows(structure: Any, rows: NDArray) -> Any:
+    return keras.tree.map_structure(lambda array: array[rows], structure)
+
+
+def _to_numpy(tensor: Any) -> NDArray:
+    tensor = ops.convert_to_tensor(tensor)
+    if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
+        tensor = ops.cast(tensor, "float32")
+    return np.array(ops.convert_to_numpy(tensor))

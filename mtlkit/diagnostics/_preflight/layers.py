@@ -1,0 +1,241 @@
+"""Layers that cannot learn, or hardly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.backbones._graph import node_of
+from mtlkit.diagnostics._preflight._problem import Problem
+from mtlkit.diagnostics._preflight._program import Program, has_nonlinearity
+from mtlkit.diagnostics.thresholds import (
+    CONSTANT_OUTPUT,
+    DEAD_UNITS,
+    LARGE_DROPOUT,
+    MOST_DEAD_UNITS,
+    SATURATED_UNITS,
+)
+
+#: Activations that give exactly 0, and no gradient, for much of what they read.
+_RECTIFIERS = ("relu", "relu6")
+#: The limits of activations that flatten out.
+_LIMITS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "hard_sigmoid": (0.0, 1.0)}
+#: Layers whose weights are a matrix.
+_MATRICES = ("Dense", "Conv1D", "Conv2D", "Conv3D")
+
+
+def frozen(program: Program) -> Iterator[Problem]:
+    """Parts that are not trained."""
+    model = program.model
+    if not model.weights:
+        return
+    if not model.trainable_weights:
+        yield Problem(
+            "frozen", "error", "No weight is trained.", "model.trainable = True; model.compile(...)"
+        )
+        return
+    total = sum(int(np.prod(w.shape)) for w in model.weights)
+    held = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if layer.weights and not layer.trainable and not list(layer._flatten_layers())[1:]
+    ]
+    count = sum(int(np.prod(w.shape)) for layer in held for w in layer.weights)
+    if count:
+        names = ", ".join(layer.name for layer in held[:3]) + (", ..." if len(held) > 3 else "")
+        yield Problem(
+            "frozen",
+            "hint",
+            f"{100 * count / total:.0f} % of the weights are frozen ({names}).",
+            f"model.get_layer({held[0].name!r}).trainable = True; model.compile(...)",
+            layer=held[0].name,
+            value=count / total,
+        )
+
+
+def same_weights(program: Program) -> Iterator[Problem]:
+    """Units that start out alike, and so stay alike."""
+    for layer in program.model._flatten_layers(include_self=False):
+        kernel = getattr(layer, "kernel", None)
+        if kernel is None or not layer.trainable or len(kernel.shape) < 2 or kernel.shape[-1] < 2:
+            continue
+        values = keras.ops.convert_to_numpy(kernel)
+        if (values == values[..., :1]).all() and not _feeds_output(program, layer):
+            yield Problem(
+                "same_weights",
+                "error",
+                f"All {kernel.shape[-1]} units of {layer.name!r} have the same weights, so they "
+                "learn the same.",
+                'kernel_initializer="glorot_uniform"',
+                layer=layer.name,
+            )
+
+
+def _feeds_output(program: Program, layer: Any) -> bool:
+    """Whether a layer gives an output, where labels tell units apart."""
+    return any(
+        out.tensor is not None and node_of(out.tensor).operation is layer for out in program.outputs
+    )
+
+
+def constant_output(program: Program) -> Iterator[Problem]:
+    """Layers that give the same for every sample of the batch, where their input differs."""
+    if len(program.rows) < 2:
+        return
+    for node, given, values in program.activations:
+        if _varies(values) or (given.size and not _varies(given)) or values.ndim < 2:
+            continue
+        if values.shape[-1] == 1 and _is_softmax(node.operation):
+            continue  # said by the last activation
+        yield Problem(
+            "constant_output",
+            "error",
+            f"{node.operation.name!r} gives the same for all {len(values)} samples, though what "
+            "it reads differs.",
+            layer=node.operation.name,
+        )
+        return  # what follows is constant, too
+
+
+def _varies(values: NDArray) -> bool:
+    flat = values.reshape(len(values), -1).astype("float64")
+    scale = np.abs(flat).max()
+    return bool(np.ptp(flat, axis=0).max() > CONSTANT_OUTPUT * scale) if scale > 0 else False
+
+
+def _is_softmax(operation: Any) -> bool:
+    named = getattr(getattr(operation, "activation", None), "__name__", "")
+    return named == "softmax" or type(operation).__name__ == "Softmax"
+
+
+def dead_units(program: Program) -> Iterator[Problem]:
+    """Units that are 0 for every sample, or at the limit of their activation."""
+    for node, _, values in program.activations:
+        name = _activation(node.operation)
+        if name in _RECTIFIERS and values.ndim > 1:
+            alive = np.any((values > 0).reshape(-1, values.shape[-1]), axis=0)
+            share = float(1 - alive.mean())
+            if share >= DEAD_UNITS and len(alive) > 1:
+                yield Problem(
+                    "dead_units",
+                    "error" if share == 1 else "warning" if share >= MOST_DEAD_UNITS else "hint",
+                    f"{100 * share:.0f} % of the units of {node.operation.name!r} are 0 for all "
+                    f"{len(values)} samples: they have no gradient.",
+                    'kernel_initializer="he_normal", activation="leaky_relu"',
+                    layer=node.operation.name,
+                    value=share,
+                )
+        elif name in _LIMITS and values.size and not _is_output(program, node):
+            low, high = _LIMITS[name]
+            margin = 0.01 * (high - low)
+            share = float(np.mean((values < low + margin) | (values > high - margin)))
+            if share > SATURATED_UNITS:
+                yield Problem(
+                    "saturated_units",
+                    "warning",
+                    f"{100 * share:.0f} % of the values of {node.operation.name!r} are at the "
+                    f"limits of its {name}, where it is flat.",
+                    'kernel_initializer="glorot_uniform"  # and inputs of spread 1',
+                    layer=node.operation.name,
+                    value=share,
+                )
+
+
+def _activation(operation: Any) -> str:
+    if type(operation).__name__ == "ReLU":
+        return "relu"
+    return str(getattr(getattr(operation, "activation", None), "__name__", ""))
+
+
+def _is_output(program: Program, node: Any) -> bool:
+    return any(
+        out.tensor is not None and node_of(out.tensor).operation is node.operation
+        for out in program.outputs
+    )
+
+
+def no_nonlinearity(program: Program) -> Iterator[Problem]:
+    """Layers with weights that follow one another without anything between them."""
+    weighted = [n for n in program.nodes if type(n.operation).__name__ in _MATRICES]
+    if len(weighted) < 2:
+        return
+    bent = any(has_nonlinearity(n.operation) for n in program.nodes if not _is_output(program, n))
+    for node in weighted:
+        before = _linear_before(node)
+        if before is not None:
+            yield Problem(
+                "no_nonlinearity",
+                "hint" if bent else "warning",
+                f"{before.name!r} has no activation, so that {before.name!r} and "
+                f"{node.operation.name!r} are a single linear layer.",
+                f'keras.layers.{type(before).__name__}(..., activation="relu")',
+                layer=before.name,
+            )
+
+
+def _linear_before(node: Any) -> Any:
+    """The layer with weights that a layer reads from by linear steps alone, or `None`."""
+    while node.input_tensors and len(node.input_tensors) == 1:
+        node = node_of(node.input_tensors[0])
+        if node.is_input or has_nonlinearity(node.operation):
+            return None
+        if type(node.operation).__name__ in _MATRICES:
+            return node.operation
+    return None
+
+
+def hidden_softmax(program: Program) -> Iterator[Problem]:
+    """A softmax between layers, which makes units compete."""
+    for node in program.nodes:
+        operation = node.operation
+        if not _is_softmax(operation) or _is_output(program, node):
+            continue
+        if type(operation).__name__ not in (*_MATRICES, "Softmax", "Activation"):
+            continue  # attention has one, which is meant
+        twice = any(
+            out.activation == "softmax" and _reads_only(out.tensor, node)
+            for out in program.outputs
+            if out.tensor is not None
+        )
+        where = (
+            ", and the last layer applies another one."
+            if twice
+            else " inside of the network, so that its units compete."
+        )
+        yield Problem(
+            "softmax_twice" if twice else "hidden_softmax",
+            "error" if twice else "hint",
+            f"{operation.name!r} has a softmax{where}",
+            f'keras.layers.{type(operation).__name__}(..., activation="relu")',
+            layer=operation.name,
+        )
+
+
+def _reads_only(tensor: Any, node: Any) -> bool:
+    """Whether a last activation reads from a layer without weights between them."""
+    last = node_of(tensor)
+    while last.input_tensors:
+        last = node_of(last.input_tensors[0])
+        if last is node:
+            return True
+        if getattr(last.operation, "weights", None):
+            return False
+    return False
+
+
+def large_dropout(program: Program) -> Iterator[Problem]:
+    """Dropout that leaves hardly anything."""
+    for layer in program.model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.Dropout) and layer.rate >= LARGE_DROPOUT:
+            yield Problem(
+                "large_dropout",
+                "warning",
+                f"{layer.name!r} removes {100 * layer.rate:.0f} % of what it reads.",
+                "keras.layers.Dropout(0.3)",
+                layer=layer.name,
+                value=float(layer.rate),
+            )
