@@ -48,6 +48,8 @@ FASTER = 20.0
 STEPS_TO_THE_MEAN = 10_000
 #: Inference loses this many times more than training on the same samples: statistics lag behind.
 STALE_STATISTICS = 1.5
+#: The difference must also be this share of the loss of the best constant, to matter.
+STALE_SHARE = 0.1
 #: Shares of a layer's inputs that dropout removes, from where on it is worth a word.
 LARGE_DROPOUT = 0.8
 #: Times by which a penalty of weights may exceed the loss of the data.

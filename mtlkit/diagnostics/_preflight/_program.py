@@ -14,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from mtlkit._gradients import Unchanged, gradients
-from mtlkit.backbones._graph import is_graph, node_of, nodes_before
+from mtlkit.backbones._graph import is_graph, node_of, nodes_before, replay
 from mtlkit.diagnostics.thresholds import BATCH
 from mtlkit.heads._label_kinds import width
 from mtlkit.heads.adopted import AdoptedHead
@@ -144,40 +144,42 @@ class Program:
         """Each call of a layer, what it reads first, and what it gives, in inference mode."""
         if not self._graph:
             return []
-        tensors: dict[int, Any] = {}
-        for node in self._graph_nodes:
-            for tensor in [*node.input_tensors[:1], *node.outputs[:1]]:
-                if "float" in str(tensor.dtype):
-                    tensors[id(tensor)] = tensor
-        model = keras.Model(self._graph[0], list(tensors.values()))
-        given = self.batch_x
-        if isinstance(given, list | tuple) and len(given) == 1:
-            given = given[0]
-        values = keras.tree.flatten(model(given, training=False))
-        by_id = {k: _to_numpy(v) for k, v in zip(tensors, values, strict=True)}
-        none = np.zeros((0,), "float32")
-        return [
-            (
-                node,
-                by_id.get(id(node.input_tensors[0]), none) if node.input_tensors else none,
-                by_id[id(node.outputs[0])],
-            )
-            for node in self.nodes
-            if id(node.outputs[0]) in by_id
-        ]
+        inputs = keras.tree.flatten(self._graph[0])
+        given = keras.tree.flatten(self.batch_x)
+        if isinstance(self.batch_x, Mapping) and not isinstance(self._graph[0], Mapping):
+            given = [self.batch_x[tensor.name] for tensor in inputs]
+        values = {
+            id(symbolic): ops.cast(ops.convert_to_tensor(array), symbolic.dtype)
+            for symbolic, array in zip(inputs, given, strict=True)
+        }
+        values = replay(self._graph_nodes, values, training=False)
+        found = []
+        for node in self.nodes:
+            if len(node.outputs) == 1 and "float" in str(node.outputs[0].dtype):
+                reads = [values[id(tensor)] for tensor in node.input_tensors[:1]]
+                read = _to_numpy(reads[0]) if reads else np.zeros((0,), "float32")
+                found.append((node, read, _to_numpy(values[id(node.outputs[0])])))
+        return found
 
     # -- what it computes -------------------------------------------------------------------------
 
     @cached_property
     def predicted(self) -> dict[str, NDArray]:
         """The outputs for the batch, in inference mode."""
-        outputs = self.model(self.batch_x, training=False)
+        return self._predicted(training=False)
+
+    @cached_property
+    def predicted_in_training(self) -> dict[str, NDArray]:
+        """The outputs for the batch, in training mode; nothing of the model is changed."""
+        with Unchanged(collect_losses=True):
+            return self._predicted(training=True)
+
+    def _predicted(self, training: bool) -> dict[str, NDArray]:
+        outputs = self.model(self.batch_x, training=training)
         if isinstance(outputs, Mapping):
-            flat = [outputs[name] for name in outputs]
-            names = list(outputs)
-        else:
-            flat = keras.tree.flatten(outputs)
-            names = [out.name for out in self.outputs]
+            return {name: _to_numpy(value) for name, value in outputs.items()}
+        flat = keras.tree.flatten(outputs)
+        names = [out.name for out in self.outputs]
         return {name: _to_numpy(value) for name, value in zip(names, flat, strict=True)}
 
     @cached_property
@@ -235,9 +237,7 @@ class Program:
                 losses.append(float(_to_numpy(logs["loss"])))
                 if not np.isfinite(losses[-1]):
                     break
-            self.__dict__.pop("predicted", None)
-            after = self.predicted
-            self.__dict__.pop("predicted", None)
+            after = self._predicted(training=False)
         return losses, after
 
     @cached_property

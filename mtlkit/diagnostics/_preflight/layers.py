@@ -83,22 +83,35 @@ def _feeds_output(program: Program, layer: Any) -> bool:
 
 
 def constant_output(program: Program) -> Iterator[Problem]:
-    """Layers that give the same for every sample of the batch, where their input differs."""
+    """Outputs that are the same for every sample of the batch, and where that begins."""
     if len(program.rows) < 2:
         return
-    for node, given, values in program.activations:
-        if _varies(values) or (given.size and not _varies(given)) or values.ndim < 2:
-            continue
-        if values.shape[-1] == 1 and _is_softmax(node.operation):
+    values = {id(node): (given, said) for node, given, said in program.activations}
+    for out in program.outputs:
+        if out.tensor is None or (out.activation == "softmax" and out.units == 1):
             continue  # said by the last activation
+        predicted = program.predicted.get(out.name)
+        if predicted is None or _varies(predicted) or _varies_in_training(program, out.name):
+            continue
+        node = node_of(out.tensor)
+        while node.input_tensors and id(node) in values and not _varies(values[id(node)][0]):
+            node = node_of(node.input_tensors[0])
         yield Problem(
             "constant_output",
             "error",
-            f"{node.operation.name!r} gives the same for all {len(values)} samples, though what "
-            "it reads differs.",
+            f"{out.name!r} is the same for all {len(program.rows)} samples, from "
+            f"{node.operation.name!r} on.",
+            task=out.name,
             layer=node.operation.name,
         )
-        return  # what follows is constant, too
+
+
+def _varies_in_training(program: Program, name: str) -> bool:
+    """Whether an output varies where batches are normalised by their own statistics."""
+    batch_norm = keras.layers.BatchNormalization
+    if not any(isinstance(layer, batch_norm) for layer in program.model._flatten_layers()):
+        return False
+    return _varies(program.predicted_in_training[name])
 
 
 def _varies(values: NDArray) -> bool:
@@ -218,13 +231,11 @@ def hidden_softmax(program: Program) -> Iterator[Problem]:
 def _reads_only(tensor: Any, node: Any) -> bool:
     """Whether a last activation reads from a layer without weights between them."""
     last = node_of(tensor)
-    while last.input_tensors:
-        last = node_of(last.input_tensors[0])
-        if last is node:
-            return True
-        if getattr(last.operation, "weights", None):
+    while last is not node:
+        if getattr(last.operation, "weights", None) or not last.input_tensors:
             return False
-    return False
+        last = node_of(last.input_tensors[0])
+    return True
 
 
 def large_dropout(program: Program) -> Iterator[Problem]:

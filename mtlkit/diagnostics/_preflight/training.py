@@ -22,6 +22,7 @@ from mtlkit.diagnostics.thresholds import (
     LEAST_LOSS,
     RATES_TRIED,
     RISING,
+    STALE_SHARE,
     STALE_STATISTICS,
     STEPS,
     STEPS_TO_THE_MEAN,
@@ -31,7 +32,8 @@ from mtlkit.diagnostics.thresholds import (
 from mtlkit.layers.gradient_gates import GradientStop
 
 #: Operations that let no gradient through.
-_STOPS = ("StopGradient", "GradientStop", "Argmax", "Round", "Floor", "Sign", "OneHot")
+_MEANT = ("StopGradient", "GradientStop")
+_STOPS = (*_MEANT, "Argmax", "Round", "Floor", "Ceil", "Sign", "OneHot", "Greater", "Less")
 
 
 def first_loss(program: Program) -> Iterator[Problem]:
@@ -182,44 +184,50 @@ def gradients_of_layers(program: Program) -> Iterator[Problem]:
     if none:
         stop = _stop(program)
         share = len(none) / len(found)
-        dead = "" if stop is None else f" {stop!r} lets none through."
+        meant = stop is not None and type(stop).__name__ in _MEANT
+        why = "" if stop is None else f" {stop.name!r} lets none through."
         yield Problem(
             "no_gradient",
-            "error" if share == 1 or stop is None else "hint",
+            "hint" if meant and share < 1 else "error",
             f"{len(none)} of {len(found)} trainable weights have no gradient, the first is "
-            f"{none[0].path!r}.{dead}",
-            "" if stop is None else f"# if it is not meant, leave out {stop!r}",
+            f"{none[0].path!r}.{why}",
+            "" if stop is None else f"# if it is not meant, leave out {stop.name!r}",
             layer=_layer(none[0]),
             value=share,
         )
-    sizes = [
-        (weight, float(np.linalg.norm(gradient) / max(_norm(weight), 1e-8)))
-        for weight, gradient in found
-        if gradient.any() and gradient.ndim > 1
-    ]
+    yield from _sizes(found)
+
+
+def _sizes(found: list[tuple[Any, NDArray]]) -> Iterator[Problem]:
+    """Gradients of layers, relative to their weights, that are far apart or very large."""
+    sizes: dict[str, float] = {}
+    for weight, gradient in found:
+        if gradient.any() and gradient.ndim > 1 and "bias" not in weight.path.rsplit("/")[-1]:
+            size = float(np.linalg.norm(gradient) / max(_norm(weight), 1e-8))
+            sizes[_layer(weight)] = max(size, sizes.get(_layer(weight), 0.0))
     if len(sizes) < 2:
         return
-    most = max(size for _, size in sizes)
-    weight, least = min(sizes, key=lambda pair: pair[1])
-    if least < VANISHING * most:
+    # What vanishes on its way from the loss is least in the first layer.
+    least, most = next(iter(sizes)), max(sizes, key=sizes.__getitem__)
+    ratio = sizes[least] / sizes[most]
+    if ratio < VANISHING:
         yield Problem(
             "vanishing_gradient",
             "warning",
-            f"The gradient of {weight.path!r} is {least / most:.1g} of the largest one, relative "
-            "to the weights: this layer hardly trains.",
+            f"The gradient of {least!r} is {ratio:.1g} of that of {most!r}, relative to the "
+            "weights: this layer hardly trains.",
             'activation="relu", or keras.layers.BatchNormalization() between the layers',
-            layer=_layer(weight),
-            value=least / most,
+            layer=least,
+            value=ratio,
         )
-    if most > EXPLODING:
-        weight = max(sizes, key=lambda pair: pair[1])[0]
+    if sizes[most] > EXPLODING:
         yield Problem(
             "exploding_gradient",
             "hint",
-            f"The gradient of {weight.path!r} is {most:.1g} times the weights.",
+            f"The gradient of {most!r} is {sizes[most]:.1g} times its weights.",
             "keras.optimizers.Adam(clipnorm=1.0)  # and inputs and labels of spread 1",
-            layer=_layer(weight),
-            value=most,
+            layer=most,
+            value=sizes[most],
         )
 
 
@@ -231,11 +239,11 @@ def _layer(weight: Any) -> str:
     return str(weight.path).rsplit("/", 1)[0].rsplit("/", 1)[-1]
 
 
-def _stop(program: Program) -> str | None:
-    """The first operation that lets no gradient through."""
+def _stop(program: Program) -> Any:
+    """The first operation that lets no gradient through, or `None`."""
     for node in program.nodes:
         if type(node.operation).__name__ in _STOPS or isinstance(node.operation, GradientStop):
-            return str(node.operation.name)
+            return node.operation
     return None
 
 
@@ -264,10 +272,11 @@ def first_steps(program: Program) -> Iterator[Problem]:
             value=rate,
         )
         return
+    of_labels = list(_label_scale(program, after))
+    yield from of_labels
     fall = _fall(losses)
-    if fall < HARDLY_FALLS and abs(losses[0]) > LEAST_LOSS:
+    if not of_labels and fall < HARDLY_FALLS and abs(losses[0]) > LEAST_LOSS:
         yield from _too_slow(program, rate, fall)
-    yield from _label_scale(program, after)
 
 
 def _too_slow(program: Program, rate: float, fall: float) -> Iterator[Problem]:
@@ -342,7 +351,10 @@ def stale_batch_norm(program: Program) -> Iterator[Problem]:
     if not trained or not layers or not program.has_losses:
         return
     training, inference = program.loss(training=True), program.loss(training=False)
-    if inference > STALE_STATISTICS * training + LEAST_LOSS:
+    known = [constant_and_first(program, out) for out in program.outputs]
+    scale = max((one[0] for one in known if one is not None), default=1.0)
+    matters = inference - training > STALE_SHARE * scale
+    if matters and inference > STALE_STATISTICS * training:
         momentum = max(float(layer.momentum) for layer in layers)
         yield Problem(
             "stale_batch_norm",
