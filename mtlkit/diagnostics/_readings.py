@@ -27,7 +27,7 @@ def is_unclear(name: str, evidence: Mapping[str, Evidence]) -> bool:
 
 def is_open(name: str, evidence: Mapping[str, Evidence]) -> bool:
     """Whether a probe was to be run, but could not tell."""
-    return name in evidence and evidence[name].status in ("unclear", "skipped")
+    return name in evidence and evidence[name].status in ("unclear", "not_tested")
 
 
 def may_be(name: str, evidence: Mapping[str, Evidence], end: int = 1) -> bool:
@@ -107,7 +107,7 @@ def is_unknown(evidence: Mapping[str, Evidence]) -> bool:
     signal, gap = evidence.get("signal"), evidence.get("model_gap")
     if signal is None or not signal.found or best_skill(evidence) < HALF_OF_THE_WAY:
         return True
-    return gap is not None and gap.status in ("skipped", "unclear")
+    return gap is not None and gap.status in ("not_tested", "unclear")
 
 
 def is_faint(evidence: Mapping[str, Evidence]) -> bool:

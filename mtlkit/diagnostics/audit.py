@@ -23,7 +23,7 @@ from mtlkit.diagnostics._checks import (
 )
 from mtlkit.diagnostics._recommendations import recommend
 from mtlkit.diagnostics.diagnosis import Diagnosis
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes.alignment import alignment
 from mtlkit.diagnostics.probes.ambiguity import ambiguity
 from mtlkit.diagnostics.probes.amount import amount
@@ -238,7 +238,7 @@ def _steps(
     everything = {task: y, **others}
     shared: dict[str, Any] = {"reference": reference, "seed": seed}
     if validation is None:
-        yield "invalid_split", lambda: skipped("invalid_split", "No validation data were given.")
+        yield "invalid_split", lambda: not_tested("invalid_split", "No validation data were given.")
     else:
         yield "invalid_split", lambda: splits(stored.images, stored.labels, *validation, seed=seed)
     yield "duplicates", lambda: _copies(stored)

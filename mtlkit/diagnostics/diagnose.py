@@ -21,7 +21,7 @@ from mtlkit.diagnostics._checks import (
 from mtlkit.diagnostics._networks import of_networks
 from mtlkit.diagnostics.audit import data_evidence, report
 from mtlkit.diagnostics.diagnosis import Diagnosis
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes._bench import Bench
 from mtlkit.diagnostics.probes._copies import copy_of, random_state_kept
@@ -141,7 +141,7 @@ def diagnose(
         least = _LEAST_SECONDS if validation_data is not None else _LEAST_WITH_TRAINING
         for name, one in _of_model(data, task, start, budget, least, seed, verbose):
             evidence[name] = one
-            if one.status == "skipped":
+            if one.status == "not_tested":
                 left_out.append(name)
         evidence |= of_networks(evidence, seed)
     evidence = read_together(evidence)
@@ -154,7 +154,7 @@ def diagnose(
 
 def _of_users_model(evidence: Mapping[str, Evidence], skill: Evidence) -> dict[str, Evidence]:
     """The skill of the model's tasks; and a signal that it sees is one that the images have."""
-    if skill.status == "skipped":
+    if skill.status == "not_tested":
         return {}
     before = evidence.get("skill")
     by_reference = before.details.get("tasks", {}) if before else {}
@@ -295,7 +295,7 @@ def _of_model(
         first = module is ceiling  # the others need what it found
         if left < needed or (gap is None and not first):
             for name in names:
-                yield name, skipped(name, _why(left, budget, needed))
+                yield name, not_tested(name, _why(left, budget, needed))
             continue
         seconds = min(left, max(share * left, _LEAST_SECONDS))
         if verbose:

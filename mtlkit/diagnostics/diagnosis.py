@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mtlkit.diagnostics.evidence import Evidence, plain
+from mtlkit.diagnostics.evidence import STATUSES, Evidence, plain
 from mtlkit.diagnostics.verdict import Verdict
 from mtlkit.metrics._text_table import text_table
 
@@ -108,23 +109,64 @@ class Diagnosis:
         save_diagnosis_page(self, path)
 
     def show(self) -> None:
-        """Prints the verdict, the table of evidence and the recommendations."""
-        print(self)
+        """Prints the verdict, what to do, and all evidence."""
+        print("\n".join([*self._said(), "", *self._rows(self._ordered())]))
 
     def __str__(self) -> str:
-        rows = [
-            [one.name, one.status, _number(one.effect), _interval(one.interval), one.text]
-            for one in self.evidence.values()
-        ]
-        lines = [self.verdict.sentence, "", text_table(_HEADER, rows)]
-        for number, one in enumerate(self.recommendations, 1):
-            gain = "" if one.gain is None else f" (measured gain {_number(one.gain)})"
-            lines += ["", f"{number}. {one.text}{gain}"]
-            lines += [f"       {line}" for line in one.code.splitlines()]
+        """The verdict, what to do, and the evidence that matters, within 100 columns."""
+        rows = self._ordered()
+        shown = [one for one in rows if one.status in _MATTER or one.name in self._named()]
+        lines = [*self._said(), "", *self._rows(shown)]
+        if len(shown) < len(rows):
+            lines += ["", f"{len(rows) - len(shown)} more rows: found.show()"]
         return "\n".join(lines)
 
+    def _said(self) -> list[str]:
+        """The verdict and the recommendations, in lines."""
+        lines = textwrap.wrap(self.verdict.sentence, _WIDTH)
+        for number, one in enumerate(self.recommendations, 1):
+            gain = "" if one.gain is None else f" (measured gain {_number(one.gain)})"
+            lines += ["", *textwrap.wrap(f"{number}. {one.text}{gain}", _WIDTH)]
+            lines += [f"       {line}" for line in one.code.splitlines()]
+        return lines
 
-_HEADER = ["evidence", "status", "effect", "95 % interval", "in words"]
+    def _ordered(self) -> list[Evidence]:
+        """The evidence: causes first, then by status."""
+        named = self._named()
+        return sorted(
+            self.evidence.values(),
+            key=lambda one: (one.name not in named, STATUSES.index(one.status)),
+        )
+
+    def _named(self) -> set[str]:
+        """Names of the evidence of causes, and of what is left open."""
+        causes = {cause.name for cause in self.verdict.causes}
+        return {*causes, *self.verdict.undetermined, *({"signal"} if "no_signal" in causes else ())}
+
+    def _rows(self, evidence: Iterable[Evidence]) -> list[str]:
+        """A table of evidence, with what was seen below each row."""
+        cells = [
+            [one.name, one.status.replace("_", " "), _number(one.effect), _interval(one.interval)]
+            for one in evidence
+        ]
+        if not cells:
+            return []
+        header, rule, *rows = text_table(_HEADER, cells).splitlines()
+        lines = [header, rule]
+        for row, one in zip(rows, evidence, strict=True):
+            lines += [row, *_indented(one.text)]
+        return lines
+
+
+#: Columns of a printed line.
+_WIDTH = 100
+#: What is printed without being asked for: what was seen, and what may be.
+_MATTER = ("found", "unclear")
+_HEADER = ["evidence", "status", "effect", "95 % interval"]
+
+
+def _indented(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def _number(value: float | None) -> str:

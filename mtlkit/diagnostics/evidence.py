@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-#: What a probe may come to.
-_STATUSES = ("found", "absent", "unclear", "skipped")
+#: What a probe may come to, in the order in which readers ask for it.
+Status = Literal["found", "unclear", "absent", "described", "not_tested"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 #: Digits behind the point of arrays, as plain data.
 _DIGITS = 4
 
@@ -21,7 +22,8 @@ class Evidence:
         name: What was measured, such as `"uniform_noise"`.
         status: `"found"`: the effect is there, and its interval lies beyond the threshold.
             `"absent"`: it is not there, or too small to matter. `"unclear"`: the data do not
-            tell. `"skipped"`: it was not measured; `text` says why.
+            tell. `"not_tested"`: it was not measured; `text` says why. `"described"`: it
+            describes, and there is nothing to find.
         text: What was found, in one sentence.
         effect: The measured effect; `None` where nothing was measured.
         interval: Its confidence interval.
@@ -44,7 +46,7 @@ class Evidence:
     """
 
     name: str
-    status: str
+    status: Status
     text: str
     effect: float | None = None
     interval: tuple[float, float] | None = None
@@ -57,9 +59,9 @@ class Evidence:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.status not in _STATUSES:
+        if self.status not in STATUSES:
             raise ValueError(
-                f"Expected status to be one of {list(_STATUSES)}. Received: status={self.status!r}"
+                f"Expected status to be one of {list(STATUSES)}. Received: status={self.status!r}"
             )
         for name in ("effect", "null", "threshold", "p_value"):
             value = getattr(self, name)
@@ -78,9 +80,9 @@ class Evidence:
         return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
-def skipped(name: str, why: str) -> Evidence:
+def not_tested(name: str, why: str) -> Evidence:
     """Returns the evidence of a probe that was not run."""
-    return Evidence(name, "skipped", why)
+    return Evidence(name, "not_tested", why)
 
 
 def plain(value: Any) -> Any:

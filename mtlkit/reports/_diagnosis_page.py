@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import STATUSES, Evidence
 from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.reports._diagnosis_levels import levels
 from mtlkit.reports._diagnosis_panels import numbers, panels
 from mtlkit.reports._diagnosis_words import (
-    DESCRIBED,
     DESCRIPTIONS,
     EVIDENCE,
     LIMITS,
@@ -87,7 +86,7 @@ def _left_open(diagnosis: Diagnosis) -> list[Markup]:
     others = [one for one in diagnosis.evidence.values() if one.name not in causes]
     ruled_out = [one for one in others if one.status == "absent" and one.name not in DESCRIPTIONS]
     unclear = [one for one in others if one.status == "unclear"]
-    skipped = [one for one in others if one.status == "skipped"]
+    not_tested = [one for one in others if one.status == "not_tested"]
     parts = []
     if verdict.undetermined:
         named = " or ".join(title(name) for name in verdict.undetermined)
@@ -98,7 +97,7 @@ def _left_open(diagnosis: Diagnosis) -> list[Markup]:
     if ruled_out:
         named = ", ".join(title(one.name) for one in ruled_out)
         parts.append(element("p", [element("strong", "Ruled out: "), f"{named}."]))
-    parts += _named("Could not be told:", unclear) + _named("Not measured:", skipped)
+    parts += _named("Could not be told:", unclear) + _named("Not measured:", not_tested)
     return parts
 
 
@@ -233,15 +232,14 @@ def _tasks(diagnosis: Diagnosis) -> list[Markup]:
 
 
 def _place(one: Evidence, causes: set[str]) -> tuple[bool, int]:
-    order = ("found", "unclear", "absent", "skipped")
-    return one.name not in causes, order.index(one.status)
+    return one.name not in causes, STATUSES.index(one.status)
 
 
 def _test(one: Evidence) -> list[Any]:
     name = Markup(element("span", heading(one.name), title=one.name) + _small(one.text))
     return [
         name,
-        "described" if one.name in DESCRIBED and one.status == "absent" else one.status,
+        one.status.replace("_", " "),
         _effect(one.effect, one.unit, one.interval),
         number(one.null),
         number(one.threshold),

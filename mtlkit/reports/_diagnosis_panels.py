@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._statistics import count_table
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import STATUSES, Evidence
 from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.reports import diagnosis_plots as plots
 from mtlkit.reports._diagnosis_suspects import draw_suspects
@@ -29,8 +29,6 @@ _MAX_LIST = 8
 _MAX_NUMBERS = 40
 #: Pairs of classes that are named below a picture.
 _MAX_PAIRS = 3
-#: Order in which evidence is preferred, where several pieces have the same picture.
-_RANK = {"found": 0, "unclear": 1, "absent": 2, "skipped": 3}
 #: What a panel may raise where details are not what it expects.
 _BAD_DETAILS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
@@ -69,7 +67,7 @@ class Panel:
     def evidence(self, diagnosis: Diagnosis) -> list[Evidence]:
         """The evidence that is there, the most telling first."""
         there = [diagnosis.evidence[name] for name in self.names if name in diagnosis.evidence]
-        return sorted(there, key=lambda one: _RANK[one.status])
+        return sorted(there, key=lambda one: STATUSES.index(one.status))
 
 
 def panels(diagnosis: Diagnosis) -> list[Markup]:

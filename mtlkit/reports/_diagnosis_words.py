@@ -37,8 +37,6 @@ DESCRIPTIONS = {
     "gallery": "what the classes look like",
     "location": "where along the network the task can be read",
 }
-#: Those that are no tests: there is nothing to find.
-DESCRIBED = ("skill", "uncertainty", "confusion", "gallery")
 #: What limits a task.
 LIMITS = {
     "data": "limited by the data",

@@ -28,7 +28,7 @@ def clean():
 def test_nothing_is_wrong(clean):
     assert clean.verdict.limit == "healthy" and clean.evidence["signal"].found
     assert clean.recommendations == () and clean.task == "pose"
-    assert clean.evidence["invalid_split"].status == "skipped"
+    assert clean.evidence["invalid_split"].status == "not_tested"
     assert "needs_context" not in clean.evidence  # there is no other task
 
 
@@ -66,7 +66,19 @@ def test_json_holds_everything(clean, tmp_path):
 def test_it_is_printed(clean, capsys):
     clean.show()
     said = capsys.readouterr().out
-    assert said.startswith(clean.verdict.sentence) and "structured_noise" in said
+    assert said.startswith(clean.verdict.sentence)
+    assert all(name in said for name in clean.evidence)
+
+
+def test_a_printed_diagnosis_fits_a_hundred_columns():
+    found = of(np.random.default_rng(0).permutation(Y))
+    said = str(found).splitlines()
+    assert max(map(len, said)) <= 100
+    assert " ".join(said).startswith(found.verdict.sentence)
+    # What was not seen is shown on request alone.
+    assert said[-1].endswith("more rows: found.show()")
+    assert not any(line.startswith("gallery") for line in said)
+    assert any(line.startswith("signal") for line in said)
 
 
 def test_permuted_labels_have_no_signal_and_are_not_noise():

@@ -40,7 +40,7 @@ def test_without_time_the_data_are_looked_at_alone(model):
     found = diagnose(model, X, LABELS, "pose", budget=5, verbose=0)
     assert set(found.setup["left_out"]) == set(OF_MODEL)
     for name in OF_MODEL:
-        assert found.evidence[name].status == "skipped"
+        assert found.evidence[name].status == "not_tested"
         assert "budget of 5 CPU-seconds" in found.evidence[name].text
         assert found.evidence[name].text.endswith("were left, and this needs 30.")
     assert found.evidence["signal"].found and found.setup["budget"] == 5

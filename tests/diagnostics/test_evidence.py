@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics import Evidence
-from mtlkit.diagnostics.evidence import plain, skipped
+from mtlkit.diagnostics.evidence import not_tested, plain
 
 
 def test_numbers_are_plain_floats():
@@ -18,8 +18,8 @@ def test_numbers_are_plain_floats():
 
 
 def test_what_was_not_measured_stays_empty():
-    given = skipped("noise", "There are no labels.")
-    assert given.status == "skipped" and not given.found
+    given = not_tested("noise", "There are no labels.")
+    assert given.status == "not_tested" and not given.found
     assert given.effect is given.interval is given.null is given.p_value is None
 
 

@@ -59,4 +59,4 @@ def test_networks_that_tell_nothing():
     assert told(RIGHT, RIGHT, class_counts=None) == {}
     # Of a head whose classes do not exclude each other, values are no such probabilities.
     assert told(2 * RIGHT, GUESS + 0.4) == {}
-    assert of_networks({"model_gap": Evidence("model_gap", "skipped", "")}, seed=0) == {}
+    assert of_networks({"model_gap": Evidence("model_gap", "not_tested", "")}, seed=0) == {}

@@ -259,7 +259,7 @@ def test_a_trunk_that_serves_others_is_what_they_do(cause):
     assert names(verdict(cause, "backbone_lacks_task")) == [cause]
 
 
-@pytest.mark.parametrize("status", ["unclear", "skipped", "absent"])
+@pytest.mark.parametrize("status", ["unclear", "not_tested", "absent"])
 def test_a_trunk_that_may_serve_others_is_left_open(status):
     evidence = {
         "signal": SIGNAL,
@@ -308,7 +308,7 @@ def test_skipped_and_unclear_evidence_makes_no_cause():
     evidence = {
         "signal": SIGNAL,
         "uniform_noise": Evidence("uniform_noise", "unclear", "", 0.5, (0.0, 1.0)),
-        "optimizer": Evidence("optimizer", "skipped", "No time."),
+        "optimizer": Evidence("optimizer", "not_tested", "No time."),
     }
     assert not decide(evidence).causes
 
@@ -497,7 +497,7 @@ def test_what_raw_inputs_cost_a_poor_head_is_left_open_where_nothing_was_learned
     assert given("unclear").undetermined == ("input_scale",)
     assert "There may also be input_scale" in given("unclear").sentence
     assert given("absent").undetermined == ()
-    assert given("skipped").undetermined == ()
+    assert given("not_tested").undetermined == ()
 
 
 @pytest.mark.parametrize("cause", ["uniform_noise", "structured_noise", "class_overlap"])
@@ -538,7 +538,7 @@ def test_what_a_simple_reference_does_not_learn_a_model_would_tell():
 
 
 def test_what_was_not_measured_is_left_open():
-    gap = Evidence("model_gap", "skipped", "")
+    gap = Evidence("model_gap", "not_tested", "")
     given = decide(
         {"signal": SIGNAL, "model_gap": gap, "optimizer": Evidence("optimizer", "absent", "")}
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.verdict import Cause, Verdict
 
 NUM_CLASSES = 32
@@ -97,7 +97,7 @@ def evidence() -> dict[str, Evidence]:
         ),
         *_of_the_model(),
         *_of_the_data(rng),
-        skipped("interference", "The budget of 600 CPU-seconds was used up; 150 are needed."),
+        not_tested("interference", "The budget of 600 CPU-seconds was used up; 150 are needed."),
     ]
     return {one.name: one for one in found}
 
@@ -314,7 +314,7 @@ def _of_the_data(rng: np.random.Generator) -> list[Evidence]:
             },
             seconds=5.0,
         ),
-        skipped("label_leak", "There is no other task of classes."),
+        not_tested("label_leak", "There is no other task of classes."),
     ]
 
 

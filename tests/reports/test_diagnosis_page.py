@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 import mtlkit as mtl
 from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.verdict import Cause, Verdict
 from mtlkit.reports import diagnosis_plots as plots
 from mtlkit.reports._diagnosis_levels import levels
@@ -126,7 +126,7 @@ class TestFullPage:
     def test_a_row_for_each_evidence(self, page, full):
         for one in full.evidence.values():
             assert one.text in page and page.source.count(f'title="{one.name}"') == 1
-        assert page.of("td").count("found") == 7 and page.of("td").count("skipped") == 2
+        assert page.of("td").count("found") == 7 and page.of("td").count("not tested") == 2
         assert "0.046 [0.018, 0.07]" in page.of("span")
 
     def test_all_panels_those_of_causes_first(self, page):
@@ -230,7 +230,7 @@ def test_nasty_names_are_escaped(tmp_path):
         Evidence("skill", "found", NASTY, 0.1, unit=NASTY, details={"tasks": {NASTY: skill}}),
         Evidence("needs_context", "found", NASTY, details={"arms": {NASTY: 0.1}, "task": NASTY}),
         Evidence("location", "found", NASTY, details={"probes": {NASTY: 0.1}}, unit=NASTY),
-        skipped(NASTY, NASTY),
+        not_tested(NASTY, NASTY),
         verdict=Verdict("data", (Cause(NASTY, 0.1),), NASTY, (NASTY,), NASTY),
         task=NASTY,
         recommendations=(Recommendation(NASTY, NASTY, NASTY),),

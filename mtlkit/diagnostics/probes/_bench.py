@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, Status, not_tested
 from mtlkit.diagnostics.probes._clock import Clock
 from mtlkit.diagnostics.probes._copies import compiled_like, copy_of, fresh_copy
 from mtlkit.diagnostics.probes._effects import LEAST_EFFECT
@@ -119,14 +119,14 @@ class Bench:
                 weight.assign(0.0)
         model.task_weights[self.name].assign(1.0)
 
-    def evidence(self, name: str, status: str, text: str, **fields: Any) -> Evidence:
+    def evidence(self, name: str, status: Status, text: str, **fields: Any) -> Evidence:
         """Evidence with the unit, the samples and the costs of this bench."""
         fields = {"unit": "skill", "samples": len(self.y_val), **fields}
         return Evidence(name, status, text, seconds=self.clock.spent, **fields)
 
-    def skipped(self, name: str, why: str) -> Evidence:
+    def not_tested(self, name: str, why: str) -> Evidence:
         """Evidence of what was not measured."""
-        return skipped(name, why)
+        return not_tested(name, why)
 
     def _hold_out(self, rng: np.random.Generator) -> tuple[Any, dict[str, NDArray]]:
         known = np.flatnonzero(np.asarray(labelled(self.y[self.name])))

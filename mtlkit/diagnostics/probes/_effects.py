@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mtlkit.diagnostics.evidence import Status
+
 #: How unlikely luck must be before a probe speaks of an effect, after correction for all looks.
 ALPHA = 0.01
 #: No effect below two points is worth a user's time.
@@ -15,7 +17,7 @@ def least_effect(chance: float, ceiling: float) -> float:
     return max(LEAST_EFFECT, LEAST_SHARE * (ceiling - chance))
 
 
-def status_of(interval: tuple[float, float], threshold: float) -> str:
+def status_of(interval: tuple[float, float], threshold: float) -> Status:
     """Whether an effect lies beyond a threshold: `"found"`, `"absent"` or `"unclear"`."""
     low, high = interval
     return "found" if low > threshold else "absent" if high < threshold else "unclear"

@@ -42,7 +42,7 @@ def input_scale(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     """
     name = "input_scale"
     if not bench.reads_one_array:
-        return bench.skipped(name, "The backbone has several inputs.")
+        return bench.not_tested(name, "The backbone has several inputs.")
     if is_standardised(bench.user, bench.images):
         text = "The inputs reach the first layer standardised."
         return bench.evidence(name, "absent", text)
@@ -83,7 +83,7 @@ def _alone(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Evid
 
 def _judged(bench: Bench, trials: Trials, remedy: str) -> Evidence:
     if trials.best is None:
-        return bench.skipped("input_scale", trials.why)
+        return bench.not_tested("input_scale", trials.why)
     found = trials.evidence(
         "input_scale",
         remedy,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._bench import Bench, Gap
 from mtlkit.diagnostics.probes._copies import compiled, fresh_copy
 from mtlkit.diagnostics.probes._effects import status_of
@@ -80,7 +80,7 @@ def loss_mismatch(bench: Bench, gap: Gap, seconds: float) -> Evidence:
 
 def _compare(
     bench: Bench, gap: Gap, rows: dict[str, NDArray]
-) -> tuple[float, tuple[float, float], str]:
+) -> tuple[float, tuple[float, float], Status]:
     """By how much the plain loss is ahead of the user's and of the model, on held-out samples."""
     effect, interval = min(
         (mean_interval(rows["plain"] - other) for other in (rows["own"], bench.user_rows)),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_images
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.reference import Reference
 
 #: Small images keep at least so many pixels a side: enough to tell objects from each other.
@@ -92,7 +92,7 @@ def prepared(
         )
     why = _hindrance(images, labels, num_classes, classes_only)
     if why:
-        return skipped(name, why)
+        return not_tested(name, why)
     return _reference(images, labels, reference, seed, num_classes)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, holm, p_better
 from mtlkit.diagnostics._checks import checked_images
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.reference import Reference
@@ -87,7 +87,7 @@ def alignment(
         else:
             reasons.append(f"{task}: No labelled image has another one within {_OFFSETS[-1]} rows.")
     if not scans:
-        return skipped("misaligned_labels", " ".join(reasons))
+        return not_tested("misaligned_labels", " ".join(reasons))
     return _alignment_evidence(scans, len(images), seed)
 
 

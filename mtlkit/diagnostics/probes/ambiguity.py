@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics._partners import Pairing
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.structured_noise import is_overlap, pairs_of
 from mtlkit.diagnostics.reference import Reference
 
@@ -77,7 +77,9 @@ def ambiguity(
     before = _gain_with_half(reference, pairing)
     floor = pairing.ladder.floor
     if gain - half < _THRESHOLD or is_overlap(reference):
-        status = "absent" if gain + half < _THRESHOLD or is_overlap(reference) else "unclear"
+        status: Status = (
+            "absent" if gain + half < _THRESHOLD or is_overlap(reference) else "unclear"
+        )
     elif twins:
         status = "found"
     elif floor.low > _THRESHOLD:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics._ridge import Ridge
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.reference import Reference
 
 #: Shares of the samples that the reference is fitted to, besides half and all of them.
@@ -78,7 +78,7 @@ def amount(
     low, high = (float(end) for end in np.quantile(gains, (0.025, 0.975)))
     constant = np.bincount(reference.y).max() / len(reference)
     way = (scores[-1] - constant) / max(1 - constant, 1e-9)
-    status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
+    status: Status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
     if status == "found" and way > _FAR:
         status = "unclear"
     spread = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(scores, counts, strict=True)]

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.structured_noise import (
     has_few,
     is_overlap,
@@ -70,7 +70,7 @@ def class_overlap(
     rate, low, high = (float(value) for value in np.mean([one.clear() for one in sides], axis=0))
     either = is_overlap_or_flips(reference)
     if either:
-        status = "unclear"
+        status: Status = "unclear"
         text = "Labels of both neighbours are mixed alike: classes overlap, or labels are flipped."
     elif not is_overlap(reference):
         status = "absent"

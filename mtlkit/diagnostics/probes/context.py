@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, count_table, holm, p_better, share_interval
 from mtlkit.diagnostics._ridge import Ridge, one_hot
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
 from mtlkit.diagnostics.reference import Reference
@@ -84,7 +84,7 @@ def needs_context(
         return ready
     usable = _of_classes(others, len(ready))
     if not usable:
-        return skipped("needs_context", "There is no other task of classes.")
+        return not_tested("needs_context", "There is no other task of classes.")
     looks = {task: _arms(ready, labels, seed) for task, labels in usable.items()}
     for one, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
         one["p"] = float(p)
@@ -152,10 +152,10 @@ def label_leak(
     """
     labels = checked_labels(y, len(np.asarray(y)))
     if labels.dtype.kind == "f":
-        return skipped("label_leak", "It needs classes; the labels are values.")
+        return not_tested("label_leak", "It needs classes; the labels are values.")
     usable = _of_classes(others, len(labels))
     if len(np.unique(labels)) < 2 or not usable:
-        return skipped("label_leak", "There is only one class, or no other task of classes.")
+        return not_tested("label_leak", "There is only one class, or no other task of classes.")
     num_classes = num_classes or int(labels.max()) + 1
     looks = {task: _dependence(labels, one, num_classes, seed) for task, one in usable.items()}
     for look, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, p_better, share_interval
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
 from mtlkit.diagnostics.reference import Reference
@@ -208,7 +208,7 @@ def _ratio_text(ratio: float) -> str:
     return f"The most frequent class has {ratio:.3g} times the samples of the rarest"
 
 
-def _text(status: str, ratio: float, gain: float, of: str) -> str:
+def _text(status: Status, ratio: float, gain: float, of: str) -> str:
     start = _ratio_text(ratio)
     return {
         "absent": f"{start}, which costs nothing that matters (mean recall {gain:+.3f}).",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._bench import Bench, Gap
 from mtlkit.diagnostics.probes._copies import fresh_copy
 from mtlkit.diagnostics.probes._effects import status_of
@@ -115,12 +115,12 @@ def probe(
     """
     bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
     if not bench.reads_one_array:
-        return tuple(bench.skipped(name, "The backbone has several inputs.") for name in NAMES)
+        return tuple(bench.not_tested(name, "The backbone has several inputs.") for name in NAMES)
     gap = Gap.of(ceiling)
     reading = _Reading(bench)
     collapse = _collapse(bench, gap, reading)
     if not gap.evident:
-        status = "absent" if ceiling.status == "absent" else "unclear"
+        status: Status = "absent" if ceiling.status == "absent" else "unclear"
         why = (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no other head was tried."
@@ -231,7 +231,7 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     """Whether the trunk has features for the task."""
     name = "backbone_lacks_task"
     if arms.afresh is None or not arms.on_trunk:
-        return bench.skipped(name, "No head could be trained on the frozen trunk.")
+        return bench.not_tested(name, "No head could be trained on the frozen trunk.")
     fixed = {k: rows for k, rows in arms.on_trunk.items() if k != POLAR}
     best = max(fixed.values(), key=lambda rows: float(rows.mean()))
     effect, interval = mean_interval(arms.afresh - best)

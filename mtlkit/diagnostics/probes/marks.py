@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import bootstrap_interval
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics._ridge import Ridge
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import prepared, timed
 from mtlkit.diagnostics.reference import Reference
@@ -71,7 +71,7 @@ def marks(
         return ready
     held = checked_images(x_val, "x_val")
     if held.shape[1:] != ready.x.shape[1:]:
-        return skipped("label_leak", "Held-out images have another shape than training images.")
+        return not_tested("label_leak", "Held-out images have another shape than training images.")
     train = ready.x.reshape(len(ready), -1)
     held = held.reshape(len(held), -1)
     beyond = (train > held.max(axis=0)) | (train < held.min(axis=0))

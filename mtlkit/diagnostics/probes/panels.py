@@ -39,7 +39,7 @@ def confusion_of(
         often = _times(int(wrong[row, column]))
         text = f"Class {row} is taken for class {column} most often by {of}, {often}."
     details = {"matrix": matrix, "of": of}
-    return Evidence("confusion", "absent", text, samples=len(y), details=details)
+    return Evidence("confusion", "described", text, samples=len(y), details=details)
 
 
 def gallery(reference: Reference) -> Evidence:
@@ -69,7 +69,7 @@ def gallery(reference: Reference) -> Evidence:
         column[: len(row)] = shown(reference, row)
     return Evidence(
         "gallery",
-        "absent",
+        "described",
         "Samples of each class.",
         samples=len(reference),
         details={"images": np.round(images, 3), "labels": labels},

@@ -11,7 +11,7 @@ from mtlkit._statistics import bootstrap_interval, p_better
 from mtlkit.diagnostics._checks import checked_images
 from mtlkit.diagnostics._patches import patch_features
 from mtlkit.diagnostics._ridge import Ridge
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import prepared, timed
 from mtlkit.diagnostics.reference import Reference
@@ -111,7 +111,7 @@ def _evidence(
         interval = bootstrap_interval(lost, seed=seed)
         # Where nothing is learned, nothing can be lost: that says nothing of the resolution.
         learned = bootstrap_interval(scores["1"], seed=seed)[0] - chance > threshold
-        status = "absent" if learned and interval[1] < threshold else "unclear"
+        status: Status = "absent" if learned and interval[1] < threshold else "unclear"
         effect, p = float(lost.mean()), p_better(scores["1"], scores["0.5"])
     else:
         gained = scores["high"] - against
@@ -189,7 +189,7 @@ def _apply(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
     return np.einsum("rh,nhwc,sw->nrsc", rows, images, columns, optimize=True)
 
 
-def _text(status: str, effect: float, higher: bool, learned: bool) -> str:
+def _text(status: Status, effect: float, higher: bool, learned: bool) -> str:
     if higher:
         return {
             "found": f"At the higher resolution the score gains {effect:.3f}.",

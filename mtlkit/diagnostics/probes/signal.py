@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics._ridge import Ridge, one_hot
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.reference import Reference
 
 #: Below it a signal is believed; above it, it is denied only if the control succeeds.
@@ -84,7 +84,8 @@ def signal(
     what = "accuracy" if reference.classes else "share of the variance"
     said = f"{what} of left-out samples {score:.3f}, with permuted labels {null.mean():.3f}"
     if p_value <= _LEVEL:
-        status, text = "found", f"The images tell something about the labels: {said}."
+        status: Status = "found"
+        text = f"The images tell something about the labels: {said}."
     else:
         power = _power(reference, rng) if reference.classes else None
         details["watermarks_found"] = power

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics._checks import checked_images
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._copies import copy_of
 from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
@@ -91,7 +91,7 @@ def skill_of_tasks(
         reference = ready if reference is None else reference
         skills[name], by[name] = _of_reference(ready, name), "the reference"
     if not skills or (task is not None and task not in skills):
-        return skipped("skill", " ".join(reasons.values()))
+        return not_tested("skill", " ".join(reasons.values()))
     return _evidence(skills, reasons, by, task)
 
 
@@ -138,7 +138,7 @@ def skill_of_model(
         except ValueError as error:  # its head decodes neither classes nor values
             reasons[name] = str(error)
     if task not in skills:
-        return skipped("skill", reasons.get(task, f"Task {task!r} has no held-out labels."))
+        return not_tested("skill", reasons.get(task, f"Task {task!r} has no held-out labels."))
     return _evidence(skills, reasons, dict.fromkeys(skills, "the model"), task)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics._partners import Floor, Pairing
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.single_pairs import (
     HALF,
     LEAST_OF_CLASS,
@@ -87,6 +87,7 @@ def structured_noise(
     reference = reference or Reference(x, y, num_classes, seed)
     pairing = _pairing(reference)
     floor, either = beyond_chance(pairing, reference.num_classes), is_overlap_or_flips(reference)
+    status: Status
     if reference.num_classes < 3:
         status, text = "absent", "Of two classes, exchanged labels are those wrong by chance."
     elif is_overlap(reference):
@@ -131,7 +132,7 @@ def structured_noise(
 
 def _evidence(
     reference: Reference,
-    status: str,
+    status: Status,
     text: str,
     floor: Floor,
     exchanged: NDArray[np.bool_],
@@ -165,7 +166,9 @@ def _of_single_pairs(reference: Reference, start: float) -> Evidence | None:
     floor, most = of_all_labels(told), of_all_labels(classes)
     if most.rate <= _THRESHOLD:
         return None
-    status = "found" if floor.low > _THRESHOLD and _stay(reference, floor.rate) else "unclear"
+    status: Status = (
+        "found" if floor.low > _THRESHOLD and _stay(reference, floor.rate) else "unclear"
+    )
     if status == "unclear":
         floor = replace(most, low=floor.low)
     names = ", ".join(f"{one.label} for {one.partner}" for one in classes)

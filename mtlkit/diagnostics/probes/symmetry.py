@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, holm, p_better, share_interval
-from mtlkit.diagnostics.evidence import Evidence, skipped
+from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import (
     checked_labels,
@@ -103,7 +103,9 @@ def symmetry(
     if isinstance(ready, Evidence):
         return ready
     if ready.num_classes < 4:
-        return skipped("symmetry", "Grouping two or three classes leaves nothing to compare with.")
+        return not_tested(
+            "symmetry", "Grouping two or three classes leaves nothing to compare with."
+        )
     groups = {
         name: checked_labels(labels, len(ready), name) for name, labels in (others or {}).items()
     }

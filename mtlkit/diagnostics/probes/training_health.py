@@ -9,7 +9,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import compiled, compiled_like, copy_of
 from mtlkit.diagnostics.probes._effects import status_of
@@ -103,7 +103,7 @@ def probe(
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so its training was not questioned."
         )
-        status = "absent" if ceiling.status == "absent" else "unclear"
+        status: Status = "absent" if ceiling.status == "absent" else "unclear"
         return tuple(bench.evidence(name, status, why) for name in NAMES)
     measures = {
         "input_scale": input_scale,
@@ -116,7 +116,9 @@ def probe(
         seconds = bench.clock.left * share
         needs_optimizer = name != "loss_mismatch"
         if needs_optimizer and steps_trained(bench.model) is None:
-            found[name] = bench.skipped(name, "The model is not compiled, so it has no optimizer.")
+            found[name] = bench.not_tested(
+                name, "The model is not compiled, so it has no optimizer."
+            )
         else:
             found[name] = measures[name](bench, gap, seconds)
     return tuple(found[name] for name in NAMES)
@@ -131,7 +133,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, LEAST_STEPS)
     steps = trainer.affordable(seconds, wanted / trainer.steps_of_epoch)
     if not steps:
-        return bench.skipped(name, too_dear(trainer))
+        return bench.not_tested(name, too_dear(trainer))
     trainer.run(steps, bench.seed)
     rows = bench.judge(copied)
     skill = float(rows.mean())
@@ -182,7 +184,7 @@ def _optimizer(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     trials.confirm(lambda one: compiled_like(one, bench.model))
     best = trials.best
     if best is None:
-        return bench.skipped("optimizer", trials.why)
+        return bench.not_tested("optimizer", trials.why)
     inner = getattr(bench.model.optimizer, "inner_optimizer", bench.model.optimizer)
     kind, value = ("Adam", _RATE) if best == adam else (type(inner).__name__, codes[best])
     return trials.evidence(

@@ -52,7 +52,7 @@ def uncertainty(
         seed: Seed of a new reference, of halves and intervals.
 
     Returns:
-        Evidence `"uncertainty"`, always `"absent"`: the effect, the expected calibration error,
+        Evidence `"uncertainty"`, always `"described"`: the effect, the expected calibration error,
         explains but is not a cause.
 
     Raises:
@@ -68,7 +68,7 @@ def uncertainty(
         x = 0.1 * rng.random((200, 12, 12, 1), dtype="float32")
         x[y == 1, :6] += 1
         found = uncertainty(x, y)
-        assert found.status == "absent" and found.details["entropy"]["total"] < 0.5
+        assert found.status == "described" and found.details["entropy"]["total"] < 0.5
         ```
     """
     ready = prepared("uncertainty", x, y, reference, seed)
@@ -136,7 +136,7 @@ def _evidence(
     }
     return Evidence(
         "uncertainty",
-        "absent",
+        "described",
         _text(details, error),
         error,
         (low, high),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._partners import fit_floor, ranks
-from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
 from mtlkit.diagnostics.reference import Reference
 
@@ -82,7 +82,7 @@ def uniform_noise(
     rate, interval, samples = _rate(reference)
     before, _, _ = _rate(reference.smaller)
     low, high = interval
-    status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
+    status: Status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
     if status == "found" and rate < _STAYS * before:
         status = "unclear"  # it falls with the samples, as mistakes of the reference do
     found = status == "found"

@@ -98,4 +98,4 @@ def test_images_that_are_not_square_are_not_turned_by_a_quarter():
 
 def test_too_few_classes_to_group():
     x, y = hands(400, 2, True)
-    assert symmetry(x, y).status == "skipped"
+    assert symmetry(x, y).status == "not_tested"

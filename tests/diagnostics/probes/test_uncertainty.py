@@ -15,7 +15,7 @@ def bright_top(samples=400, noise=0.0, seed=0):
 def test_clear_classes_leave_no_doubt():
     x, y, _ = bright_top()
     found = uncertainty(x, y)
-    assert found.status == "absent" and found.details["entropy"]["total"] < 0.2
+    assert found.status == "described" and found.details["entropy"]["total"] < 0.2
 
 
 def test_wrong_labels_are_aleatoric():
