@@ -109,10 +109,11 @@ class AdoptedHead(Head):
     def build(self, input_shape: Any) -> None:
         """Does nothing: the graph is built."""
 
-    def call(self, inputs: Any) -> Any:
-        return self.graph(inputs)
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        # Not by __call__, which warns that the graph drops the mask: it reads it as a tensor.
+        return self.graph.call(inputs, training=training)
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
         return self.graph.compute_output_spec(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
