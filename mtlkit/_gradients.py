@@ -53,7 +53,8 @@ def gradients(function: Callable[[], Any], variables: Sequence[Any]) -> list[np.
         with Unchanged(zip(variables, values, strict=True), collect_losses=True):
             return function()
 
-    return _differentiate(of_values, [ops.convert_to_tensor(v.value) for v in variables])
+    tensors = [ops.convert_to_tensor(v.value) for v in variables]
+    return _differentiate(of_values, tensors, built=True)
 
 
 def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
@@ -128,9 +129,15 @@ def _as_data(leaf: Any) -> Any:
     return ops.cast(tensor, keras.config.floatx()) if _is_floating(tensor) else tensor
 
 
-def _differentiate(function: Callable[[list[Any]], Any], tensors: list[Any]) -> list[np.ndarray]:
-    """Differentiates `function(tensors)` by each of the tensors, on the active backend."""
-    backends = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+def _differentiate(
+    function: Callable[[list[Any]], Any], tensors: list[Any], built: bool = False
+) -> list[np.ndarray]:
+    """Differentiates `function(tensors)` by each of the tensors, on the active backend.
+
+    Only a function of layers that are built can be compiled: weights made within would leak.
+    """
+    jax = _jax_compiled if built else _jax
+    backends = {"tensorflow": _tensorflow, "jax": jax, "torch": _torch}
     backend = keras.backend.backend()
     if backend not in backends:
         raise ValueError(
@@ -173,6 +180,12 @@ def _tensorflow(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[
 
 
 def _jax(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
+    import jax
+
+    return jax.grad(scalar)(tensors)
+
+
+def _jax_compiled(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
     import jax
 
     # Compiled as a whole: operation by operation, JAX compiles each of them for each shape.
