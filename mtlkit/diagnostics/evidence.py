@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-#: What a probe may come to, in the order in which readers ask for it.
+#: The possible results of a probe, the most important first.
 Status = Literal["found", "unclear", "absent", "described", "not_tested"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 #: Digits behind the point of arrays, as plain data.

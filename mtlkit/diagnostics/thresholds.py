@@ -8,6 +8,8 @@ from __future__ import annotations
 BATCH = 64
 #: Training steps that it tries, and then takes back.
 STEPS = 10
+#: So few whole numbers look like classes.
+FEW_VALUES = 10
 #: The share of samples whose label an activation cannot reach: below it, they may be outliers.
 UNREACHABLE_LABELS = 0.01
 #: Probabilities that sum to 1 within this much are normalised: float32 errors stay far below.
@@ -54,5 +56,3 @@ STALE_SHARE = 0.1
 LARGE_DROPOUT = 0.8
 #: Times by which a penalty of weights may exceed the loss of the data.
 LARGE_PENALTY = 10.0
-#: A loss this many times another task's drowns it.
-UNEQUAL_LOSSES = 1000.0

@@ -48,7 +48,7 @@ class Adoption:
 def adopt(model: Any, overrides: Mapping[str, Any] | None = None) -> Adoption:
     """Takes a functional Keras model apart into a backbone and tasks."""
     _check_model(model)
-    inputs, outputs = _inputs(model), outputs_by_name(model)
+    inputs, outputs = inputs_of(model), outputs_by_name(model)
     overrides = _checked(overrides, outputs)
     settings = compile_settings(model, list(outputs))
     backbone, parts = split(inputs, outputs, f"{model.name}_backbone")
@@ -156,7 +156,7 @@ def _functional() -> type:
     return type(keras.Model(x, x))
 
 
-def _inputs(model: keras.Model) -> Any:
+def inputs_of(model: keras.Model) -> Any:
     if isinstance(model, keras.Sequential):
         return model.inputs[0]
     is_one = isinstance(model.input, list | tuple) and len(model.input) == 1

@@ -13,9 +13,9 @@ from mtlkit.heads.regression import RegressionHead
 from mtlkit.model.task import Task
 
 #: How many times another one's a weighted loss must be.
-_RATIO = 1000.0
+RATIO = 1000.0
 #: A smaller loss counts as this much: it may be a task that is learned, or starts near zero.
-_SMALL = 0.1
+SMALL = 0.1
 #: Batches looked at, since the first ones may lack labels for a task.
 _BATCHES = 10
 
@@ -59,8 +59,8 @@ def warn_of_unequal_losses(losses: Mapping[str, float], tasks: Mapping[str, Task
     if len(losses) < 2:
         return
     largest, smallest = max(losses, key=losses.__getitem__), min(losses, key=losses.__getitem__)
-    other = max(losses[smallest], _SMALL)
-    if losses[largest] < _RATIO * other:
+    other = max(losses[smallest], SMALL)
+    if losses[largest] < RATIO * other:
         return
     warnings.warn(
         f"Task {largest!r}: its weighted loss is {losses[largest]:.3g} at the start, and that of "

@@ -75,7 +75,7 @@ def test_a_printed_diagnosis_fits_a_hundred_columns():
     said = str(found).splitlines()
     assert max(map(len, said)) <= 100
     assert " ".join(said).startswith(found.verdict.sentence)
-    # What was not seen is shown on request alone.
+    # Rows that matter less are printed on request only.
     assert said[-1].endswith("more rows: found.show()")
     assert not any(line.startswith("gallery") for line in said)
     assert any(line.startswith("signal") for line in said)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from mtlkit._gradients import Unchanged, gradients
 from mtlkit.backbones._graph import is_graph, node_of, nodes_before, replay
-from mtlkit.diagnostics.thresholds import BATCH
+from mtlkit.diagnostics.thresholds import BATCH, STEPS
 from mtlkit.heads._label_kinds import width
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.heads.head import Head
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model import MultiTaskModel
-from mtlkit.model._adoption import outputs_by_name
+from mtlkit.model._adoption import inputs_of, outputs_by_name
 from mtlkit.model._compile_settings import compile_settings
 from mtlkit.model._graph_split import inlined
 from mtlkit.model._label_inference import (
@@ -30,6 +30,9 @@ from mtlkit.model._label_inference import (
     last_activation,
     resolved_loss,
 )
+
+#: The losses of a few steps, and the outputs after them.
+Trial = tuple[list[float], dict[str, NDArray]]
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,14 @@ class Program:
         self.y = y
         self.outputs = _outputs(model, y)
         labelled = [out.labels for out in self.outputs if out.labels is not None]
-        known = np.any([_has_label(one) for one in labelled], axis=0) if labelled else None
+        known = np.any([is_labelled(one) for one in labelled], axis=0) if labelled else None
         rows = np.flatnonzero(known) if known is not None else np.arange(len(self))
         chosen = np.random.default_rng(seed).permutation(rows)[:BATCH]
         self.rows = np.sort(chosen)
         self.batch_x = _rows(self.x, self.rows)
         self.batch_y = _rows(keras.tree.map_structure(np.asarray, y), self.rows)
+        self._losses: dict[bool, float] = {}
+        self._trials: dict[float | None, Trial] = {}
 
     def __len__(self) -> int:
         return len(keras.tree.flatten(self.x)[0])
@@ -134,10 +139,8 @@ class Program:
     def _graph(self) -> Any:
         if not is_graph(self.model):
             return None
-        is_sequential = isinstance(self.model, keras.Sequential)
-        inputs = self.model.inputs[0] if is_sequential else self.model.input
         named = {f"output{n}": tensor for n, tensor in enumerate(self.model.outputs)}
-        return inlined(inputs, named)
+        return inlined(inputs_of(self.model), named)
 
     @cached_property
     def activations(self) -> list[tuple[Any, NDArray, NDArray]]:
@@ -189,6 +192,11 @@ class Program:
 
     def loss(self, training: bool) -> float:
         """The total loss of the batch; nothing of the model is changed."""
+        if training not in self._losses:
+            self._losses[training] = self._loss_now(training)
+        return self._losses[training]
+
+    def _loss_now(self, training: bool) -> float:
         with Unchanged(collect_losses=True):
             return float(_to_numpy(self._loss(training)))
 
@@ -214,38 +222,35 @@ class Program:
 
     # -- trying -----------------------------------------------------------------------------------
 
-    def steps(self, count: int, rate: float | None = None) -> tuple[list[float], dict[str, Any]]:
-        """Trains on the batch, and takes it back.
+    def steps(self, rate: float | None = None) -> Trial:
+        """Trains on the batch for a few steps, and takes them back.
 
         Args:
-            count: Steps at most; it stops where the loss is no finite number.
             rate: A learning rate in place of the model's.
 
         Returns:
-            The loss before each step and after the last one, and the outputs after it.
+            The loss before each step and after the last one, which ends where it is no finite
+            number, and the outputs after it.
         """
+        if rate not in self._trials:
+            self._trials[rate] = self._steps(rate)
+        return self._trials[rate]
+
+    def _steps(self, rate: float | None) -> Trial:
         losses: list[float] = []
         with self._taken_back():
             if rate is not None:
                 self.model.optimizer.learning_rate = rate
-            for _ in range(count + 1):
-                if len(losses) == count:
-                    losses.append(self.loss(training=True))
-                    break
+            for _ in range(STEPS):
                 self.model.reset_metrics()
                 logs = self.model.train_on_batch(self.batch_x, self.batch_y, return_dict=True)
                 losses.append(float(_to_numpy(logs["loss"])))
                 if not np.isfinite(losses[-1]):
                     break
+            else:
+                losses.append(self._loss_now(training=True))
             after = self._predicted(training=False)
         return losses, after
-
-    @cached_property
-    def tried(self) -> tuple[list[float], dict[str, Any]]:
-        """The losses of a few steps as the user would take them, and the outputs after them."""
-        from mtlkit.diagnostics.thresholds import STEPS
-
-        return self.steps(STEPS)
 
     @property
     def rate(self) -> float | None:
@@ -276,22 +281,6 @@ class Program:
                 optimizer._learning_rate = schedule
             model.train_function, model.run_eagerly = function, eagerly
             model.reset_metrics()
-
-
-def has_nonlinearity(operation: Any) -> bool:
-    """Whether an operation bends what it is given, by its name or by its activation."""
-    activation = getattr(getattr(operation, "activation", None), "__name__", "linear")
-    return activation != "linear" or type(operation).__name__ not in _LINEAR
-
-
-#: Operations that compute something linear, or hand numbers on.
-_LINEAR = (
-    *("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"),
-    *("SeparableConv1D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose"),
-    *("Flatten", "Reshape", "Dropout", "Activation", "AveragePooling1D", "AveragePooling2D"),
-    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "Permute", "Identity"),
-    *("ZeroPadding1D", "ZeroPadding2D", "Cropping2D", "UpSampling2D"),
-)
 
 
 def _outputs(model: keras.Model, y: Any) -> list[Output]:
@@ -328,11 +317,6 @@ def _by_name(y: Any, names: list[str]) -> dict[str, NDArray]:
     if isinstance(y, list | tuple) and len(y) == 1 and np.ndim(y[0]):
         return {names[0]: np.asarray(y[0])}
     return {names[0]: np.asarray(y)}
-
-
-def _has_label(labels: NDArray) -> NDArray[np.bool_]:
-    there = np.asarray(is_labelled(labels))
-    return np.any(there.reshape(len(labels), -1), axis=1)
 
 
 def _rows(structure: Any, rows: NDArray) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
@@ -117,12 +116,8 @@ def _first_inputs(program: Program) -> Iterator[tuple[str, NDArray]]:
     }
     for node in program.nodes:
         is_behind = any(id(tensor) in behind for tensor in node.input_tensors)
-        weighted = _is_weighted(node.operation)
+        weighted = type(node.operation).__name__ in _WEIGHTED
         if weighted and not is_behind and id(node) in values:
             yield node.operation.name, values[id(node)]
         if is_behind or getattr(node.operation, "weights", None):
             behind.update(id(tensor) for tensor in node.outputs)
-
-
-def _is_weighted(layer: Any) -> bool:
-    return type(layer).__name__ in _WEIGHTED

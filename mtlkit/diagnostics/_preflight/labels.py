@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._preflight._program import Output, Program
+from mtlkit.diagnostics.thresholds import FEW_VALUES, NORMALISED
 from mtlkit.metrics._labels import is_labelled
-
-#: Values of a label, at most, that look like classes.
-_FEW = 20
 
 
 def missing_labels(program: Program) -> Iterator[Problem]:
@@ -27,7 +25,7 @@ def missing_labels(program: Program) -> Iterator[Problem]:
                     task=out.name,
                 )
             continue
-        there = _per_sample(np.asarray(is_labelled(out.labels)))
+        there = is_labelled(out.labels)
         if not there.any():
             yield Problem("no_labels", "error", f"{out.name!r} has no label.", task=out.name)
         elif out.head is None and out.labels.dtype.kind == "f" and np.isnan(out.labels).any():
@@ -45,11 +43,7 @@ def missing_labels(program: Program) -> Iterator[Problem]:
 
 def no_shared_samples(program: Program) -> Iterator[Problem]:
     """Pairs of tasks of which no sample has both labels."""
-    there = {
-        out.name: _per_sample(np.asarray(is_labelled(out.labels)))
-        for out in program.outputs
-        if out.labels is not None
-    }
+    there = {out.name: is_labelled(out.labels) for out in program.outputs if out.labels is not None}
     names = list(there)
     for number, one in enumerate(names):
         for other in names[number + 1 :]:
@@ -158,8 +152,8 @@ def _of_one_hot(out: Output, labels: NDArray) -> Iterator[Problem]:
         )
         return
     sums = labels.sum(axis=-1)
-    if (labels < 0).any() or np.abs(sums - 1).max() > 1e-3:
-        many = float(np.mean(sums > 1.001))
+    if (labels < 0).any() or np.abs(sums - 1).max() > NORMALISED:
+        many = sums.max() > 1 + NORMALISED
         yield Problem(
             "labels_not_one_hot",
             "error",
@@ -204,12 +198,12 @@ def _of_values(out: Output, labels: NDArray) -> Iterator[Problem]:
     """Values, which may be classes by mistake."""
     yield from _same_shape(out, labels)
     values = np.unique(labels)
-    whole = len(values) <= _FEW and (values == np.round(values)).all() and values[0] >= 0
+    whole = len(values) <= FEW_VALUES and (values == np.round(values)).all() and values[0] >= 0
     if not whole:
         return
     binary = len(values) == 2 and values[0] == 0 and values[1] == 1
     if binary and out.activation in ("sigmoid", "softmax", "tanh"):
-        exclusive = _is_one_hot(labels) and labels.ndim > 1 and labels.shape[-1] > 1
+        exclusive = _is_one_hot(labels) and labels.shape[-1] > 1
         loss = "categorical_crossentropy" if exclusive else "binary_crossentropy"
         yield Problem(
             "values_loss_for_classes",
@@ -219,7 +213,7 @@ def _of_values(out: Output, labels: NDArray) -> Iterator[Problem]:
             f'model.compile(optimizer, loss="{loss}")',
             out.name,
         )
-    elif (binary and out.units == 1) or (out.units == 1 and len(values) <= 10):
+    elif out.units == 1:
         yield Problem(
             "values_loss_for_classes",
             "hint",
@@ -267,7 +261,3 @@ def _is_one_hot(labels: NDArray) -> bool:
     if labels.ndim < 2 or not np.isin(labels, (0, 1)).all():
         return False
     return bool((labels.sum(axis=-1) == 1).all())
-
-
-def _per_sample(there: NDArray) -> NDArray:
-    return np.any(there.reshape(len(there), -1), axis=1)

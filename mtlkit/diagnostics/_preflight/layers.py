@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtlkit.backbones._graph import node_of
 from mtlkit.diagnostics._preflight._problem import Problem
-from mtlkit.diagnostics._preflight._program import Program, has_nonlinearity
+from mtlkit.diagnostics._preflight._program import Program
 from mtlkit.diagnostics.thresholds import (
     CONSTANT_OUTPUT,
     DEAD_UNITS,
@@ -26,6 +26,14 @@ _RECTIFIERS = ("relu", "relu6")
 _LIMITS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "hard_sigmoid": (0.0, 1.0)}
 #: Layers whose weights are a matrix.
 _MATRICES = ("Dense", "Conv1D", "Conv2D", "Conv3D")
+#: Operations that compute something linear, or hand numbers on.
+_LINEAR = (
+    *("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    *("SeparableConv1D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose"),
+    *("Flatten", "Reshape", "Dropout", "Activation", "AveragePooling1D", "AveragePooling2D"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "Permute", "Identity"),
+    *("ZeroPadding1D", "ZeroPadding2D", "Cropping2D", "UpSampling2D"),
+)
 
 
 def frozen(program: Program) -> Iterator[Problem]:
@@ -64,7 +72,7 @@ def same_weights(program: Program) -> Iterator[Problem]:
         if kernel is None or not layer.trainable or len(kernel.shape) < 2 or kernel.shape[-1] < 2:
             continue
         values = keras.ops.convert_to_numpy(kernel)
-        if (values == values[..., :1]).all() and not _feeds_output(program, layer):
+        if (values == values[..., :1]).all() and not _gives_output(program, layer):
             yield Problem(
                 "same_weights",
                 "error",
@@ -73,13 +81,6 @@ def same_weights(program: Program) -> Iterator[Problem]:
                 'kernel_initializer="glorot_uniform"',
                 layer=layer.name,
             )
-
-
-def _feeds_output(program: Program, layer: Any) -> bool:
-    """Whether a layer gives an output, where labels tell units apart."""
-    return any(
-        out.tensor is not None and node_of(out.tensor).operation is layer for out in program.outputs
-    )
 
 
 def constant_output(program: Program) -> Iterator[Problem]:
@@ -120,11 +121,6 @@ def _varies(values: NDArray) -> bool:
     return bool(np.ptp(flat, axis=0).max() > CONSTANT_OUTPUT * scale) if scale > 0 else False
 
 
-def _is_softmax(operation: Any) -> bool:
-    named = getattr(getattr(operation, "activation", None), "__name__", "")
-    return named == "softmax" or type(operation).__name__ == "Softmax"
-
-
 def dead_units(program: Program) -> Iterator[Problem]:
     """Units that are 0 for every sample, or at the limit of their activation."""
     for node, _, values in program.activations:
@@ -142,7 +138,7 @@ def dead_units(program: Program) -> Iterator[Problem]:
                     layer=node.operation.name,
                     value=share,
                 )
-        elif name in _LIMITS and values.size and not _is_output(program, node):
+        elif name in _LIMITS and values.size and not _gives_output(program, node.operation):
             low, high = _LIMITS[name]
             margin = 0.01 * (high - low)
             share = float(np.mean((values < low + margin) | (values > high - margin)))
@@ -159,14 +155,15 @@ def dead_units(program: Program) -> Iterator[Problem]:
 
 
 def _activation(operation: Any) -> str:
-    if type(operation).__name__ == "ReLU":
-        return "relu"
-    return str(getattr(getattr(operation, "activation", None), "__name__", ""))
+    """Name of the activation of an operation, or of the layer that is one; may be empty."""
+    named = {"ReLU": "relu", "Softmax": "softmax"}.get(type(operation).__name__)
+    return named or str(getattr(getattr(operation, "activation", None), "__name__", ""))
 
 
-def _is_output(program: Program, node: Any) -> bool:
+def _gives_output(program: Program, operation: Any) -> bool:
+    """Whether an operation gives an output."""
     return any(
-        out.tensor is not None and node_of(out.tensor).operation is node.operation
+        out.tensor is not None and node_of(out.tensor).operation is operation
         for out in program.outputs
     )
 
@@ -176,7 +173,9 @@ def no_nonlinearity(program: Program) -> Iterator[Problem]:
     weighted = [n for n in program.nodes if type(n.operation).__name__ in _MATRICES]
     if len(weighted) < 2:
         return
-    bent = any(has_nonlinearity(n.operation) for n in program.nodes if not _is_output(program, n))
+    bent = any(
+        _bends(n.operation) for n in program.nodes if not _gives_output(program, n.operation)
+    )
     for node in weighted:
         before = _linear_before(node)
         if before is not None:
@@ -190,11 +189,17 @@ def no_nonlinearity(program: Program) -> Iterator[Problem]:
             )
 
 
+def _bends(operation: Any) -> bool:
+    """Whether an operation is not linear, by its name or by its activation."""
+    linear = type(operation).__name__ in _LINEAR
+    return not linear or _activation(operation) not in ("", "linear")
+
+
 def _linear_before(node: Any) -> Any:
     """The layer with weights that a layer reads from by linear steps alone, or `None`."""
     while node.input_tensors and len(node.input_tensors) == 1:
         node = node_of(node.input_tensors[0])
-        if node.is_input or has_nonlinearity(node.operation):
+        if node.is_input or _bends(node.operation):
             return None
         if type(node.operation).__name__ in _MATRICES:
             return node.operation
@@ -205,7 +210,7 @@ def hidden_softmax(program: Program) -> Iterator[Problem]:
     """A softmax between layers, which makes units compete."""
     for node in program.nodes:
         operation = node.operation
-        if not _is_softmax(operation) or _is_output(program, node):
+        if _activation(operation) != "softmax" or _gives_output(program, operation):
             continue
         if type(operation).__name__ not in (*_MATRICES, "Softmax", "Activation"):
             continue  # attention has one, which is meant

@@ -23,6 +23,14 @@ _RANGES = {
     "softplus": (0.0, np.inf),
     "exponential": (0.0, np.inf),
 }
+#: Activations that values can have, but rarely should: the problem, and what comes of it.
+_UNUSUAL_OF_VALUES = {
+    "softmax": ("softmax_of_values", "has a softmax, so that the values of a sample sum to 1."),
+    "relu": (
+        "relu_at_the_end",
+        "ends in a relu: a unit that gives 0 for all samples has no gradient.",
+    ),
+}
 _CLASSES = ("classification", "one_hot")
 _BINARY = ("binary", "multi_label")
 
@@ -130,20 +138,12 @@ def _reach(out: Output, labels: NDArray) -> Iterator[Problem]:
             out.layer,
             share,
         )
-    elif out.activation == "softmax":
+    elif out.activation in _UNUSUAL_OF_VALUES:
+        name, text = _UNUSUAL_OF_VALUES[out.activation]
         yield Problem(
-            "softmax_of_values",
+            name,
             "hint",
-            f"{out.layer!r} has a softmax, so that the values of a sample sum to 1.",
-            _last_layer(out, out.units, None),
-            out.name,
-            out.layer,
-        )
-    elif out.activation == "relu":
-        yield Problem(
-            "relu_at_the_end",
-            "hint",
-            f"{out.layer!r} ends in a relu: a unit that gives 0 for all samples has no gradient.",
+            f"{out.layer!r} {text}",
             _last_layer(out, out.units, None),
             out.name,
             out.layer,

@@ -26,10 +26,10 @@ from mtlkit.diagnostics.thresholds import (
     STALE_STATISTICS,
     STEPS,
     STEPS_TO_THE_MEAN,
-    UNEQUAL_LOSSES,
     VANISHING,
 )
 from mtlkit.layers.gradient_gates import GradientStop
+from mtlkit.model._first_losses import RATIO, SMALL
 
 #: Operations that let no gradient through.
 _MEANT = ("StopGradient", "GradientStop")
@@ -50,7 +50,7 @@ def first_loss(program: Program) -> Iterator[Problem]:
         )
         return
     for out in program.outputs:
-        found = constant_and_first(program, out)
+        found = _constant_and_first(program, out)
         if found is None:
             continue
         constant, first = found
@@ -71,7 +71,7 @@ def first_loss(program: Program) -> Iterator[Problem]:
             )
 
 
-def constant_and_first(program: Program, out: Output) -> tuple[float, float] | None:
+def _constant_and_first(program: Program, out: Output) -> tuple[float, float] | None:
     """The loss of the best constant, and the first loss, of an output of a known kind."""
     labels, predicted = program.labels.get(out.name), program.predicted.get(out.name)
     if labels is None or predicted is None or out.loss is None or out.is_checked_by_head:
@@ -152,8 +152,8 @@ def unequal_losses(program: Program) -> Iterator[Problem]:
     if len(known) < 2:
         return
     large, small = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
-    ratio = known[large] / max(known[small], 0.1)
-    if ratio > UNEQUAL_LOSSES:
+    ratio = known[large] / max(known[small], SMALL)
+    if ratio > RATIO:
         yield Problem(
             "label_scale",
             "warning",
@@ -207,7 +207,7 @@ def _sizes(found: list[tuple[Any, NDArray]]) -> Iterator[Problem]:
             sizes[_layer(weight)] = max(size, sizes.get(_layer(weight), 0.0))
     if len(sizes) < 2:
         return
-    # What vanishes on its way from the loss is least in the first layer.
+    # A gradient that vanishes on its way from the loss is smallest in the first layer.
     least, most = next(iter(sizes)), max(sizes, key=sizes.__getitem__)
     ratio = sizes[least] / sizes[most]
     if ratio < VANISHING:
@@ -252,12 +252,12 @@ def first_steps(program: Program) -> Iterator[Problem]:
     rate = program.rate
     if not program.has_losses or rate is None:
         return
-    losses, after = program.tried
+    losses, after = program.steps()
     if not np.isfinite(losses[0]):
         return  # said by the first loss
-    if is_rising(losses):
-        slower, _ = program.steps(STEPS, rate / 10)
-        helped = not is_rising(slower)
+    if _is_rising(losses):
+        slower, _ = program.steps(rate / 10)
+        helped = not _is_rising(slower)
         yield Problem(
             "learning_rate",
             "error" if not np.isfinite(losses[-1]) else "warning",
@@ -282,7 +282,7 @@ def first_steps(program: Program) -> Iterator[Problem]:
 def _too_slow(program: Program, rate: float, fall: float) -> Iterator[Problem]:
     """A rate at which hardly anything happens, though it would at a larger one."""
     for factor in RATES_TRIED:
-        losses, _ = program.steps(STEPS, factor * rate)
+        losses, _ = program.steps(factor * rate)
         gained = _fall(losses) if np.isfinite(losses).all() else 0.0
         if gained > FASTER * max(fall, 1e-9) and gained > HARDLY_FALLS:
             yield Problem(
@@ -296,7 +296,7 @@ def _too_slow(program: Program, rate: float, fall: float) -> Iterator[Problem]:
             return
 
 
-def is_rising(losses: list[float]) -> bool:
+def _is_rising(losses: list[float]) -> bool:
     """Whether a training does harm."""
     if not np.isfinite(losses).all():
         return True
@@ -351,7 +351,7 @@ def stale_batch_norm(program: Program) -> Iterator[Problem]:
     if not trained or not layers or not program.has_losses:
         return
     training, inference = program.loss(training=True), program.loss(training=False)
-    known = [constant_and_first(program, out) for out in program.outputs]
+    known = [_constant_and_first(program, out) for out in program.outputs]
     scale = max((one[0] for one in known if one is not None), default=1.0)
     matters = inference - training > STALE_SHARE * scale
     if matters and inference > STALE_STATISTICS * training:
