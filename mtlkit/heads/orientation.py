@@ -218,7 +218,7 @@ class OrientationHead(DesignedHead):
         super().build(input_shape)
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        return self.coder.outputs(self.design(inputs, mask=mask))
+        return self.coder.outputs(self._designed(inputs, mask))
 
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         batch = keras.tree.flatten(inputs)[0].shape[0]

@@ -185,3 +185,21 @@ class PartialLabels:
         if sample_weight is not None:
             return masked_weight(self.present, sample_weight)
         return None if self.complete else self.indicator
+
+
+class StepLabels:
+    """The labels of a step by task: its loss looks at them, its metrics read what it saw."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Any, PartialLabels]] = {}
+
+    def look(self, task: str, y: Any) -> PartialLabels:
+        """Looks at the labels of a task, and keeps what it sees."""
+        labels = PartialLabels(y)
+        self._seen[task] = y, labels
+        return labels
+
+    def take(self, task: str, y: Any) -> PartialLabels:
+        """What was seen of the same labels; looks at others."""
+        seen, labels = self._seen.pop(task, (None, None))
+        return labels if labels is not None and seen is y else PartialLabels(y)

@@ -55,16 +55,23 @@ def soft_bin_labels(
     """
     _check_kind(kind, circular)
     position = ops.reshape(ops.cast(position, "float32"), (-1, 1))
+    if width < _LEAST_WIDTH:
+        return _one_hot(position[:, 0], num_bins, circular)
     bins = ops.arange(num_bins, dtype="float32")[None, :]
     distance = bin_distance(bins, position, num_bins, circular)
-    if width < _LEAST_WIDTH:
-        return ops.one_hot(ops.argmin(distance, axis=-1), num_bins, dtype="float32")
     if kind == "gaussian":
         return ops.softmax(-ops.square(distance / width) / 2, axis=-1)
     concentration = (num_bins / (2 * math.pi * width)) ** 2
     # cos - 1 = -2 sin^2(half), which keeps its digits where the concentration is large.
     half = ops.sin(distance * (math.pi / num_bins))
     return ops.softmax(-2 * concentration * ops.square(half), axis=-1)
+
+
+def _one_hot(position: Any, num_bins: int, circular: bool) -> Any:
+    """One at the nearest bin, half-way at the lower one: of shape `(batch, num_bins)`."""
+    nearest = ops.ceil(position - 0.5)
+    inside = ops.mod(nearest, num_bins) if circular else ops.clip(nearest, 0, num_bins - 1)
+    return ops.one_hot(ops.cast(inside, "int32"), num_bins, dtype="float32")
 
 
 def circular_earth_movers_distance(p: Any, q: Any) -> Any:

@@ -32,6 +32,8 @@ class TaskMetric(keras.metrics.Metric):
         update_labelled(self.metric, labels, y_pred, sample_weight)
 
     def result(self) -> Any:
+        if type(self.metric).result is keras.metrics.Mean.result:
+            return self.metric.total / self.metric.count  # 0 / 0 is NaN
         return nan_unless(self._is_known(), self.metric.result())
 
     def reset_state(self) -> None:

@@ -19,7 +19,7 @@ from mtlkit.backbones._trainable_flags import (
 )
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
-from mtlkit.losses._partial_labels import PartialLabels
+from mtlkit.losses._partial_labels import StepLabels
 from mtlkit.losses._replicas import num_replicas, own_share
 from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
@@ -150,6 +150,7 @@ class MultiTaskModel(keras.Model):
         self._compiled_for: list[int] = []
         self._skips_a_shuffle = False
         self._losses_compared = False
+        self._step_labels = StepLabels()
 
     @classmethod
     def from_keras(
@@ -365,7 +366,7 @@ class MultiTaskModel(keras.Model):
             if y.get(name) is None:
                 losses.append(unlabelled_loss(y_pred[name]))
                 continue
-            labels = PartialLabels(y[name])
+            labels = self._step_labels.look(name, y[name])
             weight = weight_of(sample_weight, name)
             value = loss.of_labels(labels, y_pred[name], weight)
             whole = value if replicas == 1 else value * replicas
@@ -378,7 +379,7 @@ class MultiTaskModel(keras.Model):
     ) -> dict[str, Any]:
         for name, metrics in self._metrics_by_task.items():
             if metrics and y.get(name) is not None:
-                labels = PartialLabels(y[name])
+                labels = self._step_labels.take(name, y[name])
                 for metric in metrics:
                     metric.update_labelled(labels, y_pred[name])
         return self.get_metrics_result()

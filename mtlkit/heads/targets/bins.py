@@ -35,6 +35,8 @@ class BinsTarget(Target):
         [Yang and Yan, Circular Smooth Label, 2020](https://arxiv.org/abs/2003.05597)
     """
 
+    says_outside = False
+
     def __init__(
         self,
         num_bins: int,

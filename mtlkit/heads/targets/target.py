@@ -49,6 +49,8 @@ class Target(ABC):
     """
 
     channels = 1
+    #: Whether `said_position` may lie outside of a circle's `[0, num_bins)`.
+    says_outside = True
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Target(ABC):
     def said_position(self, outputs: Any) -> Any:
         """Returns what the outputs say: positions in bins, of shape `(batch,)`, float32.
 
-        On a circle they may lie outside of `[0, num_bins)`.
+        On a circle they may lie outside of `[0, num_bins)`, if `says_outside`.
         """
 
     def resultant_length(self, outputs: Any) -> Any:
@@ -103,7 +105,7 @@ class Target(ABC):
         outputs = ops.cast(outputs, "float32")
         if self.decision == "likeliest":
             said = self.said_position(outputs)
-            return self._around(said) if self.circular else said
+            return self._around(said) if self.circular and self.says_outside else said
         bins = np.arange(self.num_bins, dtype="float32")
         distance = bin_distance(bins[:, None], bins[None, :], self.num_bins, self.circular)
         cost = ops.matmul(self.probability(outputs), distance)
