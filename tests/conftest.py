@@ -60,6 +60,7 @@ TESTS = Path(__file__).parent
 ONE_BACKEND = (
     "datasets",
     "diagnostics",
+    "references",
     "reports",
     "search",
     "space",

@@ -6,8 +6,8 @@ from mtlkit.diagnostics.diagnose import diagnose
 from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.preflight import Preflight, preflight
-from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.verdict import Cause, Verdict, decide
+from mtlkit.references.reference import Reference
 
 __all__ = [
     "Cause",

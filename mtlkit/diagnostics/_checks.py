@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mtlkit.metrics._labels import is_labelled
+from mtlkit.model._arrays import to_numpy
+from mtlkit.references._kinds import as_inputs
 
 #: With fewer labelled samples nothing can be told.
 LEAST_SAMPLES = 50
@@ -21,46 +23,47 @@ _MOST_CLASSES = 1000
 _CHUNK = 1024
 
 
-def checked_images(x: ArrayLike, what: str = "x") -> NDArray[np.float32]:
-    """Returns images as float32, or says what is wrong with them.
+def checked_inputs(x: Any, what: str = "x") -> NDArray[Any]:
+    """Returns inputs as float32 (tokens as integers), or says what is wrong with them.
 
     Args:
-        x: Images of shape `(samples, height, width, channels)`, or with channels first.
+        x: Images of shape `(samples, height, width, channels)`, or with channels first; sequences
+            `(samples, steps, values)`; columns of a table `(samples, columns)`, or a table; or
+            integer tokens `(samples, steps)`.
         what: What they are called.
 
     Returns:
-        Array of shape `(samples, height, width, channels)`.
+        Array of that shape, channels last.
     """
-    return image_array(x, what).astype("float32")
+    return as_inputs(input_array(x, what))
 
 
-def image_array(x: ArrayLike, what: str = "x") -> NDArray[Any]:
-    """As `checked_images`, in the type that they are stored in: nothing is copied."""
-    images = np.asarray(x)
-    if images.dtype.kind not in "fiub" or images.ndim != 4 or not images.size:
+def input_array(x: Any, what: str = "x") -> NDArray[Any]:
+    """As `checked_inputs`, in the type that they are stored in: nothing is copied."""
+    inputs = to_numpy(x)
+    if inputs.dtype.kind not in "fiub" or inputs.ndim not in (2, 3, 4) or not inputs.size:
         raise ValueError(
-            f"Expected {what} to be images of shape (samples, height, width, channels). "
-            f"Received: {what} of shape {images.shape}, dtype {images.dtype}{_cure(images, what)}"
+            f"Expected {what} to be numbers: images (samples, height, width, channels), sequences "
+            "(samples, steps, values), columns (samples, columns) or tokens (samples, steps). "
+            f"Received: {what} of shape {inputs.shape}, dtype {inputs.dtype}"
+            f"{_cure(inputs, what)}"
         )
-    if images.shape[1] <= 4 < images.shape[3]:  # channels first
-        images = np.moveaxis(images, 1, -1)
-    wrong = _not_finite(images)
+    if inputs.ndim == 4 and inputs.shape[1] <= 4 < inputs.shape[3]:  # channels first
+        inputs = np.moveaxis(inputs, 1, -1)
+    wrong = _not_finite(inputs)
     if wrong:
         raise ValueError(
             f"Expected finite values in {what}. Received: NaN or infinite values in {wrong} of "
-            f"{len(images)} images"
+            f"{len(inputs)} samples. Fill them first, such as by the mean of the column"
         )
-    return images
+    return inputs
 
 
 def _cure(x: NDArray, what: str) -> str:
-    """What to do about an array that is none of images."""
-    if x.ndim == 3:
-        return (
-            f". Of grey images without an axis of channels give {what}[..., None]; sequences "
-            "cannot be diagnosed in this version"
-        )
-    return ". Tables, sequences and tokens cannot be diagnosed in this version" if x.size else ""
+    """What to do about an array that is none of inputs."""
+    if x.dtype.kind in "OUS":
+        return ". Turn text into numbers first, such as by keras.layers.TextVectorization"
+    return f". Give each value a row: {what}[:, None]" if x.ndim == 1 else ""
 
 
 def checked_pair(data: Any, what: str = "validation_data") -> tuple[Any, Any]:
@@ -153,7 +156,7 @@ def complete(labels: Mapping[str, NDArray]) -> dict[str, NDArray]:
 
 
 def _not_finite(images: NDArray) -> int:
-    """How many images hold NaN, or what is infinite as float32."""
+    """How many samples hold NaN, or what is infinite as float32."""
     if images.dtype.kind != "f":
         return 0
     wrong = 0
@@ -164,13 +167,13 @@ def _not_finite(images: NDArray) -> int:
 
 
 def _column(value: Any, task: str, samples: int, what: str) -> NDArray:
-    labels = np.asarray(value)
+    labels = to_numpy(value)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     axes = (1, 2) if labels.dtype.kind == "f" else (1,)  # a value may be several numbers
     if labels.dtype.kind not in "fiub" or labels.ndim not in axes or len(labels) != samples:
         raise ValueError(
-            f"Task {task!r}: expected labels of shape ({samples},) in {what}, one for each image. "
+            f"Task {task!r}: expected labels of shape ({samples},) in {what}, one for each sample. "
             f"Received: shape {labels.shape}, dtype {labels.dtype}"
         )
     if labels.dtype.kind == "f":

@@ -15,7 +15,7 @@ from mtlkit.diagnostics._readings import (
     is_faint,
     is_found,
     is_likely,
-    is_nested,
+    is_related,
     is_open,
     is_unclear,
     is_unknown,
@@ -94,7 +94,7 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         if "model_gap" in evidence:
             return causes_left, _LONGER
         return causes_left, _MORE if causes_left else _OF_A_MODEL
-    if is_nested(evidence):
+    if is_related(evidence):
         return ("label_leak",), "whether the other label is known where the model is used"
     return (), ""
 

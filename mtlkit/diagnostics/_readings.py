@@ -70,10 +70,10 @@ def are_mixed_alike(evidence: Mapping[str, Evidence]) -> bool:
     return found and bool(evidence["class_overlap"].details.get("or_flipped"))
 
 
-def is_nested(evidence: Mapping[str, Evidence]) -> bool:
-    """Whether this task and another one are coarse and fine classes of each other."""
+def is_related(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether another task's label tells something about this one."""
     found = is_unclear("label_leak", evidence)
-    return found and bool(evidence["label_leak"].details.get("nested"))  # not of marks
+    return found and "bits" in evidence["label_leak"].details  # not of marks
 
 
 def most_errors(evidence: Mapping[str, Evidence]) -> float:

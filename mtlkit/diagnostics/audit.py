@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,15 @@ from threadpoolctl import threadpool_limits
 from mtlkit._versions import versions
 from mtlkit.diagnostics._checks import (
     check_num_classes,
-    checked_images,
     checked_labels,
     checked_pair,
     complete,
-    image_array,
+    input_array,
     labels_by_task,
 )
+from mtlkit.diagnostics._labels import read_all, readers_of
 from mtlkit.diagnostics._recommendations import recommend
+from mtlkit.diagnostics._second_opinions import with_second_opinion
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes.alignment import alignment
@@ -29,7 +31,7 @@ from mtlkit.diagnostics.probes.ambiguity import ambiguity
 from mtlkit.diagnostics.probes.amount import amount
 from mtlkit.diagnostics.probes.class_overlap import class_overlap
 from mtlkit.diagnostics.probes.context import label_leak, needs_context
-from mtlkit.diagnostics.probes.duplicates import duplicates, rows_by_image
+from mtlkit.diagnostics.probes.duplicates import duplicates, rows_by_input
 from mtlkit.diagnostics.probes.imbalance import imbalance
 from mtlkit.diagnostics.probes.marks import marks
 from mtlkit.diagnostics.probes.panels import confusion, gallery
@@ -42,19 +44,24 @@ from mtlkit.diagnostics.probes.suspects import in_users_rows
 from mtlkit.diagnostics.probes.symmetry import symmetry
 from mtlkit.diagnostics.probes.uncertainty import uncertainty
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
-from mtlkit.diagnostics.reference import Reference
 from mtlkit.diagnostics.verdict import Verdict, decide
 from mtlkit.metrics._labels import is_labelled
+from mtlkit.model._arrays import to_numpy
+from mtlkit.references._kinds import MOST_PIXELS
+from mtlkit.references._reduced import at_most
+from mtlkit.references.panel import Panel
+from mtlkit.references.reference import Reference
 
 #: More samples than this add little, and cost much.
 _MOST_SAMPLES = 10_000
 
 
 def audit(
-    x: ArrayLike,
-    y: ArrayLike | Mapping[str, ArrayLike],
+    x: Any,
+    y: Any,
     task: str,
     *,
+    features: ArrayLike | None = None,
     validation_data: tuple[Any, Any] | None = None,
     num_classes: int | None = None,
     x_high: ArrayLike | None = None,
@@ -63,17 +70,24 @@ def audit(
 ) -> Diagnosis:
     """Looks for causes in the data why a task does not learn; needs no model.
 
-    A regression on learned patches of the images serves as the reference. It takes about a
-    minute of CPU time for 10,000 images of 32x32 pixels. Of more samples 10,000 are drawn; that
-    labels slipped, and copies of validation images, are looked for in all of them.
+    Simple references of several kinds learn the task (see `mtlkit.references.Reference`), each
+    judged on samples that it left out. The best one is the yardstick; what it says of the labels
+    counts if a reference of another kind confirms it. It takes about a minute of CPU time for
+    10,000 images of 32x32 pixels. Of more samples 10,000 are drawn; that labels slipped, and copies
+    of validation samples, are looked for in all of them. Large images are looked at with 64 pixels
+    a side.
 
     Args:
-        x: Images of shape `(samples, height, width, channels)`.
+        x: Images of shape `(samples, height, width, channels)`, sequences `(samples, steps,
+            values)`, columns of a table `(samples, columns)`, or integer tokens `(samples, steps)`.
         y: Labels by task, or those of the task alone: integers for classes (-1: unlabelled),
-            floats for values (NaN: unlabelled). The other tasks are used as context, on the
-            samples that have their labels.
+            floats for values (NaN: unlabelled), names or one-hot rows. Floats that count classes
+            from 0 are read as classes. The other tasks are used as context, on the samples that
+            have their labels.
         task: Name of the task.
-        validation_data: `(x_val, y_val)`, to look for copies of training images.
+        features: Embeddings of the samples, `(samples, numbers)`, such as those of a pretrained
+            model: references on them are tried, too.
+        validation_data: `(x_val, y_val)`, to look for copies of training samples.
         num_classes: Number of classes. `None`: one more than the largest label.
         x_high: The same images at a higher resolution, if there are any.
         seed: Seed of everything that is drawn.
@@ -84,7 +98,7 @@ def audit(
         found in the data that holds the task back, or `"undetermined"`.
 
     Raises:
-        ValueError: If images or labels have a wrong shape, are not finite, or are too few.
+        ValueError: If inputs or labels have a wrong shape, are not finite, or are too few.
 
     Example:
         ```python
@@ -98,16 +112,21 @@ def audit(
         ```
     """
     start = time.process_time()
-    images = image_array(x)
-    labels, others = checked_labels(y, task, len(images))
+    inputs = input_array(x)
+    readers = readers_of(y, task)
+    labels, others = checked_labels(read_all(y, task, readers), task, len(inputs))
+    if validation_data is not None:
+        x_val, y_val = checked_pair(validation_data)
+        validation_data = x_val, read_all(y_val, task, readers)
     evidence = data_evidence(
-        images, labels, others, task, validation_data, num_classes, x_high, seed, verbose
+        inputs, labels, others, task, validation_data, num_classes, x_high, seed, verbose, features
     )
-    return report(task, decide(evidence, task), evidence, len(images), seed, start)
+    setup = {"class_names": readers[task].names} if readers[task].names else {}
+    return report(task, decide(evidence, task), evidence, len(inputs), seed, start, setup)
 
 
 def data_evidence(
-    images: np.ndarray,
+    inputs: np.ndarray,
     labels: np.ndarray,
     others: dict[str, np.ndarray],
     task: str,
@@ -116,8 +135,9 @@ def data_evidence(
     x_high: Any,
     seed: int,
     verbose: int,
+    features: Any = None,
 ) -> dict[str, Evidence]:
-    """Runs all probes that need no model; arguments as of `audit`, images and labels checked."""
+    """Runs all probes that need no model; arguments as of `audit`, inputs and labels checked."""
     check_num_classes(num_classes)
     if labels.dtype.kind != "f" and num_classes is not None and labels.max() >= num_classes:
         raise ValueError(
@@ -125,18 +145,37 @@ def data_evidence(
             f"Received: {labels.max()}"
         )
     drawn = _rows(is_labelled(labels), seed)
-    rows = _without_copies(images, labels, drawn)
-    stored = _Stored(images, {task: labels, **others}, drawn, rows)
+    rows = _without_copies(inputs, labels, drawn)
+    stored = _Stored(inputs, {task: labels, **others}, drawn, rows)
     validation, high = _validation(validation_data, task), _high(x_high, stored)
-    reference = Reference(images[stored.rows], labels[stored.rows], num_classes, seed)
     evidence: dict[str, Evidence] = {}
-    steps = _steps(reference, task, stored, validation, high, seed)
     # More threads would spend more CPU time, much more beside other work, and round otherwise.
     with threadpool_limits(1, "blas"):
-        for name, probe in steps:
+        x = inputs[rows]
+        panel = Panel(
+            at_most(x, MOST_PIXELS) if x.ndim == 4 else x,
+            labels[rows],
+            num_classes,
+            seed,
+            features=None if features is None else _features(features, len(inputs))[rows],
+        )
+        for name, probe in _steps(panel, task, stored, validation, high, seed):
             found = in_users_rows(_run(name, probe, verbose), stored.rows)
             evidence[found.name] = found
     return evidence
+
+
+def _features(features: Any, samples: int) -> np.ndarray:
+    """Embeddings of all samples, checked."""
+    given = to_numpy(features)
+    if given.dtype.kind not in "fiu" or given.ndim < 2 or len(given) != samples:
+        raise ValueError(
+            f"Expected features of shape ({samples}, numbers), one row for each sample of x, such "
+            f"as model.predict(x). Received: shape {given.shape}, dtype {given.dtype}"
+        )
+    if not np.isfinite(given).all():
+        raise ValueError("Expected finite values in features. Received: NaN or infinite values")
+    return given
 
 
 def report(
@@ -168,7 +207,7 @@ def report(
 class _Stored:
     """All samples in the order in which they are stored, which are looked at, and learned from."""
 
-    images: np.ndarray
+    inputs: np.ndarray
     labels: dict[str, np.ndarray]
     drawn: np.ndarray
     rows: np.ndarray
@@ -187,10 +226,15 @@ def _rows(there: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(drawn)
 
 
-def _without_copies(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """One sample of each image and label: of a copy that is left in, any label is known."""
+def _without_copies(inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """One sample of each input and label: of a copy that is left in, any label is known.
+
+    Rows of a table may be equal by chance, and stay.
+    """
+    if inputs.ndim == 2:
+        return rows
     again: list[int] = []
-    for copies in rows_by_image(images[rows]).values():
+    for copies in rows_by_input(inputs[rows]).values():
         told: set[bytes] = set()
         for one in copies:
             label = labels[rows[one]].tobytes()
@@ -203,29 +247,29 @@ def _validation(data: tuple[Any, Any] | None, task: str) -> tuple[Any, Any] | No
     if data is None:
         return None
     x_val, y_val = checked_pair(data)
-    images = checked_images(x_val, "x_val")
-    own, others = labels_by_task(y_val, task, len(images), "y_val")
+    inputs = input_array(x_val, "x_val")
+    own, others = labels_by_task(y_val, task, len(inputs), "y_val")
     rows = is_labelled(own)
     if not rows.any():
         raise ValueError(f"Task {task!r}: expected labels in y_val. Received: none")
     kept = complete({name: values[rows] for name, values in others.items()})
-    return images[rows], {task: own[rows], **kept}
+    return inputs[rows], {task: own[rows], **kept}
 
 
 def _high(x_high: Any, stored: _Stored) -> np.ndarray | None:
     if x_high is None:
         return None
-    images = image_array(x_high, "x_high")
-    if len(images) != len(stored.images):
+    images = input_array(x_high, "x_high")
+    if len(images) != len(stored.inputs):
         raise ValueError(
-            f"Expected x_high with one image for each of the {len(stored.images)} of x. "
+            f"Expected x_high with one image for each of the {len(stored.inputs)} of x. "
             f"Received: {len(images)}"
         )
     return images[stored.rows]
 
 
 def _steps(
-    reference: Reference,
+    panel: Panel,
     task: str,
     stored: _Stored,
     validation: tuple[Any, Any] | None,
@@ -233,6 +277,7 @@ def _steps(
     seed: int,
 ) -> Iterator[tuple[str, Callable[[], Evidence]]]:
     """The probes, in the order in which they are run."""
+    reference = panel.best
     x, y = reference.x, reference.y
     others = {name: one[stored.rows] for name, one in stored.labels.items() if name != task}
     everything = {task: y, **others}
@@ -240,32 +285,50 @@ def _steps(
     if validation is None:
         yield "invalid_split", lambda: not_tested("invalid_split", "No validation data were given.")
     else:
-        yield "invalid_split", lambda: splits(stored.images, stored.labels, *validation, seed=seed)
+        yield "invalid_split", lambda: splits(stored.inputs, stored.labels, *validation, seed=seed)
     yield "duplicates", lambda: _copies(stored)
     yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **shared)
     yield "signal", lambda: signal(x, y, **shared)
     yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)
     if reference.classes:
-        yield "uniform_noise", lambda: uniform_noise(x, y, **shared)
-        yield "structured_noise", lambda: structured_noise(x, y, **shared)
-        yield "ambiguity", lambda: ambiguity(x, y, **shared)
-        yield "class_overlap", lambda: class_overlap(x, y, **shared)
+        for name, probe in _OF_LABELS.items():
+            yield name, partial(_of_labels, probe, panel, seed)
         yield "too_little_data", lambda: amount(x, y, **shared)
         yield "confusion", lambda: confusion(reference)
-    yield "gallery", lambda: gallery(reference)
-    yield "symmetry", lambda: symmetry(x, y, others=complete(others), **shared)
+    if reference.inputs == "images":
+        yield "gallery", lambda: gallery(reference)
+        yield "symmetry", lambda: symmetry(x, y, others=complete(others), **shared)
     if others:
         yield "needs_context", lambda: needs_context(x, y, others, **shared)
     if others or validation is not None:
         yield "label_leak", lambda: _leak(reference, others, validation, seed)
     yield "imbalance", lambda: imbalance(x, y, **shared)
-    yield "resolution", lambda: resolution(x, y, x_high=x_high, **shared)
+    if reference.inputs == "images":
+        yield "resolution", lambda: resolution(x, y, x_high=x_high, **shared)
     yield "uncertainty", lambda: uncertainty(x, y, **shared)
+
+
+#: What is asked of the labels.
+_OF_LABELS: dict[str, Callable[..., Evidence]] = {
+    "uniform_noise": uniform_noise,
+    "structured_noise": structured_noise,
+    "ambiguity": ambiguity,
+    "class_overlap": class_overlap,
+}
+
+
+def _of_labels(probe: Callable[..., Evidence], panel: Panel, seed: int) -> Evidence:
+    """What the best reference says of the labels, confirmed or not by the others."""
+
+    def of(reference: Reference) -> Evidence:
+        return probe(reference.x, reference.y, reference=reference, seed=seed)
+
+    return with_second_opinion(of(panel.best), of, panel)
 
 
 def _copies(stored: _Stored) -> Evidence:
     rows = stored.drawn
-    return duplicates(stored.images[rows], stored.of_tasks(rows), rows=rows)
+    return duplicates(stored.inputs[rows], stored.of_tasks(rows), rows=rows)
 
 
 def _leak(
@@ -277,7 +340,9 @@ def _leak(
     """Whether the label is told by marks in the training images, or by another label."""
     if validation is not None:
         x, y = reference.x, reference.y
-        found = marks(x, y, validation[0], reference=reference, seed=seed)
+        held = validation[0]
+        held = at_most(held, MOST_PIXELS) if held.ndim == 4 else held
+        found = marks(x, y, held, reference=reference, seed=seed)
         if found.found or not others:
             return found
     return label_leak(reference.y, others, seed=seed)

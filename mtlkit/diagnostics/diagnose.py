@@ -16,7 +16,7 @@ from mtlkit.diagnostics._checks import (
     check_given,
     checked_labels,
     checked_pair,
-    image_array,
+    input_array,
 )
 from mtlkit.diagnostics._networks import of_networks
 from mtlkit.diagnostics.audit import data_evidence, report
@@ -191,7 +191,7 @@ def _checked(model: Any, x: Any, y: Any, task: str, suffix: str) -> tuple[Any, N
     check_given(y, task, f"y{suffix}")
     if not isinstance(x, Mapping) and not hasattr(x, "shape"):
         x = np.asarray(x)
-    images = image_array(_images(model, x, f"x{suffix}"), f"x{suffix}")
+    images = input_array(_images(model, x, f"x{suffix}"), f"x{suffix}")
     return x, images, _in_bins(_as_values(model, y), task, model.tasks[task].head)
 
 

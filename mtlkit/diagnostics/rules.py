@@ -36,7 +36,7 @@ OF_OTHER_TASKS = ("interference", "loss_starvation")
 
 #: The rules: a cause is there if its evidence was found, unless another one explains it.
 RULES = (
-    Rule("invalid_split", "data", "validation images are copies of training images"),
+    Rule("invalid_split", "data", "validation samples are copies of training samples"),
     Rule("misaligned_labels", "data", "labels belong to other images", ("invalid_split",)),
     Rule("no_signal", "data", "the images do not tell the labels", INVALID),
     Rule("label_leak", "data", "what will not be there in use tells the labels", NO_SIGNAL),

@@ -56,3 +56,15 @@ STALE_SHARE = 0.1
 LARGE_DROPOUT = 0.8
 #: Times by which a penalty of weights may exceed the loss of the data.
 LARGE_PENALTY = 10.0
+
+# --- references ----------------------------------------------------------------------------------
+
+#: Two references agree on the size of an effect within this much, or this share of it, whichever
+#: is more: a poorer one adds mistakes of its own.
+AGREE, AGREE_SHARE = 0.06, 0.4
+#: So many other references are asked, the best first.
+OTHERS_ASKED = 2
+#: From this skill on a reference makes so few mistakes that they cannot be taken for the data's,
+SKILLED_ENOUGH = 0.8
+#: unless twice as many samples would still add this much accuracy.
+STILL_LEARNS = 0.03

@@ -126,14 +126,19 @@ def planted(trouble: str, x: Any, y: dict[str, NDArray], task: str, seed: int) -
     rng = np.random.default_rng(seed)
     y = dict(y)
     own = y[task].copy()
-    known = np.flatnonzero(~np.isnan(own) if own.dtype.kind == "f" else own >= 0)
+    known = known_rows(own)
     if trouble == "flips":
         if own.dtype.kind == "f":
             return None, None
         classes = int(own.max()) + 1
         wrong = known[rng.random(len(known)) < RATE]
         own[wrong] = (own[wrong] + rng.integers(1, classes, len(wrong))) % classes
-    elif trouble == "shifted":
+    elif trouble == "shifted":  # of sorted samples, a shift would change few labels
+        order = rng.permutation(len(own))
+        x = keras.tree.map_structure(lambda array: array[order], x)
+        y = {name: labels[order] for name, labels in y.items()}
+        own = y[task].copy()
+        known = known_rows(own)
         own[known] = np.roll(own[known], 1)
     elif trouble == "permuted":
         own[known] = own[rng.permutation(known)]
@@ -143,6 +148,11 @@ def planted(trouble: str, x: Any, y: dict[str, NDArray], task: str, seed: int) -
         x = halved(x)
     y[task] = own
     return x, y
+
+
+def known_rows(own: NDArray) -> NDArray:
+    """The samples that have a label."""
+    return np.flatnonzero(~np.isnan(own) if own.dtype.kind == "f" else own >= 0)
 
 
 def halved(images: NDArray) -> NDArray:

@@ -58,12 +58,12 @@ def test_labels_of_both_neighbours_are_flipped_or_classes_overlap():
 
 
 def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
-    leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"nested": True})
+    leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"bits": 1.0})
     given = decide({"signal": SIGNAL, "label_leak": leak}, "pose")
     assert given.limit == "healthy" and given.undetermined == ("label_leak",)
     assert "There may be label_leak; whether the other label is known" in given.sentence
     marks = {"pixels": [[0, 3, 0]], "images": [40]}  # what only training images have
-    for details in ({"nested": False}, marks):
+    for details in ({}, marks):
         other = replace(leak, details=details)
         assert decide({"signal": SIGNAL, "label_leak": other}).undetermined == ()
 

@@ -149,8 +149,8 @@ _DATA: dict[str, Condition] = {
         "data", ("label_leak",), steps=(leak_steps.mark_pixels,), recipe=_FLATTEN
     ),
     "leak_through_identity": Condition(
-        "data",
-        ("label_leak",),
+        "undetermined",
+        undetermined=("label_leak",),  # or a related task
         steps=(leak_steps.tell_by_identity,),
         severity=Severity(0.9, 0.0, 1.0),
     ),

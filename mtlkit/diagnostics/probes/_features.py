@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.backbones._feature_maps import FeatureMaps
-from mtlkit.diagnostics._ridge import Ridge, one_hot
 from mtlkit.diagnostics.probes._score import Score
 from mtlkit.diagnostics.probes._training import outputs_of
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._wiring import feature_names
 from mtlkit.model.task import Task
+from mtlkit.references._ridge import Ridge, one_hot
 
 #: The most features that a linear probe reads, and the cells of its grid along each side.
 _FEATURES, _GRID = 2048, 4

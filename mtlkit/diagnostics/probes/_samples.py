@@ -11,9 +11,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_images
+from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_inputs
 from mtlkit.diagnostics.evidence import Evidence, not_tested
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references.reference import Reference
 
 #: Small images keep at least so many pixels a side: enough to tell objects from each other.
 _SMALL = 12
@@ -79,7 +79,7 @@ def prepared(
     classes_only: bool = True,
 ) -> Reference | Evidence:
     """The reference of some samples, or the evidence that nothing can be measured on them."""
-    images = checked_images(x)
+    images = checked_inputs(x)
     labels = checked_labels(y, len(images))
     if reference is not None and len(reference) != len(images):
         raise ValueError(

@@ -9,19 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, holm, p_better
-from mtlkit.diagnostics._checks import checked_images
+from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
-from mtlkit.diagnostics.reference import Reference
 from mtlkit.metrics._labels import is_labelled
+from mtlkit.references.reference import Reference
 
 #: Rows by which labels may have slipped.
 _OFFSETS = tuple(range(-5, 6))
 #: Stretches of rows that are looked at by themselves, as labels may slip halfway.
 _BLOCKS = 10
-#: Strength of the regression for all offsets: chosen by none of them, so that none is favoured.
-_STRENGTH = 0.1
 
 
 @timed
@@ -69,7 +67,7 @@ def alignment(
         assert found.found and found.details["offset"] == -2
         ```
     """
-    images = checked_images(x)
+    images = checked_inputs(x)
     used = np.arange(len(images)) if rows is None else np.asarray(rows)
     scans: dict[str, dict[str, Any]] = {}
     reasons = []
@@ -123,7 +121,8 @@ def _scores(reference: Reference, labels: NDArray, known: NDArray[np.bool_]) -> 
     targets = reference.with_labels(labels, reference.num_classes or None).targets
     if not known.all():
         targets[~known] = targets[known].mean(axis=0)  # so it pulls nowhere
-    left_out = reference.ridge.left_out(targets, _STRENGTH)
+    # Of a strength that is chosen by no offset, so that none is favoured.
+    left_out = reference.predictor.left_out(targets, reference.predictor.usual_strength)
     if reference.classes:
         return np.asarray(left_out.argmax(axis=1) == labels)
     spread = np.maximum(targets[known].var(axis=0), 1e-12)

@@ -7,10 +7,10 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics._partners import Pairing
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.structured_noise import is_overlap, pairs_of
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._partners import Pairing
+from mtlkit.references.reference import Reference
 
 #: What merging the classes must gain, in accuracy, to matter.
 _THRESHOLD = 0.05

@@ -7,9 +7,9 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics._ridge import Ridge
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._ridge import Ridge
+from mtlkit.references.reference import Reference
 
 #: Shares of the samples that the reference is fitted to, besides half and all of them.
 _SHARES = (1 / 8, 1 / 4)

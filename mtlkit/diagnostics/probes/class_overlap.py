@@ -14,7 +14,7 @@ from mtlkit.diagnostics.probes.structured_noise import (
     is_overlap_or_flips,
     neighbours,
 )
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references.reference import Reference
 
 #: Labels of neighbours below this share do not matter.
 _THRESHOLD = 0.05

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, count_table, holm, p_better, share_interval
-from mtlkit.diagnostics._ridge import Ridge, one_hot
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._ridge import Ridge, one_hot
+from mtlkit.references.reference import Reference
 
+#: Two tasks are one under two names if so large a share of their classes belongs together.
+_SAME = 0.8
 #: Principal components that all arms see: enough for most of what the full features tell.
 _COMPONENTS = 200
 #: Components that each class of the other task may weigh its own way.
@@ -120,9 +122,9 @@ def label_leak(
     labels depend on each other, a head that sees the other task may be right without the
     image.
 
-    Coarse beside fine classes depend on each other by what they mean. Where each class of one
-    task lies within one class of the other, without an exception, labels cannot tell whether that
-    is a hierarchy or a leak, and the status is `"unclear"`.
+    Related tasks depend on each other by what they mean, such as coarse beside fine classes, and
+    labels do not show which it is: the status is `"unclear"`. Only a task that is this one under
+    another name, its classes renamed one by one, is `"found"`.
 
     Args:
         y: Labels of the task, classes.
@@ -144,8 +146,8 @@ def label_leak(
 
         rng = np.random.default_rng(0)
         y = rng.integers(4, size=400)
-        told = np.where(rng.random(400) < 0.9, y, rng.integers(4, size=400))
-        assert label_leak(y, {"told": told}).found
+        again = np.where(rng.random(400) < 0.9, 3 - y, rng.integers(4, size=400))
+        assert label_leak(y, {"again": again}).found
         assert label_leak(y, {"position": np.arange(400) % 2}).status == "absent"
         assert label_leak(y, {"half": y // 2}).status == "unclear"
         ```
@@ -161,7 +163,7 @@ def label_leak(
     for look, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
         look["p"] = float(p)
         dependent = _leak_status(look)
-        look["status"] = "unclear" if dependent == "found" and look["nested"] else dependent
+        look["status"] = "unclear" if dependent == "found" and not look["same"] else dependent
     best = max(
         looks,
         key=lambda task: (
@@ -186,14 +188,16 @@ def label_leak(
 
 
 def _leak_text(task: str, one: dict[str, Any]) -> str:
-    if one["status"] != "absent" and one["nested"]:
-        return (
-            f"{task} and this task are one another's coarse and fine classes, without an "
-            "exception: a hierarchy, or labels that give each other away."
-        )
     if one["status"] == "found":
-        told = f"{task} alone tells {_bits_beyond_luck(one):.3f} bits of the label"
-        return f"{told}, and lifts a guess by {one['gain']:.3f}."
+        return (
+            f"{task} is this task with its classes renamed: from it alone a guess gains "
+            f"{one['gain']:.3f}."
+        )
+    if one["status"] == "unclear":
+        return (
+            f"{task} alone tells {_bits_beyond_luck(one):.3f} bits of the label, and a guess gains "
+            f"{one['gain']:.3f}: related tasks, or labels that give each other away."
+        )
     return f"No other label gives this one away (p = {one['p']:.2f} for {task})."
 
 
@@ -376,15 +380,18 @@ def _dependence(labels: NDArray, other: NDArray, num_classes: int, seed: int) ->
         "interval": bootstrap_interval(gain, seed=seed),
         "threshold": least_effect(1 / num_classes, float(guess.mean())),
         "table": table,
-        "nested": _nested(table),
+        "same": _same(table),
     }
 
 
-def _nested(table: NDArray) -> bool:
-    """Whether each class of one task lies within one of the other, which holds several."""
-    present = table[:, table.any(axis=0)] > 0
-    rows, columns = present.sum(axis=1).max() == 1, present.sum(axis=0).max() == 1
-    return bool(rows != columns)
+def _same(table: NDArray) -> bool:
+    """Whether two tasks have as many classes, which belong together one by one but for a few."""
+    present = table[table.any(axis=1)][:, table.any(axis=0)]
+    if present.shape[0] != present.shape[1]:
+        return False
+    partners = present.argmax(axis=1)
+    one_to_one = len(set(partners.tolist())) == len(partners)
+    return one_to_one and bool(present.max(axis=1).sum() >= _SAME * present.sum())
 
 
 def _bits(table: NDArray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
-from mtlkit.diagnostics._checks import checked_images
+from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import checked_tasks, timed
@@ -53,21 +53,21 @@ def duplicates(
         assert found.effect == 1.0 and found.details["tasks"]["y"]["conflicting"] == 1.0
         ```
     """
-    images = checked_images(x)
+    images = checked_inputs(x)
     tasks = checked_tasks(y, len(images))
-    groups = [rows for rows in rows_by_image(images).values() if len(rows) > 1]
+    groups = [rows for rows in rows_by_input(images).values() if len(rows) > 1]
     count, samples = sum(map(len, groups)), len(images)
     numbers = np.arange(samples) if rows is None else np.asarray(rows)
     conflicts = {task: _conflicts(groups, labels, numbers) for task, labels in tasks.items()}
     interval = share_interval(count, samples)
-    text = f"{count} of {samples} images have an exact copy."
+    text = f"{count} of {samples} samples have an exact copy."
     for task, one in conflicts.items():
         if one["groups"]:
             text += f" {task}: {one['groups']} of {len(groups)} groups of copies disagree."
     details = {
         "groups": _listed(groups, numbers),
         "num_groups": len(groups),
-        "one_shade": int((np.ptp(images, axis=(1, 2, 3)) == 0).sum()),
+        "one_shade": int((np.ptp(images.reshape(samples, -1), axis=1) == 0).sum()),
         "tasks": conflicts,
     }
     return Evidence(
@@ -78,13 +78,13 @@ def duplicates(
         interval,
         null=0.0,
         threshold=COPIES_THAT_MATTER,
-        unit="share of images",
+        unit="share of samples",
         samples=samples,
         details=details,
     )
 
 
-def rows_by_image(images: NDArray) -> dict[bytes, list[int]]:
+def rows_by_input(images: NDArray) -> dict[bytes, list[int]]:
     """The rows of equal images, those of a single shade left aside."""
     rows: dict[bytes, list[int]] = defaultdict(list)
     for row, stored in enumerate(images):

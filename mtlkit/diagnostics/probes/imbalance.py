@@ -11,7 +11,7 @@ from mtlkit._statistics import bootstrap_interval, p_better, share_interval
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references.reference import Reference
 
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
 #: says for perfect probabilities. The best is chosen on other samples than it is judged on.

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval
-from mtlkit.diagnostics._checks import checked_images
-from mtlkit.diagnostics._ridge import Ridge
+from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import prepared, timed
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._ridge import Ridge
+from mtlkit.references.reference import Reference
 
 #: Pixels that are looked at as marks, those of the largest counts first.
 _MOST = 200
@@ -69,7 +69,7 @@ def marks(
     ready = prepared("label_leak", x, y, reference, seed)
     if isinstance(ready, Evidence):
         return ready
-    held = checked_images(x_val, "x_val")
+    held = checked_inputs(x_val, "x_val")
     if held.shape[1:] != ready.x.shape[1:]:
         return not_tested("label_leak", "Held-out images have another shape than training images.")
     train = ready.x.reshape(len(ready), -1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mtlkit._statistics import count_table
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references.reference import Reference
 
 #: Classes, and samples of each, that are shown.
 _CLASSES, _EACH = 16, 4

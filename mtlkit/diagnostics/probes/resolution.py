@@ -8,17 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, p_better
-from mtlkit.diagnostics._checks import checked_images
-from mtlkit.diagnostics._patches import patch_features
-from mtlkit.diagnostics._ridge import Ridge
+from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.probes._samples import prepared, timed
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._patches import patch_features
+from mtlkit.references._reduced import at_most, averaging, resized, spreading
+from mtlkit.references._ridge import Ridge
+from mtlkit.references.reference import Reference
 
 #: Images that are compared; resolutions need features of their own, which take most of the time.
 _SAMPLES = 3000
-#: Sides that images are reduced to, as shares of their own.
+#: So many pixels are looked at in all, but images of 1,000 samples.
+_PIXELS, _FEWEST = 3_000_000, 1000
+#: Sides that images are reduced to, as shares of their own; the last one only where there are
+#: images of a higher resolution to compare with, since averaging removes noise, too.
 _SHARES = (0.25, 0.5, 0.75)
 #: Typical patches at each resolution: half of the usual number, as there are several.
 _PATCHES = 48
@@ -73,22 +77,24 @@ def resolution(
     if isinstance(ready, Evidence):
         return ready
     high = None if x_high is None else _checked_high(x_high, ready)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(ready))[:_SAMPLES])
+    pixels = int(np.prod(ready.x.shape[1:3]))
+    samples = min(_SAMPLES, max(_FEWEST, _PIXELS // pixels))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(ready))[:samples])
     targets, images = ready.targets[rows], ready.x[rows]
     native = patch_features(images, _PATCHES, seed=seed)
     scores = {"1": _scores(native, targets, ready.classes)}
-    for share in _SHARES:
+    for share in _SHARES if high is not None else _SHARES[:2]:
         reduced = patch_features(_reduced_and_back(images, share), _PATCHES, seed=seed)
         scores[f"{share:g}"] = _scores(reduced, targets, ready.classes)
     if high is not None:
-        fine = patch_features(_at_most(high[rows], _MOST_PIXELS), _PATCHES, seed=seed)
+        fine = patch_features(at_most(high[rows], _MOST_PIXELS), _PATCHES, seed=seed)
         both = np.concatenate([native, fine], axis=1)
         scores["high"] = _scores(both, targets, ready.classes)
     return _evidence(ready, scores, high, seed)
 
 
 def _checked_high(x_high: ArrayLike, reference: Reference) -> NDArray[np.float32]:
-    high = checked_images(x_high, "x_high")
+    high = checked_inputs(x_high, "x_high")
     if len(high) != len(reference) or high.shape[1] <= reference.x.shape[1]:
         raise ValueError(
             f"Expected x_high to be the same {len(reference)} images with more than "
@@ -159,34 +165,8 @@ def _scores(features: NDArray, targets: NDArray, classes: bool) -> NDArray:
 def _reduced_and_back(images: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """Images averaged over larger pixels, at the size that they had."""
     height, width = images.shape[1:3]
-    rows, columns = (_averaging(side, max(1, round(share * side))) for side in (height, width))
-    reduced = _apply(images, rows, columns)
-    return _apply(reduced, _spreading(rows), _spreading(columns))
-
-
-def _at_most(images: NDArray[np.float32], pixels: int) -> NDArray[np.float32]:
-    height, width = images.shape[1:3]
-    if max(height, width) <= pixels:
-        return images
-    return _apply(images, _averaging(height, pixels), _averaging(width, pixels))
-
-
-def _averaging(side: int, pixels: int) -> NDArray[np.float32]:
-    """The share that each old pixel has in each new one, of shape `(pixels, side)`."""
-    pixels = min(pixels, side)
-    edges = np.linspace(0, side, pixels + 1)
-    low = np.maximum(edges[:-1, None], np.arange(side))
-    high = np.minimum(edges[1:, None], np.arange(1, side + 1))
-    overlap = np.maximum(high - low, 0)
-    return (overlap / overlap.sum(axis=1, keepdims=True)).astype("float32")
-
-
-def _spreading(averaging: NDArray) -> NDArray:
-    return averaging.T / averaging.sum(axis=0)[:, None]
-
-
-def _apply(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
-    return np.einsum("rh,nhwc,sw->nrsc", rows, images, columns, optimize=True)
+    rows, columns = (averaging(side, round(share * side)) for side in (height, width))
+    return resized(resized(images, rows, columns), spreading(rows), spreading(columns))
 
 
 def _text(status: Status, effect: float, higher: bool, learned: bool) -> str:

@@ -7,9 +7,9 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics._ridge import Ridge, one_hot
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._ridge import Ridge, one_hot
+from mtlkit.references.reference import Reference
 
 #: Below it a signal is believed; above it, it is denied only if the control succeeds.
 _LEVEL = 0.01
@@ -116,7 +116,7 @@ def _score(scores: NDArray, y: NDArray, classes: bool) -> float:
 
 
 def _permuted(reference: Reference, order: NDArray) -> float:
-    scores = reference.ridge.left_out(reference.targets[order], reference.strength)
+    scores = reference.predictor.left_out(reference.targets[order], reference.strength)
     return _score(scores, reference.y[order], reference.classes)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._partners import Floor, ladder_of
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._partners import Floor, ladder_of
+from mtlkit.references.reference import Reference
 
 #: Samples of a class to read a floor from, at least.
 LEAST_OF_CLASS = 100

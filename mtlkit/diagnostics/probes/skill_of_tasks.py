@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics._checks import checked_images
+from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.probes._copies import copy_of
 from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.probes._score import Score
 from mtlkit.diagnostics.probes._training import outputs_of
-from mtlkit.diagnostics.reference import Reference
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
+from mtlkit.references.reference import Reference
 
 #: Skill from here on counts, as a share of the way from the baseline to perfection.
 _LEAST_SKILL = 0.02
@@ -67,7 +67,7 @@ def skill_of_tasks(
         assert not skill_of_tasks(x, y).found
         ```
     """
-    images = checked_images(x)
+    images = checked_inputs(x)
     if not y or (task is not None and task not in y):
         raise ValueError(
             f"Expected labels of task '{task}'. Received: labels of {sorted(map(str, y))}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
-from mtlkit.diagnostics._checks import image_array, labels_by_name
+from mtlkit.diagnostics._checks import input_array, labels_by_name
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import small_images, timed, unit_vectors
@@ -17,7 +17,7 @@ from mtlkit.diagnostics.probes.duplicates import (
     COPIES_THAT_MATTER,
     LISTED,
     differ,
-    rows_by_image,
+    rows_by_input,
 )
 from mtlkit.metrics._labels import is_labelled
 
@@ -70,24 +70,29 @@ def splits(
         assert splits(x, y, x[150:], y[150:]).found
         ```
     """
-    train, held = image_array(x), image_array(x_val, "x_val")
+    train, held = input_array(x), input_array(x_val, "x_val")
     if train.shape[1:] != held.shape[1:]:
         raise ValueError(
             "Expected training and validation images of one shape. "
             f"Received: {train.shape[1:]} and {held.shape[1:]}"
         )
     labels = labels_by_name(y, len(train)), labels_by_name(y_val, len(held), "y_val")
-    known = rows_by_image(train)
+    known = rows_by_input(train)
     exact = _exact_copies(known, held)
-    first = np.sort([rows[0] for rows in known.values()])
-    near, null = _near_copies(train, first, held, exact >= 0, np.random.default_rng(seed))
-    return _split_evidence(exact, near, null, labels)
+    by_chance = 0.0
+    if train.ndim == 4:
+        first = np.sort([rows[0] for rows in known.values()])
+        near, null = _near_copies(train, first, held, exact >= 0, np.random.default_rng(seed))
+    else:  # rows of a table may be equal by chance, and near ones are no copies
+        near = null = _no_near_copies()
+        by_chance = sum(len(rows) for rows in known.values() if len(rows) > 1) / len(train)
+    return _split_evidence(exact, near, null, labels, by_chance)
 
 
 def _exact_copies(known: dict[bytes, list[int]], held: NDArray) -> NDArray[np.int64]:
     """For each held-out image the row of its copy in the training data, or -1."""
     rows = np.full(len(held), -1)
-    for digest, copies in rows_by_image(held).items():
+    for digest, copies in rows_by_input(held).items():
         if digest in known:
             rows[copies] = known[digest][0]
     return rows
@@ -106,8 +111,7 @@ def _near_copies(
     known = _vectors(train, different) if len(different) > 1 else None
     varied = np.flatnonzero(~exact & (np.ptp(held, axis=(1, 2, 3)) > 0))
     if known is None or not len(varied):
-        empty = {"rows": varied[:0], "of": varied[:0], "looked": 0, "distances": np.zeros(0)}
-        return empty, empty
+        return _no_near_copies(), _no_near_copies()
     some = np.sort(rng.permutation(len(known))[:_QUERIES])
     usual, usual_of = _nearest(known[some], known, itself=some)
     cut = _NEAR * float(np.median(usual))
@@ -117,6 +121,11 @@ def _near_copies(
         _near(asked, different[found_of], found, cut),
         _near(different[some], different[usual_of], usual, cut),
     )
+
+
+def _no_near_copies() -> dict[str, Any]:
+    none = np.zeros(0, "int64")
+    return {"rows": none, "of": none, "looked": 0, "distances": np.zeros(0)}
 
 
 def _vectors(images: NDArray, rows: NDArray) -> NDArray[np.float32]:
@@ -148,13 +157,15 @@ def _split_evidence(
     near: dict[str, Any],
     null: dict[str, Any],
     labels: tuple[dict[str, NDArray], dict[str, NDArray]],
+    by_chance: float,
 ) -> Evidence:
+    """The evidence; `by_chance` is the share of equal rows that is no more than usual."""
     samples, copies = len(exact), int((exact >= 0).sum())
-    low, high = share_interval(copies, samples)
+    low, high = (max(0.0, end - by_chance) for end in share_interval(copies, samples))
     share, expected = (len(one["rows"]) / max(one["looked"], 1) for one in (near, null))
     near_low, near_high = share_interval(len(near["rows"]), near["looked"])
     null_low, null_high = share_interval(len(null["rows"]), null["looked"])
-    effect = copies / samples
+    effect = max(0.0, copies / samples - by_chance)
     if near_low > null_high:  # else there are no more near copies than expected
         left = 1 - effect
         effect += left * (share - expected)
@@ -174,10 +185,16 @@ def _split_evidence(
         "near_share_expected": expected,
         "distances": _quantiles(near["distances"]),
         "distances_expected": _quantiles(null["distances"]),
+        "equal_by_chance": by_chance,
         "copies_with_other_labels": _other_labels(exact, *labels),
     }
-    text = f"{copies} of {samples} validation images are copies of training images"
-    text += f"; {100 * share:.1f} % of the others are near copies, {100 * expected:.1f} % expected."
+    text = f"{copies} of {samples} validation samples are copies of training samples"
+    if near["looked"]:
+        text += f"; {100 * share:.1f} % of the others are near copies, "
+        text += f"{100 * expected:.1f} % expected"
+    elif by_chance:
+        text += f"; {100 * by_chance:.1f} % of the training samples are equal to another one, too"
+    text += "."
     return Evidence(
         "invalid_split",
         status,
@@ -186,7 +203,7 @@ def _split_evidence(
         (low, high),
         null=expected,
         threshold=COPIES_THAT_MATTER,
-        unit="share of validation images",
+        unit="share of validation samples",
         samples=samples,
         details=details,
     )

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics._partners import Floor, Pairing
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.single_pairs import (
     HALF,
@@ -18,7 +17,8 @@ from mtlkit.diagnostics.probes.single_pairs import (
     of_all_labels,
 )
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._partners import Floor, Pairing
+from mtlkit.references.reference import Reference
 
 #: A rate below this does not matter.
 _THRESHOLD = 0.05
@@ -50,7 +50,7 @@ def structured_noise(
     Of the samples that are surely of a class or its partner, some are hard to tell apart, and
     their labels are mixed; those of clear samples are not, unless labels are wrong. So the rate
     is the floor of the curve of mixed labels against clarity (see
-    `mtlkit.diagnostics._partners.fit_floor`), less what labels that are wrong by chance
+    `mtlkit.references._partners.fit_floor`), less what labels that are wrong by chance
     contribute, of which each class has as many. Where that finds nothing, each class is looked at
     by itself, as labels of a few classes alone may have been exchanged (see
     `mtlkit.diagnostics.probes.single_pairs`). Where both neighbours on a circle of classes

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes.panels import shown
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references.reference import Reference
 
 #: More samples than these are not listed, and not shown.
 _LISTED, _SHOWN = 300, 12

@@ -18,7 +18,7 @@ from mtlkit.diagnostics.probes._samples import (
     timed,
     unit_vectors,
 )
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references.reference import Reference
 
 #: Images that are compared with all others; the rest would tell the same.
 _QUERIES = 3000

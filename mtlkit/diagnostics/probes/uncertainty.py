@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import fitted_temperature
-from mtlkit.diagnostics._ridge import calibrated, one_hot
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._samples import checked_probabilities, prepared, timed
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._ridge import calibrated, one_hot
+from mtlkit.references.reference import Reference
 
 #: Bins of confidence, as is usual.
 _BINS = 15

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
-from mtlkit.diagnostics._partners import fit_floor, ranks
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
-from mtlkit.diagnostics.reference import Reference
+from mtlkit.references._partners import fit_free_floor, ranks
+from mtlkit.references.reference import Reference
 
 #: A rate below this does not matter.
 _THRESHOLD = 0.04
@@ -48,8 +48,8 @@ def uniform_noise(
     `structured_noise` and `ambiguity`. Where labels are wrong, more samples and more ranks
     are counted for as long as the rate stays within all intervals so far (Lepski's rule), so
     that it is as exact as the reference allows. With fewer than 6 classes the floor of such
-    errors of clear samples is taken in its place (see `mtlkit.diagnostics._partners.fit_floor`);
-    with two, of all errors.
+    errors of clear samples is taken in its place (see
+    `mtlkit.references._partners.fit_free_floor`); with two, of all errors.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.
@@ -164,6 +164,6 @@ def _floor_of_errors(reference: Reference) -> tuple[float, tuple[float, float], 
     if reference.num_classes > 2:
         wrong &= ~_is_partner(reference)
         factor = (reference.num_classes - 1) / (reference.num_classes - 2)
-    floor = fit_floor(ordered[:, -1] - ordered[:, -2], wrong)
+    floor = fit_free_floor(ordered[:, -1] - ordered[:, -2], wrong)
     rate, low, high = (min(1.0, factor * one) for one in (floor.rate, floor.low, floor.high))
     return rate, (low, high), len(reference)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics.probes.resolution import (
-    _averaging,
     _reduced_and_back,
     resolution,
 )
+from mtlkit.references._reduced import averaging
 
 
 def checkers(samples=500, side=24, seed=0):
@@ -69,7 +69,7 @@ def test_reduced_images_are_averages_over_larger_pixels():
     expected = np.repeat(np.repeat(halved(x), 2, axis=1), 2, axis=2)
     assert np.allclose(_reduced_and_back(x, 0.5), expected, atol=1e-6)
     # Where pixels do not divide: each new one is a mean, none is lost.
-    weights = _averaging(12, 9)
+    weights = averaging(12, 9)
     assert np.allclose(weights.sum(axis=1), 1) and np.allclose(weights.sum(axis=0), 9 / 12)
 
 

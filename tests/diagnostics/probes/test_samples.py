@@ -52,7 +52,7 @@ def test_nothing_to_measure_is_said(probe, x, y, why):
     ("x", "y", "message"),
     [
         (np.where(np.arange(80)[:, None, None, None] == 3, np.nan, X), Y, "finite"),
-        (X[:, :, 0, 0], Y, "images of shape"),
+        (X[:, 0, 0, 0], Y, "to be numbers: images"),
         (X, Y[:-1], "one label for each"),
         (X, np.where(Y == 0, -1, Y), "label for every sample"),
         (X, np.where(Y == 0, np.nan, Y), "label for every sample"),

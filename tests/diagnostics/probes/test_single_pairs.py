@@ -5,9 +5,9 @@ import pytest
 from diagnostics.made_images import bright_rows
 
 from mtlkit.diagnostics import Evidence, Reference, decide
-from mtlkit.diagnostics._partners import Floor
 from mtlkit.diagnostics.probes.single_pairs import Exchanged, exchanged_classes, of_all_labels
 from mtlkit.diagnostics.probes.structured_noise import structured_noise
+from mtlkit.references._partners import Floor
 
 X, CLEAN = bright_rows(4000)
 SWAPPED = np.array([0, 4, 6, 3, 1, 5, 2, 7])[CLEAN]

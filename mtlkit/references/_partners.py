@@ -114,6 +114,44 @@ def fit_floor(margin: NDArray[np.floating], partner: NDArray[np.bool_]) -> Floor
     return Floor(float(rates[best]), float(inside.min()), float(inside.max()), fits[best][1])
 
 
+#: The grid of slopes and of shares at no margin that `fit_free_floor` goes through, and how many
+#: margins are taken together.
+_SLOPES, _TOPS, _BINS = np.exp(np.linspace(-4, 4, 33)), np.linspace(0.02, 0.98, 33), 80
+
+
+def fit_free_floor(margin: NDArray[np.floating], wrong: NDArray[np.bool_]) -> Floor:
+    """Fits a falling curve with a floor to how often labels are wrong, wherever it begins.
+
+    `P(wrong | m) = rate + (top - rate) 2 sigmoid(-slope m)`, where `top`, at no margin, is fitted
+    too: among three classes the third is rarely the label, even where the first two are tied. The
+    rate has the interval of its profile likelihood, on a grid. A reference whose margins say little
+    about its errors leaves it wide.
+
+    Args:
+        margin: Margins of left-out samples, of shape `(samples,)`.
+        wrong: Which of them count as wrong.
+    """
+    from scipy.special import expit
+    from scipy.stats import chi2
+
+    if len(margin) < 20 or not wrong.any():
+        return Floor(0.0, 0.0, min(1.0, 3 / max(len(margin), 1)), np.inf)
+    parts = np.array_split(np.argsort(margin), min(_BINS, len(margin) // 5))
+    scaled = np.array([margin[part].mean() for part in parts]) / (margin.std() + 1e-12)
+    hits = np.array([wrong[part].sum() for part in parts])
+    misses = np.array([len(part) for part in parts]) - hits
+    rates = np.concatenate([np.linspace(0, 0.1, 21), np.linspace(0.11, 0.6, 50)])
+    fall = 2 * expit(-np.outer(_SLOPES, scaled))
+    losses = np.empty(len(rates))
+    for number, rate in enumerate(rates):
+        above = np.maximum(_TOPS, rate) - rate
+        p = np.clip(rate + above[:, None, None] * fall, 1e-9, 1 - 1e-9)
+        losses[number] = -(np.log(p) @ hits + np.log1p(-p) @ misses).max()
+    best = int(losses.argmin())
+    inside = rates[losses <= losses[best] + chi2.ppf(0.95, 1) / 2]
+    return Floor(float(rates[best]), float(inside.min()), float(inside.max()), np.nan)
+
+
 def _fit_slope(margin: NDArray, partner: NDArray, rate: float) -> tuple[float, float]:
     """The least negative log-likelihood for a given floor, and its slope."""
     from scipy.optimize import minimize_scalar

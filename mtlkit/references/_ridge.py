@@ -20,7 +20,12 @@ class Ridge:
 
     Args:
         features: Array of shape `(samples, features)`; centred by the class.
+
+    Attributes:
+        usual_strength: A strength that suits most labels, where it must not be chosen by them.
     """
+
+    usual_strength = 0.1
 
     def __init__(self, features: NDArray[np.floating]) -> None:
         centred = np.asarray(features, "float32")

@@ -5,7 +5,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.metrics import log_loss
 
-from mtlkit.diagnostics._ridge import Ridge, calibrated, one_hot
+from mtlkit.references._ridge import Ridge, calibrated, one_hot
 
 #: Fewer features than samples, and more.
 SHAPES = [(40, 6), (24, 60)]

@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import reference
 from scipy.special import expit
 
-from mtlkit.diagnostics._partners import (
+from mtlkit.references._partners import (
     Ladder,
     common_distances,
     fit_floor,

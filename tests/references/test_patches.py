@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics import _patches as patches
-from mtlkit.diagnostics._patches import patch_features
+from mtlkit.references import _patches as patches
+from mtlkit.references._patches import patch_features
 
 
 def textures(samples, side=16, seed=0):
@@ -106,12 +106,12 @@ def test_fewer_large_images_are_encoded_at_once(monkeypatch):
     x = textures(60)
     together = patch_features(x, num_patches=8)
     monkeypatch.setattr(patches, "_VALUES", 11 * 11 * 36 * 50)
-    assert list(patches._parts(x.shape, 6, 8)) == [slice(0, 48), slice(48, 60)]
+    assert list(patches._parts(x.shape, 6, 8, 1)) == [slice(0, 48), slice(48, 60)]
     np.testing.assert_allclose(patch_features(x, num_patches=8), together, atol=1e-4)
 
 
 @pytest.mark.parametrize(("side", "size"), [(32, 250), (64, 48), (2000, 1)])
 def test_images_that_are_encoded_at_once(side, size):
-    parts = list(patches._parts((500, side, side, 3), 6, 96))
+    parts = list(patches._parts((500, side, side, 3), 6, 96, 1))
     assert [part.start for part in parts[:2]] == [0, size] and parts[-1].stop == 500
     assert {part.stop for part in parts} >= {250, 500}

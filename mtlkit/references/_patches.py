@@ -14,6 +14,8 @@ _CHUNK, _VALUES = 250, 20_000_000
 #: Products of matrices take so many rows at a time, or a divisor of it; cut elsewhere, they would
 #: round otherwise.
 _ROWS = 48
+#: Patches overlap less on images of twice this side, so that these cost as much.
+_STRIDE = 32
 #: Patches that the dictionary is learned from.
 _SAMPLE = 20_000
 
@@ -52,6 +54,7 @@ def patch_features(
     rng = np.random.default_rng(seed)
     images = np.asarray(images, "float32")
     patch = min(patch, *images.shape[1:3])
+    stride = max(1, min(images.shape[1:3]) // _STRIDE)
     sample = _normalised(_some_patches(images, patch, rng))
     mean, whiten = _whitening(sample)
     num_patches = min(num_patches, len(sample))
@@ -59,8 +62,8 @@ def patch_features(
     centres = kmeans.fit((sample - mean) @ whiten).cluster_centers_.astype("float32")
     encoded = np.concatenate(
         [
-            _encode(_all_patches(images[part], patch), mean, whiten, centres, grid)
-            for part in _parts(images.shape, patch, num_patches)
+            _encode(_all_patches(images[part], patch, stride), mean, whiten, centres, grid)
+            for part in _parts(images.shape, patch, num_patches, stride)
         ]
     )
     encoded = np.concatenate([encoded, _levels(images, grid)], axis=1)
@@ -68,10 +71,12 @@ def patch_features(
     return (encoded - encoded.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0)
 
 
-def _parts(shape: tuple[int, ...], patch: int, num_patches: int) -> Iterator[slice]:
+def _parts(
+    shape: tuple[int, ...], patch: int, num_patches: int, stride: int
+) -> Iterator[slice]:
     """Which images are encoded at once."""
     samples, height, width, channels = shape
-    positions = (height - patch + 1) * (width - patch + 1)
+    positions = -(-(height - patch + 1) // stride) * -(-(width - patch + 1) // stride)
     fitting = max(1, _VALUES // (positions * max(patch * patch * channels, num_patches)))
     step = _ROWS // math.gcd(positions, _ROWS)
     if step <= fitting < _CHUNK:
@@ -82,9 +87,10 @@ def _parts(shape: tuple[int, ...], patch: int, num_patches: int) -> Iterator[sli
             yield slice(first, min(first + fitting, stop))
 
 
-def _all_patches(images: NDArray, patch: int) -> NDArray:
-    """All patches of images, of shape `(samples, rows, columns, values)`."""
+def _all_patches(images: NDArray, patch: int, stride: int = 1) -> NDArray:
+    """Patches of images, `stride` pixels apart, of shape `(samples, rows, columns, values)`."""
     windows = np.lib.stride_tricks.sliding_window_view(images, (patch, patch), axis=(1, 2))
+    windows = windows[:, ::stride, ::stride]
     return windows.reshape(*windows.shape[:3], -1)
 
 
@@ -115,9 +121,14 @@ def _encode(
 ) -> NDArray[np.float32]:
     samples, rows, columns, size = patches.shape
     flat = (_normalised(patches.reshape(-1, size)) - mean) @ whiten
-    squared = (flat**2).sum(1, keepdims=True) - 2 * flat @ centres.T + (centres**2).sum(1)
-    distance = np.sqrt(np.maximum(squared, 0))
-    active = np.maximum(distance.mean(1, keepdims=True) - distance, 0)
+    # In place: these arrays are far larger than those that they come from.
+    distance = flat @ (-2 * centres.T)
+    distance += (flat**2).sum(1, keepdims=True)
+    distance += (centres**2).sum(1)
+    np.maximum(distance, 0, out=distance)
+    np.sqrt(distance, out=distance)
+    active = np.subtract(distance.mean(1, keepdims=True), distance, out=distance)
+    np.maximum(active, 0, out=active)
     active = active.reshape(samples, rows, columns, -1)
     cells = [cell.mean(axis=(1, 2)) for cell in _cells(active, grid)]
     return np.concatenate(cells, axis=1).astype("float32")

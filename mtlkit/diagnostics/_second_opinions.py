@@ -1,0 +1,79 @@
+"""What a reference says of the labels is asked of references of other kinds, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import (
+    AGREE,
+    AGREE_SHARE,
+    OTHERS_ASKED,
+    SKILLED_ENOUGH,
+    STILL_LEARNS,
+)
+from mtlkit.references.panel import Panel
+from mtlkit.references.reference import Reference
+
+#: Evidence that mistakes of a reference can bring about.
+ASKED_TWICE = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
+
+
+def with_second_opinion(
+    found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel
+) -> Evidence:
+    """Leaves an effect open unless it is the same for references that err in different ways.
+
+    An effect of the data does not depend on the yardstick; mistakes of the yardstick do.
+
+    Args:
+        found: The evidence by the best reference.
+        probe: Measures the same by another one.
+        panel: The references.
+
+    Returns:
+        The evidence, with `details["second_opinions"]`, the effect by kind of reference.
+    """
+    if not found.found or found.name not in ASKED_TWICE:
+        return found
+    opinions = {}
+    for other in panel.others[:OTHERS_ASKED]:
+        opinions[other.kind.name] = probe(other)
+        if _agree(found, opinions[other.kind.name]):
+            break
+    details = {
+        **found.details,
+        "second_opinions": {
+            name: {"status": one.status, "effect": one.effect, "interval": one.interval}
+            for name, one in opinions.items()
+        },
+    }
+    if any(_agree(found, one) for one in opinions.values()) or _is_good(panel.best):
+        return replace(found, details=details)
+    said = "; ".join(
+        f"{panel.references[name].kind.says} says {one.effect or 0:.2f}"
+        for name, one in opinions.items()
+    )
+    text = (
+        f"By {panel.best.kind.says} the effect is {found.effect:.2f}, but others do not confirm it "
+        f"({said}): it may be the mistakes of a weak reference."
+    )
+    return replace(found, status="unclear", text=text, details={**details, "weak_reference": True})
+
+
+def _agree(found: Evidence, other: Evidence) -> bool:
+    """Whether another reference finds the same effect, about as large."""
+    if not other.found or other.effect is None or found.effect is None:
+        return False
+    return abs(other.effect - found.effect) <= max(AGREE, AGREE_SHARE * found.effect)
+
+
+def _is_good(reference: Reference) -> bool:
+    """Whether a reference has hardly anything left to learn: it makes few mistakes of its own."""
+    return reference.skill >= SKILLED_ENOUGH and _next_gain(reference) < STILL_LEARNS
+
+
+def _next_gain(reference: Reference) -> float:
+    """What twice as many samples would add to the accuracy, from what the last doubling did."""
+    return max(0.0, reference.accuracy - reference.smaller.accuracy)

@@ -1,0 +1,82 @@
+"""References of several kinds: the best one is the yardstick, the others check it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtlkit.references._kinds import KINDS, input_kind
+from mtlkit.references.reference import Reference
+
+
+class Panel:
+    """References of several kinds for the same samples and labels.
+
+    Args:
+        x: Inputs, as of `Reference`.
+        y: Labels of shape `(samples,)`, as of `Reference`.
+        num_classes: Number of classes. `None`: one more than the largest label.
+        seed: Seed of what is drawn.
+        features: Embeddings of the samples, `(samples, numbers)`, such as those of a pretrained
+            model: two more references, a regression on them and neighbours.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.references import Panel
+
+        y = np.arange(200) % 2
+        x = np.random.default_rng(0).random((200, 12, 12, 1), dtype="float32")
+        x[y == 1, :6] += 1  # class 1 is bright at the top
+        panel = Panel(x, y)
+        assert panel.best.accuracy > 0.9
+        print(panel.skills)
+        ```
+    """
+
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        num_classes: int | None = None,
+        seed: int = 0,
+        *,
+        features: ArrayLike | None = None,
+    ) -> None:
+        inputs = np.asarray(x)
+        self.references = {
+            kind.name: Reference(inputs, y, num_classes, seed, kind=kind.name)
+            for kind in KINDS[input_kind(inputs)]
+        }
+        if features is not None:
+            given = np.asarray(features, "float32").reshape(len(inputs), -1)
+            for kind in KINDS["features"]:
+                one = Reference(inputs, y, num_classes, seed, kind=kind)
+                one.features = kind.features(given, seed)
+                self.references[kind.name] = one
+
+    @cached_property
+    def skills(self) -> dict[str, float]:
+        """The skill of each reference on left-out samples, by kind: 0 for the best constant."""
+        return {name: one.skill for name, one in self.references.items()}
+
+    @cached_property
+    def best(self) -> Reference:
+        """The reference with the most skill."""
+        return self.references[max(self.skills, key=lambda name: self.skills[name])]
+
+    @cached_property
+    def others(self) -> list[Reference]:
+        """The other references, the best first."""
+        order = sorted(self.skills, key=lambda name: -self.skills[name])
+        return [self.references[name] for name in order if self.references[name] is not self.best]
+
+    def with_labels(self, y: ArrayLike, num_classes: int | None = None) -> Panel:
+        """Returns the panel of other labels of the same samples; features are shared."""
+        other = Panel.__new__(Panel)
+        other.references = {
+            name: one.with_labels(y, num_classes) for name, one in self.references.items()
+        }
+        return other
