@@ -15,8 +15,9 @@ from mtlkit.diagnostics._readings import (
     is_faint,
     is_found,
     is_likely,
-    is_related,
+    is_of_weak_reference,
     is_open,
+    is_related,
     is_unclear,
     is_unknown,
     may_be,
@@ -32,6 +33,9 @@ _UNEVEN = 10
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 _MORE = "more samples, or second labels for some"
 _LONGER = "more and longer trainings (a larger `budget`)"
+_BETTER_REFERENCE = (
+    "embeddings of a pretrained model (`features=`), or a second label for some hundred samples"
+)
 _OF_RARE = "more held-out samples of the rare classes"
 _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
 _FLIPPED_OR_TWINS = (
@@ -55,6 +59,9 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
             ("uniform_noise", "no_signal", "resolution"),
             "images of a higher resolution, or second labels for some",
         )
+    weak = tuple(name for name in LABELS if is_of_weak_reference(name, evidence))
+    if weak and not causes:
+        return (*weak, "weak_reference"), _BETTER_REFERENCE
     # Other tasks may be why a trunk lacks features; the same few trainings tell of both causes.
     if "backbone_lacks_task" in causes and any(is_open(n, evidence) for n in OF_OTHER_TASKS):
         others = (name for name in OF_OTHER_TASKS if name in evidence)

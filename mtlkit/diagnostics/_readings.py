@@ -53,6 +53,11 @@ def _is_unclear_beyond(one: Evidence, value: float | None) -> bool:
     return value > one.threshold
 
 
+def is_of_weak_reference(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether one reference saw an effect that others do not confirm."""
+    return name in evidence and bool(evidence[name].details.get("weak_reference"))
+
+
 def higher_was_seen(evidence: Mapping[str, Evidence]) -> bool:
     """Whether images of a higher resolution were looked at."""
     return "resolution" in evidence and bool(evidence["resolution"].details.get("higher_given"))

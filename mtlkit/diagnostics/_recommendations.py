@@ -84,6 +84,15 @@ REMEDIES = {
     ),
     "resolution": Remedy("Train on the images of the higher resolution."),
     "too_little_data": Remedy("Label more samples, or turn and mirror those that there are."),
+    "label_scale": Remedy("Bring the labels to mean 0 and deviation 1, or let the head do so."),
+    "stale_batch_norm": Remedy(
+        "Let the statistics of batch normalisation follow faster, or train for longer: the model "
+        "is better in training mode than in use."
+    ),
+    "weak_features": Remedy(
+        "Take the model that made the features as the backbone.",
+        "backbone = mtl.backbones.KerasBackbone(pretrained)  # the model of `features`",
+    ),
     "loss_mismatch": Remedy("Take the loss that comes with the head.", 'mtl.Task("{task}", head)'),
     "backbone_collapse": Remedy(
         "Initialise the backbone anew: its features are the same for every image."

@@ -10,6 +10,7 @@ from mtlkit.diagnostics.thresholds import (
     AGREE,
     AGREE_SHARE,
     OTHERS_ASKED,
+    SEVERAL_CLASSES,
     SKILLED_ENOUGH,
     STILL_LEARNS,
 )
@@ -51,6 +52,10 @@ def with_second_opinion(
     }
     if any(_agree(found, one) for one in opinions.values()) or _is_good(panel.best):
         return replace(found, details=details)
+    if _is_robust(found.name, panel.best) and not all(
+        _contradicts(found, one) for one in opinions.values()
+    ):
+        return replace(found, details=details)
     said = "; ".join(
         f"{panel.references[name].kind.says} says {one.effect or 0:.2f}"
         for name, one in opinions.items()
@@ -67,6 +72,22 @@ def _agree(found: Evidence, other: Evidence) -> bool:
     if not other.found or other.effect is None or found.effect is None:
         return False
     return abs(other.effect - found.effect) <= max(AGREE, AGREE_SHARE * found.effect)
+
+
+def _contradicts(found: Evidence, other: Evidence) -> bool:
+    """Whether another reference sees clearly less of an effect."""
+    high = other.interval[1] if other.interval else 0.0
+    return not other.found and high < (1 - AGREE_SHARE) * (found.effect or 0.0)
+
+
+def _is_robust(name: str, reference: Reference) -> bool:
+    """Whether mistakes of a reference hardly bring an effect about: it need not be confirmed.
+
+    Among several classes a mistaken image has a low rank of its label, a wrong label any rank; and
+    where images are clear, mistakes do not fall on one partner alone.
+    """
+    several = reference.num_classes >= SEVERAL_CLASSES
+    return name == "structured_noise" or (name == "uniform_noise" and several)
 
 
 def _is_good(reference: Reference) -> bool:

@@ -21,6 +21,7 @@ from mtlkit.diagnostics._checks import (
     input_array,
     labels_by_task,
 )
+from mtlkit.diagnostics._given_features import given_features
 from mtlkit.diagnostics._labels import read_all, readers_of
 from mtlkit.diagnostics._recommendations import recommend
 from mtlkit.diagnostics._second_opinions import with_second_opinion
@@ -46,7 +47,6 @@ from mtlkit.diagnostics.probes.uncertainty import uncertainty
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
 from mtlkit.diagnostics.verdict import Verdict, decide
 from mtlkit.metrics._labels import is_labelled
-from mtlkit.model._arrays import to_numpy
 from mtlkit.references._kinds import MOST_PIXELS
 from mtlkit.references._reduced import at_most
 from mtlkit.references.panel import Panel
@@ -75,7 +75,7 @@ def audit(
     counts if a reference of another kind confirms it. It takes about a minute of CPU time for
     10,000 images of 32x32 pixels. Of more samples 10,000 are drawn; that labels slipped, and copies
     of validation samples, are looked for in all of them. Large images are looked at with 64 pixels
-    a side.
+    a side. Ctrl-C ends it, and returns what was found so far.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`, sequences `(samples, steps,
@@ -118,10 +118,26 @@ def audit(
     if validation_data is not None:
         x_val, y_val = checked_pair(validation_data)
         validation_data = x_val, read_all(y_val, task, readers)
-    evidence = data_evidence(
-        inputs, labels, others, task, validation_data, num_classes, x_high, seed, verbose, features
-    )
-    setup = {"class_names": readers[task].names} if readers[task].names else {}
+    evidence: dict[str, Evidence] = {}
+    setup: dict[str, Any] = {"class_names": readers[task].names} if readers[task].names else {}
+    try:
+        data_evidence(
+            inputs,
+            labels,
+            others,
+            task,
+            validation_data,
+            num_classes,
+            x_high,
+            seed,
+            verbose,
+            features,
+            evidence,
+        )
+    except KeyboardInterrupt:
+        setup["interrupted"] = True
+        if verbose:
+            print(f"\nInterrupted: what was found so far, of {len(evidence)} tests.", flush=True)
     return report(task, decide(evidence, task), evidence, len(inputs), seed, start, setup)
 
 
@@ -135,20 +151,24 @@ def data_evidence(
     x_high: Any,
     seed: int,
     verbose: int,
-    features: Any = None,
-) -> dict[str, Evidence]:
-    """Runs all probes that need no model; arguments as of `audit`, inputs and labels checked."""
+    features: Any,
+    evidence: dict[str, Evidence],
+) -> None:
+    """Runs all probes that need no model, and adds what they find to the evidence.
+
+    Other arguments are as of `audit`, inputs and labels checked.
+    """
     check_num_classes(num_classes)
     if labels.dtype.kind != "f" and num_classes is not None and labels.max() >= num_classes:
         raise ValueError(
             f"Task {task!r}: expected classes below num_classes={num_classes}. "
             f"Received: {labels.max()}"
         )
+    known = given_features(features, inputs, None)
     drawn = _rows(is_labelled(labels), seed)
     rows = _without_copies(inputs, labels, drawn)
     stored = _Stored(inputs, {task: labels, **others}, drawn, rows)
     validation, high = _validation(validation_data, task), _high(x_high, stored)
-    evidence: dict[str, Evidence] = {}
     # More threads would spend more CPU time, much more beside other work, and round otherwise.
     with threadpool_limits(1, "blas"):
         x = inputs[rows]
@@ -157,25 +177,11 @@ def data_evidence(
             labels[rows],
             num_classes,
             seed,
-            features=None if features is None else _features(features, len(inputs))[rows],
+            features=None if known is None else known[0][rows],
         )
         for name, probe in _steps(panel, task, stored, validation, high, seed):
             found = in_users_rows(_run(name, probe, verbose), stored.rows)
             evidence[found.name] = found
-    return evidence
-
-
-def _features(features: Any, samples: int) -> np.ndarray:
-    """Embeddings of all samples, checked."""
-    given = to_numpy(features)
-    if given.dtype.kind not in "fiu" or given.ndim < 2 or len(given) != samples:
-        raise ValueError(
-            f"Expected features of shape ({samples}, numbers), one row for each sample of x, such "
-            f"as model.predict(x). Received: shape {given.shape}, dtype {given.dtype}"
-        )
-    if not np.isfinite(given).all():
-        raise ValueError("Expected finite values in features. Received: NaN or infinite values")
-    return given
 
 
 def report(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.diagnostics._any_model import adopted, one_array
 from mtlkit.diagnostics._checks import (
     check_budget,
     check_given,
@@ -18,10 +20,14 @@ from mtlkit.diagnostics._checks import (
     checked_pair,
     input_array,
 )
+from mtlkit.diagnostics._given_features import given_features, of_features
 from mtlkit.diagnostics._networks import of_networks
+from mtlkit.diagnostics._preflight._problem import Problem
+from mtlkit.diagnostics._wiring import of_problems
 from mtlkit.diagnostics.audit import data_evidence, report
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.preflight import preflight
 from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.probes._bench import Bench
 from mtlkit.diagnostics.probes._copies import copy_of, random_state_kept
@@ -62,6 +68,8 @@ def diagnose(
     task: str,
     *,
     validation_data: tuple[Any, Any] | None = None,
+    features: Any = None,
+    class_names: Sequence[str] | None = None,
     num_classes: int | None = None,
     x_high: Any = None,
     budget: float = 600.0,
@@ -70,17 +78,24 @@ def diagnose(
 ) -> Diagnosis:
     """Finds out why a task does not learn: the data, the model, both, or neither.
 
-    First the data are looked at, as `audit` does. Then copies of the model are trained, each
-    with one thing changed, and compared on held-out samples. The model itself is not changed.
-    Do not give test data: the recommendations would be chosen by them.
+    First `preflight` looks for what is wired wrong, and the data are looked at, as `audit` does.
+    Then copies of the model are trained, each with one thing changed, and compared on held-out
+    samples. The model itself is not changed. Do not give test data: the recommendations would be
+    chosen by them. Ctrl-C ends it, and returns what was found so far.
 
     Args:
-        model: A compiled and trained `mtlkit.MultiTaskModel`.
-        x: Images that it was trained on; of a model with several inputs, all of them by name.
-        y: Their labels by task.
+        model: A compiled and trained `mtlkit.MultiTaskModel` or `keras.Model`, which is adopted
+            (see `MultiTaskModel.from_keras`); its tasks are named as its outputs.
+        x: Inputs that it was trained on: images, columns, sequences or tokens; of a model with
+            several inputs, all of them by name.
+        y: Their labels by task; as `fit` takes them, of a Keras model.
         task: Name of the task.
         validation_data: `(x_val, y_val)`, which it was not trained on. `None`: a fifth of the
             data is set aside, and the model is trained anew on the rest for each comparison.
+        features: Embeddings, such as those of a pretrained model, which are references of their
+            own: a Keras model that makes them of `x`, an array `(samples, numbers)` for `x`, or
+            two arrays, for `x` and `x_val`.
+        class_names: Names of the classes, for the report.
         num_classes: Number of classes. `None`: that of the task's head.
         x_high: The same images at a higher resolution, if there are any.
         budget: CPU-seconds to spend, roughly. The data are looked at whatever that takes; a
@@ -94,7 +109,7 @@ def diagnose(
 
     Raises:
         ValueError: If the model has no such task, is not compiled or cannot be copied, if
-            images or labels do not fit it, or if the budget is no finite number above 0.
+            inputs or labels do not fit it, or if the budget is no finite number above 0.
 
     Example:
         ```python
@@ -116,40 +131,75 @@ def diagnose(
     """
     start = time.process_time()
     check_budget(budget)
+    model, by_task = adopted(model)
     _check_model(model, task)
+    y = by_task(y)
     x, images, measured = _checked(model, x, y, task, "")
     labels, others = checked_labels(measured, task, len(images))
     _check_fit(model, x, y, task, "training data")
     held = None
     if validation_data is not None:
         x_val, y_val = checked_pair(validation_data)
+        y_val = by_task(y_val)
         x_val, images_val, measured_val = _checked(model, x_val, y_val, task, "_val")
         held = images_val, measured_val
         _check_fit(model, x_val, y_val, task, "validation data")
         validation_data = x_val, y_val
     copy_of(model)  # raises, if it cannot be copied
     classes = _num_classes(model, task, labels) if num_classes is None else num_classes
-    evidence = dict(
-        data_evidence(images, labels, others, task, held, classes, x_high, seed, verbose)
-    )
-    spent = time.process_time() - start
-    if validation_data is not None:
-        evidence |= _of_users_model(evidence, skill_of_model(model, *validation_data, task))
-    left_out: list[str] = []
-    if evidence["signal"].found:
-        data = partial(_data, model, x, y, task, validation_data, seed)
-        least = _LEAST_SECONDS if validation_data is not None else _LEAST_WITH_TRAINING
-        for name, one in _of_model(data, task, start, budget, least, seed, verbose):
-            evidence[name] = one
-            if one.status == "not_tested":
-                left_out.append(name)
-        evidence |= of_networks(evidence, seed)
+    known = given_features(features, x, None if validation_data is None else validation_data[0])
+    evidence: dict[str, Evidence] = {}
+    setup: dict[str, Any] = {"budget": budget, "left_out": []}
+    if class_names is not None:
+        setup["class_names"] = list(class_names)
+    try:
+        problems = _wired_wrong(model, x, y, budget, seed, verbose, setup)
+        of_x = None if known is None else known[0]
+        data_evidence(
+            images, labels, others, task, held, classes, x_high, seed, verbose, of_x, evidence
+        )
+        setup["cpu_seconds_of_data"] = round(time.process_time() - start, 1)
+        if validation_data is not None:
+            evidence |= _of_users_model(evidence, skill_of_model(model, *validation_data, task))
+        if evidence["signal"].found:
+            data = partial(_data, model, x, y, task, validation_data, seed)
+            least = _LEAST_SECONDS if validation_data is not None else _LEAST_WITH_TRAINING
+            both = None
+            if known is not None and known[1] is not None:
+                both = known[0], known[1]
+            for name, one in _of_model(data, task, start, budget, least, seed, verbose, both):
+                evidence[name] = one
+                if one.details.get("left_out"):
+                    setup["left_out"].append(name)
+            evidence |= of_features(evidence, task)
+            evidence |= of_problems(problems, evidence)
+            evidence |= of_networks(evidence, seed)
+    except KeyboardInterrupt:
+        setup["interrupted"] = True
+        if verbose:
+            print(f"\nInterrupted: what was found so far, of {len(evidence)} tests.", flush=True)
     evidence = read_together(evidence)
     verdict = decide(evidence, task)
-    setup = {"budget": budget, "left_out": left_out, "cpu_seconds_of_data": round(spent, 1)}
     head = model.tasks[task].head
     circular = isinstance(head, OrientationHead) and head.circular
     return report(task, verdict, evidence, len(images), seed, start, setup, circular)
+
+
+def _wired_wrong(
+    model: Any, x: Any, y: Mapping[str, Any], budget: float, seed: int, verbose: int, setup: Any
+) -> tuple[Problem, ...]:
+    """What `preflight` finds, which is kept in the setup; nothing where the budget is small."""
+    if budget < _LEAST_WITH_TRAINING:
+        setup["left_out"].append("preflight")
+        return ()
+    if verbose:
+        print("preflight ...", end=" ", flush=True)
+    labels = {name: np.asarray(one) for name, one in y.items() if name in model.tasks}
+    found = preflight(model, x, labels, seed=seed)
+    setup["preflight"] = [problem.to_dict() for problem in found.problems]
+    if verbose:
+        print(f"{len(found.problems)} problems ({found.seconds:.1f} s)", flush=True)
+    return found.problems
 
 
 def _of_users_model(evidence: Mapping[str, Evidence], skill: Evidence) -> dict[str, Evidence]:
@@ -167,14 +217,8 @@ def _of_users_model(evidence: Mapping[str, Evidence], skill: Evidence) -> dict[s
 
 
 def _check_model(model: Any, task: str) -> None:
-    tasks = getattr(model, "tasks", None)
-    if not isinstance(tasks, Mapping):
-        raise ValueError(
-            "Expected a mtlkit.MultiTaskModel; a plain Keras model can be its backbone, or use "
-            f"mtlkit.diagnostics.audit, which needs no model. Received: {type(model).__name__}"
-        )
-    if task not in tasks:
-        raise ValueError(f"Expected a task out of {list(tasks)}. Received: task={task!r}")
+    if task not in model.tasks:
+        raise ValueError(f"Expected a task out of {list(model.tasks)}. Received: task={task!r}")
     if not model.compiled:
         raise ValueError(
             "Expected a compiled model, to train copies of it. Received: one that is not"
@@ -191,7 +235,7 @@ def _checked(model: Any, x: Any, y: Any, task: str, suffix: str) -> tuple[Any, N
     check_given(y, task, f"y{suffix}")
     if not isinstance(x, Mapping) and not hasattr(x, "shape"):
         x = np.asarray(x)
-    images = input_array(_images(model, x, f"x{suffix}"), f"x{suffix}")
+    images = input_array(one_array(_images(model, x, f"x{suffix}")), f"x{suffix}")
     return x, images, _in_bins(_as_values(model, y), task, model.tasks[task].head)
 
 
@@ -269,7 +313,8 @@ def _data(
 
 def _standardised(model: Any, x: Any) -> bool:
     """Whether the inputs are standardised where the backbone learns from them."""
-    return is_standardised(model, np.asarray(model._images(x)))
+    inputs = model._images(x)
+    return len(keras.tree.flatten(inputs)) > 1 or is_standardised(model, one_array(inputs))
 
 
 def _of_model(
@@ -280,6 +325,7 @@ def _of_model(
     least: float,
     seed: int,
     verbose: int,
+    features: tuple[NDArray, NDArray] | None = None,
 ) -> Iterable[tuple[str, Evidence]]:
     """Runs the probes of the model, as long as there is time; `least` has to be left to begin."""
     gap: Evidence | None = None
@@ -295,15 +341,19 @@ def _of_model(
         first = module is ceiling  # the others need what it found
         if left < needed or (gap is None and not first):
             for name in names:
-                yield name, not_tested(name, _why(left, budget, needed))
+                why = not_tested(name, _why(left, budget, needed))
+                yield name, replace(why, details={"left_out": True})
             continue
         seconds = min(left, max(share * left, _LEAST_SECONDS))
         if verbose:
-            print(f"{', '.join(names)} ...", end=" ", flush=True)
+            part = f"{100 * (1 - left / budget):.0f} % of the budget"
+            print(f"{', '.join(names)} [{part}] ...", end=" ", flush=True)
         began = time.process_time()
         options: dict[str, Any] = {"seed": seed, "budget": seconds}
         if gap is not None:
             options["ceiling"] = gap
+        elif features is not None:
+            options["features"] = features
         found = module.probe(model, task=task, **given, **options)
         found = found if isinstance(found, tuple) else (found,)
         took = time.process_time() - began

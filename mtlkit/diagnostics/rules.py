@@ -31,6 +31,8 @@ _NO_SIGNAL_OR_CONTEXT = (*NO_SIGNAL, "needs_context")
 
 #: Where the signal is, if not in the images alone.
 SIGNAL_ELSEWHERE = ("resolution", "needs_context")
+#: What hides features that are there.
+WIRED_WRONG = ("label_scale", "stale_batch_norm")
 #: What other tasks do.
 OF_OTHER_TASKS = ("interference", "loss_starvation")
 
@@ -71,6 +73,9 @@ RULES = (
         "there are too few samples",
         (*NO_SIGNAL, *LABELS, "needs_context"),
     ),
+    Rule("label_scale", "model", "the labels of one task are far larger than others'", NO_SIGNAL),
+    Rule("stale_batch_norm", "model", "statistics of batch normalisation lag behind", NO_SIGNAL),
+    Rule("weak_features", "model", "features of another model tell more", NO_SIGNAL),
     Rule("loss_mismatch", "model", "the loss does not let it learn", NO_SIGNAL),
     Rule("head_destroys_space", "model", "the head throws positions away", NO_SIGNAL),
     # What positions would tell at once takes a head without them long, and other rates, and
@@ -86,7 +91,7 @@ RULES = (
         "backbone_collapse",
         "model",
         "the backbone's features are dead",
-        (*NO_SIGNAL, "optimizer"),
+        (*NO_SIGNAL, "optimizer", *WIRED_WRONG),
     ),
     Rule(
         "under_trained",
@@ -99,19 +104,19 @@ RULES = (
         "loss_starvation",
         "model",
         "other losses drown this one",
-        (*NO_SIGNAL, "head_destroys_space"),
+        (*NO_SIGNAL, "head_destroys_space", "label_scale"),
     ),
     Rule(
         "interference",
         "model",
         "other tasks disturb it",
-        (*NO_SIGNAL, "loss_starvation", "head_destroys_space"),
+        (*NO_SIGNAL, "loss_starvation", "head_destroys_space", "label_scale"),
     ),
     Rule(
         "backbone_lacks_task",
         "model",
         "the backbone does not serve this task",
-        (*NO_SIGNAL, "optimizer", "backbone_collapse", *OF_OTHER_TASKS),
+        (*NO_SIGNAL, "optimizer", "backbone_collapse", *OF_OTHER_TASKS, *WIRED_WRONG),
     ),
 )
 #: The causes in the model.

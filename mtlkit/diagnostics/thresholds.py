@@ -64,6 +64,8 @@ LARGE_PENALTY = 10.0
 AGREE, AGREE_SHARE = 0.06, 0.4
 #: So many other references are asked, the best first.
 OTHERS_ASKED = 2
+#: From so many classes on, wrong labels show by their rank among all classes.
+SEVERAL_CLASSES = 6
 #: From this skill on a reference makes so few mistakes that they cannot be taken for the data's,
 SKILLED_ENOUGH = 0.8
 #: unless twice as many samples would still add this much accuracy.

@@ -45,6 +45,9 @@ class Predictor(Protocol):
     def best_strength(self, targets: NDArray) -> float:
         """The strength that predicts left-out samples best."""
 
+    def predict(self, targets: NDArray, features: NDArray, strength: float) -> NDArray:
+        """Predicts other samples by their features."""
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -27,11 +27,9 @@ class Neighbours:
     usual_strength = 8.0
 
     def __init__(self, features: NDArray[np.floating]) -> None:
-        features = np.asarray(features, "float32")
-        most = min(_COUNTS[-1], len(features) - 1)
-        found = [_nearest(features, start, most) for start in range(0, len(features), _CHUNK)]
-        self._rows = np.concatenate([rows for rows, _ in found])
-        self._distances = np.concatenate([distances for _, distances in found])
+        self._features = np.asarray(features, "float32")
+        self._most = min(_COUNTS[-1], len(self._features) - 1)
+        self._rows, self._distances = self._nearest(self._features, itself=True)
 
     def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
         """Predicts each sample from its neighbours.
@@ -46,11 +44,21 @@ class Neighbours:
         targets = np.asarray(targets, "float32")
         if strength is None:
             strength = self.best_strength(targets)
-        weights = self._weights(int(strength))
-        predicted = np.zeros(targets.shape, "float32")
-        for column in range(weights.shape[1]):
-            predicted += weights[:, column, None] * targets[self._rows[:, column]]
-        return predicted
+        return _weighed(targets, self._rows, self._distances, int(strength))
+
+    def predict(self, targets: NDArray, features: NDArray, strength: float) -> NDArray:
+        """Predicts other samples.
+
+        Args:
+            targets: Array of shape `(samples, outputs)`, of the samples that are known.
+            features: Features of the others, of shape `(others, features)`.
+            strength: The number of neighbours.
+
+        Returns:
+            Array of shape `(others, outputs)`.
+        """
+        rows, distances = self._nearest(np.asarray(features, "float32"))
+        return _weighed(np.asarray(targets, "float32"), rows, distances, int(strength))
 
     def best_strength(self, targets: NDArray[np.floating]) -> float:
         """Returns the number of neighbours with the least squared error of left-out samples."""
@@ -58,25 +66,34 @@ class Neighbours:
         errors = [np.mean((self.left_out(targets, count) - targets) ** 2) for count in _COUNTS]
         return float(_COUNTS[int(np.argmin(errors))])
 
-    def _weights(self, count: int) -> NDArray[np.float32]:
-        """The weight of each neighbour, of shape `(samples, neighbours)`; a row adds up to 1."""
-        width = self._distances[:, min(count, self._distances.shape[1]) - 1, None]
-        weights = np.exp(-2 * (self._distances / np.maximum(width, 1e-9)) ** 2)
-        return weights / weights.sum(axis=1, keepdims=True)
+    def _nearest(self, asked: NDArray, itself: bool = False) -> tuple[NDArray, NDArray]:
+        """The rows nearest to each sample that is asked for, and their distances, near ones first.
+
+        With `itself`, the samples asked for are the known ones, and none is its own neighbour.
+        """
+        rows, distances = [], []
+        for start in range(0, len(asked), _CHUNK):
+            squared = squared_distances(asked[start : start + _CHUNK], self._features)
+            if itself:
+                own = np.arange(len(squared))
+                squared[own, start + own] = np.inf
+            near = np.argpartition(squared, self._most - 1, axis=1)[:, : self._most]
+            found = np.take_along_axis(squared, near, axis=1)
+            order = found.argsort(axis=1, kind="stable")
+            rows.append(np.take_along_axis(near, order, axis=1))
+            distances.append(np.sqrt(np.take_along_axis(found, order, axis=1)))
+        return np.concatenate(rows), np.concatenate(distances)
 
 
-def _nearest(features: NDArray, start: int, most: int) -> tuple[NDArray, NDArray]:
-    """The nearest other samples of some samples, and their distances, the nearest first."""
-    squared = squared_distances(features[start : start + _CHUNK], features)
-    own = np.arange(len(squared))
-    squared[own, start + own] = np.inf
-    rows = np.argpartition(squared, most - 1, axis=1)[:, :most]
-    near = np.take_along_axis(squared, rows, axis=1)
-    order = near.argsort(axis=1, kind="stable")
-    return (
-        np.take_along_axis(rows, order, axis=1),
-        np.sqrt(np.take_along_axis(near, order, axis=1)),
-    )
+def _weighed(targets: NDArray, rows: NDArray, distances: NDArray, count: int) -> NDArray:
+    """The mean of neighbours' targets, near ones counting more."""
+    width = distances[:, min(count, distances.shape[1]) - 1, None]
+    weights = np.exp(-2 * (distances / np.maximum(width, 1e-9)) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    predicted = np.zeros((len(rows), *targets.shape[1:]), "float32")
+    for column in range(rows.shape[1]):
+        predicted += weights[:, column, None] * targets[rows[:, column]]
+    return predicted
 
 
 def squared_distances(first: NDArray, second: NDArray) -> NDArray:

@@ -71,9 +71,7 @@ def patch_features(
     return (encoded - encoded.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0)
 
 
-def _parts(
-    shape: tuple[int, ...], patch: int, num_patches: int, stride: int
-) -> Iterator[slice]:
+def _parts(shape: tuple[int, ...], patch: int, num_patches: int, stride: int) -> Iterator[slice]:
     """Which images are encoded at once."""
     samples, height, width, channels = shape
     positions = -(-(height - patch + 1) // stride) * -(-(width - patch + 1) // stride)

@@ -29,8 +29,9 @@ class Ridge:
 
     def __init__(self, features: NDArray[np.floating]) -> None:
         centred = np.asarray(features, "float32")
-        centred = centred - centred.mean(axis=0)
-        self._values, self._left = _decomposed(centred)
+        self._mean = centred.mean(axis=0)
+        self._centred = centred - self._mean
+        self._values, self._left = _decomposed(self._centred)
         self._scale = float(np.mean(self._values)) if len(self._values) else 1.0
         self._shrinkages: dict[float, tuple[NDArray, NDArray]] = {}
 
@@ -59,6 +60,22 @@ class Ridge:
             for strength in _STRENGTHS
         ]
         return _STRENGTHS[int(np.argmin(errors))]
+
+    def predict(self, targets: NDArray, features: NDArray, strength: float) -> NDArray:
+        """Predicts other samples.
+
+        Args:
+            targets: Array of shape `(samples, outputs)`, of the samples that are known.
+            features: Features of the others, of shape `(others, features)`.
+            strength: Strength of the penalty.
+
+        Returns:
+            Array of shape `(others, outputs)`.
+        """
+        targets = np.asarray(targets, "float32")
+        scaled = self._projected(targets) / (self._values + strength * self._scale)[:, None]
+        weights = self._centred.T @ (self._left @ scaled.astype("float32"))
+        return (features - self._mean) @ weights + targets.mean(axis=0)
 
     def components(self, count: int) -> NDArray[np.float32]:
         """Returns the principal components of the features that vary most.
@@ -103,17 +120,22 @@ def one_hot(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32
     return np.eye(num_classes, dtype="float32")[labels]
 
 
-def calibrated(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float32]:
+def calibrated(
+    scores: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    others: NDArray[np.floating] | None = None,
+) -> NDArray[np.float32]:
     """Turns scores into probabilities by a temperature that fits the labels best.
 
     Args:
         scores: Scores of left-out samples, of shape `(samples, classes)`.
         labels: Their classes.
+        others: The scores that are turned into probabilities. `None`: the same.
 
     Returns:
-        Probabilities of the same shape.
+        Probabilities of their shape.
     """
     from scipy.special import softmax
 
     temperature = fitted_temperature(scores, labels, least=np.exp(-6.0), most=np.exp(4.0))
-    return softmax(scores / temperature, axis=1).astype("float32")
+    return softmax((scores if others is None else others) / temperature, axis=1).astype("float32")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
+from mtlkit.diagnostics._any_model import one_array
 from mtlkit.diagnostics.evidence import Evidence, Status, not_tested
 from mtlkit.diagnostics.probes._clock import Clock
 from mtlkit.diagnostics.probes._copies import compiled_like, copy_of, fresh_copy
@@ -75,18 +76,18 @@ class Bench:
 
     @property
     def images(self) -> NDArray:
-        """The inputs of the backbone, for training."""
-        return np.asarray(self.model._images(self.x))
+        """The inputs of the backbone, for training; several ones as columns."""
+        return one_array(self.model._images(self.x))
 
     @property
     def val_images(self) -> NDArray:
-        """The inputs of the backbone, held out."""
-        return np.asarray(self.model._images(self.x_val))
+        """The inputs of the backbone, held out; several ones as columns."""
+        return one_array(self.model._images(self.x_val))
 
     @property
     def reads_one_array(self) -> bool:
         """Whether the backbone has one input; heads may have more."""
-        return not isinstance(self.model._images(self.x), Mapping)
+        return len(keras.tree.flatten(self.model._images(self.x))) == 1
 
     def changed(self, x: Any, change: Callable[[NDArray], NDArray]) -> Any:
         """Inputs with the images changed, and nothing else."""

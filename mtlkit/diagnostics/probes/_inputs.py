@@ -48,7 +48,12 @@ class Standardised:
 def is_standardised(model: MultiTaskModel, images: NDArray) -> bool:
     """Whether inputs have about mean 0 and deviation 1 where the first layer learns from them."""
     first = _first_learning(model.backbone)
-    if isinstance(first, keras.layers.BatchNormalization | keras.layers.LayerNormalization):
+    scaled = (
+        keras.layers.BatchNormalization,
+        keras.layers.LayerNormalization,
+        keras.layers.Embedding,  # of tokens, which have no scale
+    )
+    if isinstance(first, scaled):
         return True
     values: Any = images[:_LOOKED_AT]
     if first is not None:

@@ -21,6 +21,10 @@ from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
+from mtlkit.references import HeldOut, predict_held_out
+from mtlkit.references._kinds import KINDS, MOST_PIXELS, input_kind
+from mtlkit.references._reduced import at_most
+from mtlkit.references._ridge import calibrated, one_hot
 
 #: The learning rate of the reference, which falls to zero.
 _RATE = 2e-3
@@ -29,6 +33,12 @@ _EPOCHS, _LEAST_EPOCHS, _INNER = 12, 2, 500
 #: A small set needs as many steps, and so more epochs.
 _LEAST_STEPS = 400
 _FILTERS = (16, 32, 64)
+#: Shorter sequences have nothing to convolve.
+_FEWEST_STEPS = 8
+#: A simple reference has to be so much skill ahead of networks.
+_PREFERRED = 0.05
+#: Names of simple references.
+SIMPLE = {kind.name for kinds in KINDS.values() for kind in kinds}
 
 
 def probe(
@@ -39,6 +49,7 @@ def probe(
     *,
     x_val: Any = None,
     y_val: Mapping[str, ArrayLike] | None = None,
+    features: tuple[NDArray, NDArray] | None = None,
     seed: int = 0,
     budget: float = 70.0,
 ) -> Evidence:
@@ -47,8 +58,10 @@ def probe(
     The references standardise their input and use batch normalisation and a decayed rate;
     one keeps positions, one averages them away, and for orientations one reads the image in
     polar coordinates. The best on an inner part of the training data is compared with the
-    user's model on the same held-out samples. Without validation data a fresh copy of the
-    model, trained as it was on four fifths of the samples, is compared on the rest.
+    user's model on the same held-out samples. Simple references (`mtlkit.references`) and those on
+    given features are candidates, too, where they are clearly ahead. Without validation data a
+    fresh copy of the model, trained as it was on four fifths of the samples, is compared on the
+    rest.
 
     Args:
         model: The user's model; it is not changed.
@@ -57,6 +70,7 @@ def probe(
         task: Name of the task.
         x_val: Inputs that the model was not trained on.
         y_val: Their labels by task.
+        features: Embeddings of both, of training and of held-out inputs.
         seed: Seed of the references.
         budget: CPU-seconds to spend at most; the references are trained for fewer epochs if
             need be.
@@ -85,7 +99,7 @@ def probe(
         ```
     """
     bench = Bench(model, x, y, task, x_val, y_val, seed, budget)
-    name, rows, decoded, curves = _best_reference(bench)
+    name, rows, decoded, curves, by_features = _best_reference(bench, features)
     reference = float(rows.mean())
     effect, interval = mean_interval(rows - bench.user_rows)
     threshold = least_effect(0.0, reference)
@@ -93,7 +107,7 @@ def probe(
     return bench.evidence(
         "model_gap",
         status_of(interval, threshold),
-        _text(bench, reference, seen),
+        _text(bench, name, reference, seen),
         effect=effect,
         interval=interval,
         null=0.0,
@@ -113,6 +127,7 @@ def probe(
             "reference_probability": decoded.get("probability"),
             "user_probability": bench.decoded.get("probability"),
             "inner_skill": curves,
+            "features_rows": by_features,
             "seen_in_training": seen,
             "retrained": bench.retrained,
         },
@@ -142,7 +157,7 @@ def bench_and_ceiling(
 
 
 def reference_candidates(
-    score: Score, y: NDArray, input_shape: tuple[int, ...]
+    score: Score, y: NDArray, input_shape: tuple[int, ...], vocabulary: int = 0
 ) -> Iterator[tuple[str, MultiTaskModel]]:
     """Yields references of a task by name, not compiled.
 
@@ -150,6 +165,7 @@ def reference_candidates(
         score: How the task is judged.
         y: Its targets, as `Score.targets` gives them.
         input_shape: Shape of a sample.
+        vocabulary: Number of tokens, if samples are token ids; else 0.
     """
     heads: dict[str, Any] = {}
     if score.period is not None and len(input_shape) == 3:
@@ -163,16 +179,24 @@ def reference_candidates(
             heads[pooling] = (RegressionHead, {"pooling": pooling})
     size = score.num_classes if score.of_classes else y.shape[1]
     for name, (head, options) in heads.items():
-        if name == "average" and len(input_shape) == 1:
+        if name == "average" and len(input_shape) == 1 and not vocabulary:
             continue
-        backbone = reference_backbone(input_shape, name)
+        if vocabulary:
+            backbone = _token_backbone(input_shape, vocabulary)
+        else:
+            backbone = reference_backbone(input_shape, name)
         if name == "polar":
             backbone.trainable = False  # its convolution is not used
         yield name, MultiTaskModel(backbone, [Task("reference", head(size, **options))])
 
 
 def reference_backbone(input_shape: tuple[int, ...], head: str = "flatten") -> keras.Model:
-    """Returns the trunk of a reference: of convolutions for images, dense for vectors."""
+    """Returns the trunk of a reference: of convolutions for images and sequences, else dense."""
+    if len(input_shape) == 2 and input_shape[0] >= _FEWEST_STEPS:
+        layers = [InputNormalization(name="normalization")]
+        for filters in _FILTERS[1:]:
+            layers += [keras.layers.Conv1D(filters, 5, 2, "same", activation="relu")]
+        return keras.Sequential([keras.Input(input_shape), *layers])
     if len(input_shape) != 3:
         layers = [InputNormalization(name="normalization"), keras.layers.Flatten()]
         for _ in range(2):
@@ -186,12 +210,26 @@ def reference_backbone(input_shape: tuple[int, ...], head: str = "flatten") -> k
     return ConvBackbone(input_shape, _FILTERS[:stages], batch_norm=True)
 
 
+def _token_backbone(input_shape: tuple[int, ...], vocabulary: int) -> keras.Model:
+    """The trunk of a reference for token ids: embeddings, and what neighbours say together."""
+    return keras.Sequential(
+        [
+            keras.Input(input_shape, dtype="int32"),
+            keras.layers.Embedding(vocabulary, _FILTERS[1]),
+            keras.layers.Conv1D(_FILTERS[2], 3, padding="same", activation="relu"),
+        ]
+    )
+
+
 @random_state_kept()
 def _best_reference(
-    bench: Bench,
-) -> tuple[str, NDArray, Mapping[str, NDArray], dict[str, float]]:
-    """Trains the candidates, and returns what the best one predicts for held-out samples."""
-    images = bench.images[bench.rows]
+    bench: Bench, features: tuple[NDArray, NDArray] | None
+) -> tuple[str, NDArray, Mapping[str, NDArray], dict[str, float], NDArray | None]:
+    """Trains the candidates, and returns what the best one predicts for held-out samples.
+
+    The last part of the result is the skill of each held-out sample by the given features.
+    """
+    images, held = (_looked_at(one) for one in (bench.images[bench.rows], bench.val_images))
     targets = bench.score.targets(bench.y[bench.name][bench.rows])
     rng = np.random.default_rng(bench.seed)
     order = rng.permutation(len(images))
@@ -204,7 +242,10 @@ def _best_reference(
     skills: dict[str, float] = {}
     shape = tuple(images.shape[1:])
     keras.utils.set_random_seed(bench.seed)
-    names = list(reference_candidates(bench.score, targets, shape))
+    vocabulary = 0
+    if input_kind(bench.images) == "tokens":
+        vocabulary = 1 + int(max(images.max(), held.max()))
+    names = list(reference_candidates(bench.score, targets, shape, vocabulary))
     for number, (name, model) in enumerate(names):
         _adapt(model, images[outer])
         compiled(model, keras.optimizers.Adam(_RATE))
@@ -216,8 +257,37 @@ def _best_reference(
         rows = bench.score.rows(_decode(model, images[inner], shift, scale), targets[inner])
         skills[name] = float(rows.mean())
         if best is None or skills[name] > skills[best[0]]:
-            best = (name, _decode(model, bench.val_images, shift, scale))
-    return best[0], bench.score.rows(best[1], bench.y_val), best[1], skills
+            best = (name, _decode(model, held, shift, scale))
+    by_features: tuple[float, NDArray] | None = None
+    fitted = one_hot(targets, bench.score.num_classes) if bench.score.of_classes else targets
+    for name, scores in predict_held_out(
+        images, fitted, held, bench.seed, features=features
+    ).items():
+        said = _said(scores.left_out, scores, targets, bench.score.of_classes)
+        skills[name] = float(bench.score.rows(said, targets)[inner].mean())
+        said = _said(scores.held_out, scores, targets, bench.score.of_classes)
+        if name.startswith("features") and (by_features is None or skills[name] > by_features[0]):
+            by_features = skills[name], bench.score.rows(said, bench.y_val)
+        # Networks are trained in the way of the user's, and are preferred.
+        if skills[name] > skills[best[0]] + _PREFERRED * (best[0] in dict(names)):
+            best = (name, said)
+    rows = bench.score.rows(best[1], bench.y_val)
+    return best[0], rows, best[1], skills, None if by_features is None else by_features[1]
+
+
+def _looked_at(inputs: NDArray) -> NDArray:
+    """Inputs as references see them: large images reduced."""
+    return at_most(inputs, MOST_PIXELS) if inputs.ndim == 4 else inputs
+
+
+def _said(
+    scores: NDArray, fitted: HeldOut, targets: NDArray, of_classes: bool
+) -> dict[str, NDArray]:
+    """What scores of a simple reference say, as a head's `decode` does."""
+    if not of_classes:
+        return {"value": scores}
+    probability = calibrated(fitted.left_out, targets, scores)
+    return {"label": scores.argmax(axis=1), "probability": probability}
 
 
 def _decode(model: MultiTaskModel, images: NDArray, shift: Any, scale: Any) -> dict[str, NDArray]:
@@ -254,9 +324,10 @@ def _seen(bench: Bench) -> int:
     return sum(row.tobytes() in known for row in same)
 
 
-def _text(bench: Bench, reference: float, seen: int) -> str:
+def _text(bench: Bench, name: str, reference: float, seen: int) -> str:
+    what = f"A reference ({name})" if name in SIMPLE else "A reference network"
     text = (
-        f"A reference network reaches {bench.score.text(reference)}, the model "
+        f"{what} reaches {bench.score.text(reference)}, the model "
         f"{bench.score.text(bench.user_skill)} on the same {len(bench.y_val):,} samples"
     )
     if bench.retrained:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import compiled_like, fresh_copy, weights_of
 from mtlkit.diagnostics.probes._effects import status_of
@@ -104,10 +104,9 @@ def probe(
     gap = Gap.of(ceiling)
     why = _nothing_to_try(bench, gap)
     if why:
-        status: Status = (
-            "unclear" if ceiling.status == "unclear" and len(bench.model.tasks) > 1 else "absent"
-        )
-        return tuple(bench.evidence(name, status, why) for name in NAMES)
+        if len(bench.model.tasks) == 1:
+            return tuple(bench.evidence(name, "absent", why) for name in NAMES)
+        return tuple(bench.not_tested(name, why) for name in NAMES)
     if steps_trained(bench.model) is None:
         why = "The model is not compiled, so it has no optimizer."
         return tuple(bench.not_tested(name, why) for name in NAMES)

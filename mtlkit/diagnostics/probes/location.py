@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap
 from mtlkit.diagnostics.probes._copies import fresh_copy
 from mtlkit.diagnostics.probes._effects import status_of
@@ -120,15 +121,13 @@ def probe(
     reading = _Reading(bench)
     collapse = _collapse(bench, gap, reading)
     if not gap.evident:
-        status: Status = "absent" if ceiling.status == "absent" else "unclear"
         why = (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no other head was tried."
         )
         details = {"probes": reading.probes}
         return (
-            bench.evidence(NAMES[0], status, why, details=details),
-            bench.evidence(NAMES[1], status, why, details=details),
+            *(replace(bench.not_tested(name, why), details=details) for name in NAMES[:2]),
             collapse,
         )
     arms = train_arms(bench, reading.training_maps(), reading.held)
@@ -297,8 +296,7 @@ def _collapse(bench: Bench, gap: Gap, reading: _Reading) -> Evidence:
             "rank_at_start": ranks[1],
             "dead": shares[0],
             "dead_at_start": shares[1],
-            "gain": gap.reference - gap.user if status == "found" else None,
-            "code": "backbone = mtl.backbones.ConvBackbone(..., batch_norm=True)  # a fresh start",
+            "code": "model = mtl.MultiTaskModel.from_config(model.get_config())  # a fresh start",
         },
     )
 

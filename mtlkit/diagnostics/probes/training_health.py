@@ -9,7 +9,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics.probes._copies import compiled, compiled_like, copy_of
 from mtlkit.diagnostics.probes._effects import status_of
@@ -93,7 +93,7 @@ def probe(
         same = {"reference_skill": 0.5, "user_skill": 0.5}
         gap = Evidence("model_gap", "absent", "The model is as good as can be.", details=same)
         found = training_health.probe(model, x, y, "a", x_val=x, y_val=y, ceiling=gap)
-        assert [one.status for one in found] == ["absent"] * 4
+        assert [one.status for one in found] == ["not_tested"] * 4
         ```
     """
     bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
@@ -103,8 +103,7 @@ def probe(
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so its training was not questioned."
         )
-        status: Status = "absent" if ceiling.status == "absent" else "unclear"
-        return tuple(bench.evidence(name, status, why) for name in NAMES)
+        return tuple(bench.not_tested(name, why) for name in NAMES)
     measures = {
         "input_scale": input_scale,
         "loss_mismatch": loss_mismatch,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.probes.suspects import no_suspects, suspects
+from mtlkit.diagnostics.thresholds import SEVERAL_CLASSES
 from mtlkit.references._partners import fit_free_floor, ranks
 from mtlkit.references.reference import Reference
 
@@ -20,8 +21,8 @@ _THRESHOLD = 0.04
 #: that have a rank in the last part of all ranks. The first is hurt least by mistakes of the
 #: reference, the last has the most samples.
 _LOOKS = ((0.25, 1 / 2), (0.5, 1 / 2), (1.0, 1 / 2), (1.0, 3 / 4), (1.0, 1.0))
-#: With fewer classes there are too few ranks.
-_LEAST_CLASSES = 6
+#: A look at more samples may find a higher rate by this share of half its interval, not by more.
+_RISE = 0.5
 #: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
 #: rate below this share of that with half of the samples is not noise.
 _STAYS = 0.6
@@ -46,8 +47,9 @@ def uniform_noise(
     Only samples of which the reference is sure are counted, and labels that are the usual
     partner of the predicted class are not (nor are they among the `K - K/2`): those are told by
     `structured_noise` and `ambiguity`. Where labels are wrong, more samples and more ranks
-    are counted for as long as the rate stays within all intervals so far (Lepski's rule), so
-    that it is as exact as the reference allows. With fewer than 6 classes the floor of such
+    are counted for as long as the rate stays within all intervals so far (Lepski's rule), and does
+    not rise, as mistakes of the reference only add to it; so it is as exact as the reference
+    allows. With fewer than 6 classes the floor of such
     errors of clear samples is taken in its place (see
     `mtlkit.references._partners.fit_free_floor`); with two, of all errors.
 
@@ -109,7 +111,7 @@ def uniform_noise(
 
 
 def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
-    if reference.num_classes < _LEAST_CLASSES:
+    if reference.num_classes < SEVERAL_CLASSES:
         return _floor_of_errors(reference)
     found = _rank_tail(reference, *_LOOKS[0])
     if found[1][0] <= _THRESHOLD:
@@ -117,7 +119,8 @@ def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
     low, high = found[1]
     for look in _LOOKS[1:]:
         other = _rank_tail(reference, *look)
-        if not low <= other[0] <= high:
+        rise, half_width = other[0] - found[0], (other[1][1] - other[1][0]) / 2
+        if not low <= other[0] <= high or rise > _RISE * half_width:
             break
         found = other
         low, high = max(low, other[1][0]), min(high, other[1][1])

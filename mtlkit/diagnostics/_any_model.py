@@ -1,0 +1,104 @@
+"""Models and inputs of any kind, as the probes take them: a multi-task model, one array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.diagnostics._labels import LabelReader
+from mtlkit.heads.adopted import AdoptedHead
+from mtlkit.model import MultiTaskModel
+from mtlkit.references._encodings import word_counts
+from mtlkit.references._kinds import WHOLE_PIXELS, input_kind
+from mtlkit.references._reduced import at_most
+
+#: Takes labels as `fit` does, and returns them by task.
+ByTask = Callable[[Any], dict[str, Any]]
+
+
+def adopted(model: Any) -> tuple[MultiTaskModel, ByTask]:
+    """Returns a model of tasks, and what brings labels into its form.
+
+    A Keras model is adopted: the new one has its weights. Outputs that learn from one-hot rows
+    become outputs of classes, which is the same loss.
+
+    Args:
+        model: A `MultiTaskModel`, or a compiled `keras.Model` with a graph of layers.
+    """
+    if isinstance(getattr(model, "tasks", None), Mapping):
+        return model, lambda y: dict(y) if isinstance(y, Mapping) else y
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            "Expected a compiled keras.Model or a mtlkit.MultiTaskModel; audit needs no model. "
+            f"Received: {type(model).__name__}"
+        )
+    if not model.compiled:
+        raise ValueError(
+            "Expected a compiled model, to train copies of it. Received: one that is not\n"
+            'Compile it: model.compile("adam", loss=...)'
+        )
+    found = MultiTaskModel.from_keras(model)
+    one_hot = {
+        name: task.head
+        for name, task in found.tasks.items()
+        if isinstance(task.head, AdoptedHead) and task.head.kind == "one_hot"
+    }
+    if one_hot:
+        found = MultiTaskModel.from_keras(
+            model,
+            {
+                name: {
+                    "kind": "classification",
+                    "loss": keras.losses.SparseCategoricalCrossentropy(head.from_logits),
+                    "metrics": ["accuracy"],
+                }
+                for name, head in one_hot.items()
+            },
+        )
+    names = list(found.tasks)
+
+    def by_task(y: Any) -> dict[str, Any]:
+        given = _named(y, names)
+        return {
+            name: LabelReader(labels, name).read(labels) if name in one_hot else labels
+            for name, labels in given.items()
+        }
+
+    return found, by_task
+
+
+def _named(y: Any, names: list[str]) -> dict[str, Any]:
+    """Labels by task: of a dict, of a list in the order of outputs, or of the single output."""
+    if isinstance(y, Mapping):
+        return {str(name): labels for name, labels in y.items()}
+    if isinstance(y, list | tuple) and len(y) == len(names) > 1:
+        return dict(zip(names, y, strict=True))
+    if len(names) == 1:
+        return {names[0]: y}
+    raise ValueError(
+        f"Expected labels by output, as a dict of {names} or a list in this order. "
+        f"Received: {type(y).__name__}"
+    )
+
+
+def one_array(inputs: Any) -> NDArray[Any]:
+    """Inputs as one array: several become the columns of a table, large ones reduced."""
+    arrays = [np.asarray(array) for array in keras.tree.flatten(inputs)]
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate([_as_columns(array) for array in arrays], axis=1)
+
+
+def _as_columns(array: NDArray) -> NDArray[np.float32]:
+    if array.ndim == 1:
+        return array[:, None].astype("float32")
+    kind = input_kind(array)
+    if kind == "tokens":
+        return word_counts(array)
+    if kind == "images":
+        array = at_most(array, WHOLE_PIXELS)
+    return array.reshape(len(array), -1).astype("float32")
