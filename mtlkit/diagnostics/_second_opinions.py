@@ -36,6 +36,8 @@ def with_second_opinion(
     Returns:
         The evidence, with `details["second_opinions"]`, the effect by kind of reference.
     """
+    if found.status == "unclear" and found.name == "uniform_noise":
+        return _surer(found, probe, panel)
     if not found.found or found.name not in ASKED_TWICE:
         return found
     opinions = {}
@@ -65,6 +67,19 @@ def with_second_opinion(
         f"({said}): it may be the mistakes of a weak reference."
     )
     return replace(found, status="unclear", text=text, details={**details, "weak_reference": True})
+
+
+def _surer(found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel) -> Evidence:
+    """Another reference's evidence, if it is surer and says the same as the best one's estimate."""
+    for other in panel.others[:OTHERS_ASKED]:
+        seen = probe(other)
+        if _agree(found, seen) and found.interval and seen.effect is not None:
+            low, high = found.interval
+            if low <= seen.effect <= high:
+                said = {"status": found.status, "effect": found.effect, "interval": found.interval}
+                details = {**seen.details, "second_opinions": {panel.best.kind.name: said}}
+                return replace(seen, details=details)
+    return found
 
 
 def _agree(found: Evidence, other: Evidence) -> bool:

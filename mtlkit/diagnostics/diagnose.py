@@ -64,8 +64,8 @@ _SHARE_IF_RAW = 0.95
 def diagnose(
     model: Any,
     x: Any,
-    y: Mapping[str, Any],
-    task: str,
+    y: Any,
+    task: str | None = None,
     *,
     validation_data: tuple[Any, Any] | None = None,
     features: Any = None,
@@ -89,7 +89,7 @@ def diagnose(
         x: Inputs that it was trained on: images, columns, sequences or tokens; of a model with
             several inputs, all of them by name.
         y: Their labels by task; as `fit` takes them, of a Keras model.
-        task: Name of the task.
+        task: Name of the task. `None`: the only one.
         validation_data: `(x_val, y_val)`, which it was not trained on. `None`: a fifth of the
             data is set aside, and the model is trained anew on the rest for each comparison.
         features: Embeddings, such as those of a pretrained model, which are references of their
@@ -132,7 +132,7 @@ def diagnose(
     start = time.process_time()
     check_budget(budget)
     model, by_task = adopted(model)
-    _check_model(model, task)
+    task = _checked_task(model, task)
     y = by_task(y)
     x, images, measured = _checked(model, x, y, task, "")
     labels, others = checked_labels(measured, task, len(images))
@@ -216,13 +216,17 @@ def _of_users_model(evidence: Mapping[str, Evidence], skill: Evidence) -> dict[s
     return found
 
 
-def _check_model(model: Any, task: str) -> None:
-    if task not in model.tasks:
+def _checked_task(model: Any, task: str | None) -> str:
+    """The name of the task that is diagnosed."""
+    if task is None and len(model.tasks) == 1:
+        task = next(iter(model.tasks))
+    if task is None or task not in model.tasks:
         raise ValueError(f"Expected a task out of {list(model.tasks)}. Received: task={task!r}")
     if not model.compiled:
         raise ValueError(
             "Expected a compiled model, to train copies of it. Received: one that is not"
         )
+    return task
 
 
 def _checked(model: Any, x: Any, y: Any, task: str, suffix: str) -> tuple[Any, NDArray, Any]:

@@ -57,7 +57,7 @@ def is_standardised(model: MultiTaskModel, images: NDArray) -> bool:
         return True
     values: Any = images[:_LOOKED_AT]
     if first is not None:
-        values = outputs_of(keras.Model(model.backbone.inputs, first.input), values)
+        values = outputs_of(keras.Model(model.backbone.inputs[0], first.input), values)
     values = np.asarray(values, "float64")
     mean, deviation = float(values.mean()), float(values.std())
     return abs(mean) <= _OFF * deviation and 1 / _FACTOR <= deviation <= _FACTOR
