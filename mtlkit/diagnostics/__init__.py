@@ -6,6 +6,7 @@ from mtlkit.diagnostics.diagnose import diagnose
 from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.preflight import Preflight, preflight
+from mtlkit.diagnostics.triage import Triage, TriageRow, triage
 from mtlkit.diagnostics.verdict import Cause, Verdict, decide
 from mtlkit.references.reference import Reference
 
@@ -17,9 +18,12 @@ __all__ = [
     "Problem",
     "Recommendation",
     "Reference",
+    "Triage",
+    "TriageRow",
     "Verdict",
     "audit",
     "decide",
     "diagnose",
     "preflight",
+    "triage",
 ]

@@ -70,3 +70,10 @@ SEVERAL_CLASSES = 6
 SKILLED_ENOUGH = 0.8
 #: unless twice as many samples would still add this much accuracy.
 STILL_LEARNS = 0.03
+
+# --- triage --------------------------------------------------------------------------------------
+
+#: Samples of a task that are looked at: enough for an interval of two points.
+TRIAGED = 4000
+#: Below this skill nobody learns a task; from the other on, there is little left to learn.
+HARDLY_ANY_SKILL, LEARNED = 0.05, 0.9
