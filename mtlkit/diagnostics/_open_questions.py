@@ -23,7 +23,8 @@ from mtlkit.diagnostics._readings import (
     may_be,
 )
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.rules import LABELS, OF_MODELS, OF_OTHER_TASKS, Rule
+from mtlkit.diagnostics.rules import LABELS, OF_MODELS, OF_OTHER_TASKS, WIRED_WRONG, Rule
+from mtlkit.diagnostics.thresholds import LIKELY_NOISE
 
 #: So few samples of a class are few for any task that is not learned from them.
 _FEW = 20
@@ -85,6 +86,10 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         return ("no_signal", "too_little_data"), "more samples"
     if may_be("uniform_noise", evidence, end=0):
         return ("uniform_noise", "too_little_data"), _MORE
+    if is_likely("uniform_noise", evidence) and (
+        (evidence["uniform_noise"].effect or 0.0) > LIKELY_NOISE
+    ):
+        return ("uniform_noise", "too_little_data"), _MORE
     if is_likely("imbalance", evidence):
         by_model = evidence["imbalance"].details.get("of") == "the model"
         return ("imbalance", "too_little_data"), _OF_RARE if by_model else _OF_A_MODEL
@@ -98,6 +103,10 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         return _FLIPPED_OR_TWINS
     if is_unknown(evidence):
         causes_left = _not_measured(evidence)
+        if "model_gap" in evidence and evidence["model_gap"].status == "absent":
+            # The model is as good as all references, and all of them are poor.
+            of_data = tuple(name for name in causes_left if name not in OF_MODELS)
+            return (*of_data, "weak_reference"), _BETTER_REFERENCE
         if "model_gap" in evidence:
             return causes_left, _LONGER
         return causes_left, _MORE if causes_left else _OF_A_MODEL
@@ -109,7 +118,8 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
 def _not_measured(evidence: Mapping[str, Evidence]) -> tuple[str, ...]:
     """What may be, where too little is known to tell anything."""
     asked = (*_MAY_HIDE, *OF_MODELS) if "model_gap" in evidence else _MAY_HIDE
-    return tuple(name for name in asked if name not in evidence or is_open(name, evidence))
+    measured = [name for name in asked if name not in (*WIRED_WRONG, "weak_features")]
+    return tuple(name for name in measured if name not in evidence or is_open(name, evidence))
 
 
 def _are_few(evidence: Mapping[str, Evidence]) -> bool:

@@ -171,7 +171,7 @@ def data_evidence(
     validation, high = _validation(validation_data, task), _high(x_high, stored)
     # More threads would spend more CPU time, much more beside other work, and round otherwise.
     with threadpool_limits(1, "blas"):
-        x = inputs[rows]
+        x = inputs if len(rows) == len(inputs) else inputs[rows]
         panel = Panel(
             at_most(x, MOST_PIXELS) if x.ndim == 4 else x,
             labels[rows],
@@ -293,8 +293,10 @@ def _steps(
     else:
         yield "invalid_split", lambda: splits(stored.inputs, stored.labels, *validation, seed=seed)
     yield "duplicates", lambda: _copies(stored)
-    yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **shared)
-    yield "signal", lambda: signal(x, y, **shared)
+    # These two ask of many other labels.
+    quick: dict[str, Any] = {"reference": panel.quick, "seed": seed}
+    yield "misaligned_labels", lambda: alignment(x, stored.labels[task], rows=stored.rows, **quick)
+    yield "signal", lambda: signal(x, y, **quick)
     yield "skill", lambda: skill_of_tasks(x, everything, task=task, **shared)
     if reference.classes:
         for name, probe in _OF_LABELS.items():
@@ -334,7 +336,8 @@ def _of_labels(probe: Callable[..., Evidence], panel: Panel, seed: int) -> Evide
 
 def _copies(stored: _Stored) -> Evidence:
     rows = stored.drawn
-    return duplicates(stored.inputs[rows], stored.of_tasks(rows), rows=rows)
+    inputs = stored.inputs if len(rows) == len(stored.inputs) else stored.inputs[rows]
+    return duplicates(inputs, stored.of_tasks(rows), rows=rows)
 
 
 def _leak(

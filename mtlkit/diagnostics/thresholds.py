@@ -71,6 +71,11 @@ SKILLED_ENOUGH = 0.8
 #: unless twice as many samples would still add this much accuracy.
 STILL_LEARNS = 0.03
 
+# --- verdict -------------------------------------------------------------------------------------
+
+#: An estimate of so many wrong labels, though unsure, is too much to call a task healthy.
+LIKELY_NOISE = 0.1
+
 # --- triage --------------------------------------------------------------------------------------
 
 #: Samples of a task that are looked at: enough for an interval of two points.

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.references._boosting import Boosting
 from mtlkit.references._encodings import (
     as_values,
     main_components,
@@ -58,12 +59,14 @@ class Kind:
         says: The predictor in words.
         features: Makes features of shape `(samples, features)` of inputs and a seed.
         predictor: Makes what predicts, of features.
+        quick: Whether it can be asked of hundreds of other labels.
     """
 
     name: str
     says: str
     features: Callable[[NDArray, int], NDArray[np.float32]]
     predictor: Callable[[NDArray], Predictor] = Ridge
+    quick: bool = True
 
 
 def _pixels(x: NDArray, seed: int) -> NDArray[np.float32]:
@@ -114,6 +117,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
         Kind("trees", "a ridge regression on the leaves of random trees", tree_leaves),
         Kind("kernel", "a kernel regression on the columns", _columns_kernel),
         Kind("linear", "a ridge regression on the columns", _standardized),
+        Kind("boosting", "boosted trees", _standardized, Boosting, quick=False),
         Kind("neighbours", "nearest neighbours among the rows", _standardized, Neighbours),
     ),
     "sequences": (

@@ -68,6 +68,12 @@ class Panel:
         return self.references[max(self.skills, key=lambda name: self.skills[name])]
 
     @cached_property
+    def quick(self) -> Reference:
+        """The reference with the most skill of those that can be asked of hundreds of labels."""
+        quick = [name for name, one in self.references.items() if one.kind.quick]
+        return self.references[max(quick, key=lambda name: self.skills[name])]
+
+    @cached_property
     def others(self) -> list[Reference]:
         """The other references, the best first."""
         order = sorted(self.skills, key=lambda name: -self.skills[name])

@@ -22,7 +22,7 @@ class Reference:
     - images: `"patches"`, a ridge regression on typical patches, which keeps positions;
       `"kernel"`, a kernel regression on whole small images; `"neighbours"` among them.
     - columns of a table: `"trees"`, a ridge regression on the leaves of random trees; `"kernel"`;
-      `"linear"`; `"neighbours"`.
+      `"linear"`; `"boosting"`, boosted trees; `"neighbours"`.
     - sequences of values: `"summaries"` of their course; `"kernel"`; `"neighbours"`.
     - token ids: `"words"`, their counts and pairs; `"neighbours"`; `"trees"`.
 

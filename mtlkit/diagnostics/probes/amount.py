@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.references._ridge import Ridge
 from mtlkit.references.reference import Reference
 
 #: Shares of the samples that the reference is fitted to, besides half and all of them.
@@ -111,14 +110,14 @@ def amount(
 
 
 def _correct(reference: Reference, rows: np.ndarray) -> np.ndarray:
-    scores = Ridge(reference.features[rows]).left_out(reference.targets[rows])
-    return scores.argmax(axis=1) == reference.y[rows]
+    return reference.of_rows(rows).correct
 
 
 def _correct_by_half(reference: Reference, rng: np.random.Generator) -> np.ndarray:
     """How often each sample is right if the reference is fitted to the rest of its half."""
     samples = len(reference)
-    halvings = int(np.clip(_USED // samples, 1, _HALVINGS))
+    most = _HALVINGS if reference.kind.quick else 1
+    halvings = int(np.clip(_USED // samples, 1, most))
     right = np.zeros(samples)
     for _ in range(halvings):
         for rows in np.array_split(rng.permutation(samples), 2):

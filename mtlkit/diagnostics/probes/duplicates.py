@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
-from mtlkit.diagnostics._checks import checked_inputs
+from mtlkit.diagnostics._checks import input_array
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.probes._effects import status_of
 from mtlkit.diagnostics.probes._samples import checked_tasks, timed
@@ -53,7 +53,7 @@ def duplicates(
         assert found.effect == 1.0 and found.details["tasks"]["y"]["conflicting"] == 1.0
         ```
     """
-    images = checked_inputs(x)
+    images = input_array(x)
     tasks = checked_tasks(y, len(images))
     groups = [rows for rows in rows_by_input(images).values() if len(rows) > 1]
     count, samples = sum(map(len, groups)), len(images)
@@ -85,12 +85,14 @@ def duplicates(
 
 
 def rows_by_input(images: NDArray) -> dict[bytes, list[int]]:
-    """The rows of equal images, those of a single shade left aside."""
+    """The rows of equal samples of one type, those of a single shade left aside."""
     rows: dict[bytes, list[int]] = defaultdict(list)
     for row, stored in enumerate(images):
-        image = stored.astype("float32") + 0.0  # so -0.0, which is equal to 0.0, is the same bytes
-        if np.ptp(image) > 0:
-            rows[hashlib.sha256(image.tobytes()).digest()].append(row)
+        sample = stored
+        if stored.dtype.kind == "f":
+            sample = stored.astype("float32") + 0.0  # so -0.0, equal to 0.0, is the same bytes
+        if sample.min() != sample.max():
+            rows[hashlib.sha256(sample.tobytes()).digest()].append(row)
     return rows
 
 

@@ -76,6 +76,8 @@ def splits(
             "Expected training and validation images of one shape. "
             f"Received: {train.shape[1:]} and {held.shape[1:]}"
         )
+    if train.dtype != held.dtype:
+        train, held = train.astype("float32"), held.astype("float32")
     labels = labels_by_name(y, len(train)), labels_by_name(y_val, len(held), "y_val")
     known = rows_by_input(train)
     exact = _exact_copies(known, held)

@@ -70,7 +70,9 @@ def suspects(
         "likeliest": likeliest[found],
         "expected": expected,
     }
-    return listed | ({"images": _images(reference, found)} if len(found) else {})
+    if not len(found) or reference.inputs != "images":
+        return listed
+    return {**listed, "images": _images(reference, found)}
 
 
 def no_suspects() -> dict[str, Any]:
