@@ -21,6 +21,7 @@ from mtlkit.diagnostics._readings import (
     is_unclear,
     is_unknown,
     may_be,
+    others_are_read,
 )
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.rules import LABELS, OF_MODELS, OF_OTHER_TASKS, WIRED_WRONG, Rule
@@ -52,7 +53,7 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     if "ambiguity" in causes and "symmetry" not in causes and are_twins(evidence):
         return _FLIPPED_OR_TWINS
     if "no_signal" in causes and not higher_was_seen(evidence):
-        return ("no_signal", "resolution"), "images of a higher resolution"
+        return _why_no_signal(evidence)
     if is_faint(evidence) and is_found("uniform_noise", evidence) and not causes:
         if higher_was_seen(evidence):
             return ("uniform_noise", "no_signal"), "second labels for some"
@@ -113,6 +114,19 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
     if is_related(evidence):
         return ("label_leak",), "whether the other label is known where the model is used"
     return (), ""
+
+
+def _why_no_signal(evidence: Mapping[str, Evidence]) -> tuple[tuple[str, ...], str]:
+    """Why samples may not show their labels, though the other tasks may be read from them."""
+    causes, decide = ["no_signal"], []
+    if others_are_read(evidence):
+        # Only labels that slipped by a few rows were looked for, not those in another order.
+        causes.append("misaligned_labels")
+        decide.append("a look at whether labels and samples are in the same order")
+    if "resolution" in evidence:
+        causes.append("resolution")
+        decide.append("images of a higher resolution")
+    return (tuple(causes), ", or ".join(decide)) if decide else ((), "")
 
 
 def _not_measured(evidence: Mapping[str, Evidence]) -> tuple[str, ...]:

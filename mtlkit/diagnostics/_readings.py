@@ -107,6 +107,17 @@ def best_skill(evidence: Mapping[str, Evidence]) -> float:
     return max((skill for skill in skills if skill is not None), default=1.0)
 
 
+def others_are_read(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether another task of the same samples is learned half of the way or more."""
+    skill = evidence.get("skill")
+    if skill is None:
+        return False
+    own, tasks = skill.details.get("task"), skill.details.get("tasks", {})
+    return any(
+        (row.get("skill") or 0.0) >= HALF_OF_THE_WAY for name, row in tasks.items() if name != own
+    )
+
+
 def is_unknown(evidence: Mapping[str, Evidence]) -> bool:
     """Whether too little is known to call a task healthy."""
     signal, gap = evidence.get("signal"), evidence.get("model_gap")

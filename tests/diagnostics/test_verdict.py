@@ -544,3 +544,25 @@ def test_what_was_not_measured_is_left_open():
     )
     assert given.limit == "undetermined" and "budget" in given.missing
     assert "under_trained" in given.undetermined and "optimizer" not in given.undetermined
+
+
+@pytest.mark.parametrize("images", [True, False])
+@pytest.mark.parametrize("others", [0.9, 0.1])
+def test_why_there_is_no_signal(images, others):
+    """Other tasks that are read from the same samples point to labels of other samples."""
+    tasks = {"pose": {"skill": 0.0}, "kind": {"skill": others}}
+    evidence = {
+        "signal": NO_SIGNAL,
+        "skill": Evidence("skill", "absent", "", details={"task": "pose", "tasks": tasks}),
+    }
+    if images:
+        evidence["resolution"] = Evidence("resolution", "unclear", "")
+    given = decide(evidence, "pose")
+    wanted = [
+        "no_signal",
+        *(["misaligned_labels"] if others > 0.5 else []),
+        *(["resolution"] if images else []),
+    ]
+    assert names(given) == ["no_signal"]
+    assert list(given.undetermined) == (wanted if len(wanted) > 1 else [])
+    assert ("same order" in given.missing) == (others > 0.5)
