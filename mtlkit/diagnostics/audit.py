@@ -180,6 +180,11 @@ def data_evidence(
             features=None if known is None else known[0][rows],
         )
         for name, probe in _steps(panel, task, stored, validation, high, seed):
+            if name in _OF_LABELS and evidence["signal"].status == "absent":
+                evidence[name] = not_tested(
+                    name, "Without a signal nothing is known of the labels."
+                )
+                continue
             found = in_users_rows(_run(name, probe, verbose), stored.rows)
             evidence[found.name] = found
 

@@ -26,7 +26,7 @@ class Evidence:
             describes, and there is nothing to find.
         text: What was found, in one sentence.
         effect: The measured effect; `None` where nothing was measured.
-        interval: Its confidence interval.
+        interval: Its confidence interval, which holds the effect.
         null: What the effect would be if the cause were not there.
         threshold: From where on the effect matters.
         p_value: How likely so large an effect is without the cause.
@@ -67,8 +67,11 @@ class Evidence:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else float(value))
         if self.interval is not None:
-            low, high = self.interval
-            object.__setattr__(self, "interval", (float(low), float(high)))
+            low, high = map(float, self.interval)
+            if self.effect is not None and np.isfinite(self.effect):
+                # Two ways of estimating may differ a little: an interval holds its estimate.
+                low, high = min(low, self.effect), max(high, self.effect)
+            object.__setattr__(self, "interval", (low, high))
 
     @property
     def found(self) -> bool:

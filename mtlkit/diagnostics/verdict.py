@@ -23,6 +23,7 @@ from mtlkit.diagnostics.rules import (
     OF_OTHER_TASKS,
     RULES,
     SIGNAL_ELSEWHERE,
+    TITLES,
     Rule,
 )
 
@@ -121,7 +122,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     evidence = read_together(evidence)
     found = _found(evidence)
     undetermined, missing = undecidable(evidence, found)
-    # That the images do not tell the labels is certain; only why, may be open.
+    # That the inputs do not show the labels is certain; only why may be open.
     found = [rule for rule in found if rule.cause not in set(undetermined) - {"no_signal"}]
     causes = tuple(_cause(rule, evidence) for rule in found)
     limits = {rule.limit for rule in found}
@@ -273,10 +274,16 @@ def _sentence(
     }[limit]
     if not undetermined:
         return f"{said} {missing[0].upper()}{missing[1:]} would tell." if missing else said
+    titles = [TITLES[name] for name in undetermined]
     beside = limit == "healthy" or found
     if beside and not {rule.cause for rule in found} & set(undetermined):
-        also = "may also be" if found else "may be"
-        return f"{said} There {also} {' or '.join(undetermined)}; {missing} would tell."
+        also = "Also possible" if found else "Possible"
+        return f"{said} {also}: {_joined(titles, 'or')}; {missing} would tell."
     if len(undetermined) == 1:
-        return f"{said} It may be {undetermined[0]}; {missing} would tell."
-    return f"{said} The data cannot decide between {' and '.join(undetermined)}; {missing} would."
+        return f"{said} Possible: {titles[0]}; {missing} would tell."
+    return f"{said} The data cannot decide between {_joined(titles, 'and')}; {missing} would."
+
+
+def _joined(parts: list[str], word: str) -> str:
+    """Parts of a sentence: "a", "a and b", "a, b and c"."""
+    return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else parts[0]

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-#: The causes that a diagnosis knows.
-CAUSES = {
-    "invalid_split": "leak between the splits",
-    "misaligned_labels": "labels that belong to other images",
-    "no_signal": "no signal in the images",
-    "uniform_noise": "uniform label noise",
-    "structured_noise": "labels flipped between certain classes",
-    "ambiguity": "classes that look the same",
-    "symmetry": "twins under a symmetry",
-    "class_overlap": "overlapping classes",
-    "imbalance": "imbalanced classes",
-    "too_little_data": "too little data",
-    "resolution": "too low a resolution",
-    "needs_context": "missing context of another task",
-    "label_leak": "labels that another task gives away",
-    "head_destroys_space": "head that destroys spatial information",
-    "backbone_lacks_task": "trunk without features for the task",
-    "backbone_collapse": "collapsed trunk",
-    "input_scale": "unfavourable scale of the inputs",
-    "under_trained": "too little training",
-    "optimizer": "unfavourable optimizer or learning rate",
-    "loss_mismatch": "loss that does not fit",
-    "interference": "interference of other tasks",
-    "loss_starvation": "too small a share of the gradient",
-}
+from mtlkit.diagnostics.rules import TITLES
+
+#: The causes that a diagnosis knows, and what else it leaves open.
+CAUSES = TITLES
 #: Evidence that describes, and is no cause.
 DESCRIPTIONS = {
-    "signal": "signal in the images",
+    "signal": "signal in the inputs",
     "skill": "skill beside the baseline",
     "model_gap": "lead of a reference over the model",
     "uncertainty": "uncertainty of the predictions",

@@ -61,7 +61,10 @@ def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
     leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"bits": 1.0})
     given = decide({"signal": SIGNAL, "label_leak": leak}, "pose")
     assert given.limit == "healthy" and given.undetermined == ("label_leak",)
-    assert "There may be label_leak; whether the other label is known" in given.sentence
+    assert (
+        "Possible: labels that something else gives away; whether the other label is known"
+        in given.sentence
+    )
     marks = {"pixels": [[0, 3, 0]], "images": [40]}  # what only training images have
     for details in ({}, marks):
         other = replace(leak, details=details)
@@ -276,7 +279,7 @@ def test_a_trunk_that_may_serve_others_is_left_open(status):
         assert given.undetermined == ("backbone_lacks_task", "loss_starvation")
 
 
-@pytest.mark.parametrize(("causes", "words"), [(1, "It may be"), (2, "cannot decide between")])
+@pytest.mark.parametrize(("causes", "words"), [(1, "Possible: "), (2, "cannot decide between")])
 def test_what_may_be_wrong_with_a_model_is_named(causes, words):
     """Behind the reference, but no test is sure why."""
     gap = Evidence("model_gap", "found", "", 0.3, (0.2, 0.4))
@@ -385,7 +388,8 @@ def test_what_tells_of_imbalance():
     assert "held-out samples of the rare classes" in decide(unsure).missing
 
 
-def unclear(name, low, high, effect=0.06):
+def unclear(name, low, high, effect=None):
+    effect = min(0.06, high) if effect is None else effect
     return Evidence(name, "unclear", "", effect, (low, high), threshold=0.05)
 
 
@@ -424,7 +428,7 @@ def test_a_dozen_samples_a_class_are_few_even_if_labels_may_be_wrong_too():
     found = few(uniform_noise=may_be)
     assert names(found) == ["too_little_data"] and found.limit == "data"
     assert found.undetermined == ("uniform_noise",)
-    assert "There may also be uniform_noise" in found.sentence
+    assert "Also possible: uniform label noise" in found.sentence
 
 
 def test_a_dozen_samples_a_class_with_labels_that_are_evidently_wrong_stay_open():
@@ -495,7 +499,7 @@ def test_what_raw_inputs_cost_a_poor_head_is_left_open_where_nothing_was_learned
 
     assert names(given("unclear")) == ["head_destroys_space"]
     assert given("unclear").undetermined == ("input_scale",)
-    assert "There may also be input_scale" in given("unclear").sentence
+    assert "Also possible: unsuitable scale" in given("unclear").sentence
     assert given("absent").undetermined == ()
     assert given("not_tested").undetermined == ()
 

@@ -116,8 +116,8 @@ class TestFullPage:
 
     def test_what_is_and_what_is_not(self, page):
         assert page.of("strong")[1:3] == [
-            "Head that destroys spatial information",
-            "Unfavourable scale of the inputs",
+            "Head that loses positions",
+            "Unsuitable scale of the inputs",
         ]
         assert "Ruled out:  too little training, too small a share of the gradient, " in page
         assert "Could not be told:" in page and "Not measured:" in page
@@ -337,10 +337,10 @@ class TestPanels:
             Evidence("imbalance", "found", "", details={"counts": {"a": 3, "b": 100}}),
         ]
         verdict = Verdict("data", (Cause("imbalance"),), "")
-        assert titles(*evidence)[0] == "Signal in the images"
+        assert titles(*evidence)[0] == "Signal in the inputs"
         assert titles(*evidence, verdict=verdict)[0] == "Imbalanced classes: found"
         verdict = Verdict("data", (Cause("no_signal"), Cause("imbalance")), "")
-        assert titles(*evidence, verdict=verdict)[0] == "Signal in the images"
+        assert titles(*evidence, verdict=verdict)[0] == "Signal in the inputs"
 
 
 class TestSuspects:
