@@ -43,13 +43,13 @@ _WITH_HEAD = 'model = model.with_head("{task}", head)'
 #: What helps, by cause.
 REMEDIES = {
     "invalid_split": Remedy("Split anew, so that no image is in two splits; then diagnose again."),
-    "misaligned_labels": Remedy("Bring images and labels back into the same order."),
+    "misaligned_labels": Remedy("Bring inputs and labels back into the same order."),
     "no_signal": Remedy(
-        "Look at images and labels side by side: what should tell the label is not in the images, "
-        "or the labels are not theirs. A higher resolution may show it."
+        "Look at inputs and labels side by side: what should show the label is not in the inputs, "
+        "or the labels are those of other samples."
     ),
     "label_leak": Remedy(
-        "Find out why the other task's labels, or marks in the training images, tell this one's: "
+        "Find out why the other task's labels, or marks in the training inputs, show this one's: "
         "the model learns them instead."
     ),
     "uniform_noise": Remedy(
@@ -63,7 +63,7 @@ REMEDIES = {
         _SUSPECTS,
     ),
     "ambiguity": Remedy(
-        "Merge the classes that share images, or predict them at two levels.",
+        "Merge the classes that look the same, or predict them at two levels.",
         'matrix = found.evidence["confusion"].details["matrix"]  # found: this diagnosis\n'
         "tree = mtl.Hierarchy.from_confusion(matrix, num_groups={half})\n"
         'model = model.with_head("{task}", mtl.heads.HierarchicalHead(tree))',

@@ -152,7 +152,7 @@ def _slow_is_short(evidence: Mapping[str, Evidence]) -> Mapping[str, Evidence]:
         return evidence
     return {
         **evidence,
-        "optimizer": replace(rate, status="absent"),
+        "optimizer": replace(rate, status="described"),
         "under_trained": replace(rate, name="under_trained"),
     }
 

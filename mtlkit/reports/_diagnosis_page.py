@@ -14,6 +14,7 @@ from mtlkit.reports._diagnosis_words import (
     DESCRIPTIONS,
     EVIDENCE,
     LIMITS,
+    RULED_OUT,
     heading,
     interval,
     number,
@@ -95,7 +96,7 @@ def _left_open(diagnosis: Diagnosis) -> list[Markup]:
     if verdict.missing:
         parts.append(element("p", [element("strong", "What would decide: "), verdict.missing]))
     if ruled_out:
-        named = ", ".join(title(one.name) for one in ruled_out)
+        named = ", ".join(RULED_OUT.get(one.name) or title(one.name) for one in ruled_out)
         parts.append(element("p", [element("strong", "Ruled out: "), f"{named}."]))
     parts += _named("Could not be told:", unclear) + _named("Not measured:", not_tested)
     return parts

@@ -228,9 +228,9 @@ def _alignment_text(task: str, one: dict[str, Any], scan: dict[str, Any]) -> str
         slipped = np.count_nonzero(one["block_offsets"])
         part = f" in {slipped} of {_BLOCKS} stretches of rows" if 0 < slipped < _BLOCKS else ""
         return (
-            f"The labels of {task} fit their images better if moved by {one['offset']:+d} rows"
+            f"The labels of {task} fit their samples better if moved by {one['offset']:+d} rows"
             f"{part}: the score gains {one['gain']:.3f}."
         )
     if one["status"] == "absent":
-        return f"Labels stand beside their images: no shift gains more than {one['gain']:.3f}."
+        return f"Labels did not slip by a few rows: no shift gains more than {one['gain']:.3f}."
     return f"Whether the labels of {task} have slipped cannot be told."

@@ -88,8 +88,8 @@ def ambiguity(
         partial = pairing.distance is not None and gain >= _STAYS * before
         status = "found" if partial else "unclear"
     text = {
-        "found": f"Classes share images: merging them would gain {100 * gain:.0f} points.",
-        "absent": f"No two classes share their images (merging: {100 * gain:.1f} points).",
+        "found": f"Classes look the same: merging them would gain {100 * gain:.0f} points.",
+        "absent": f"No two classes look the same (merging: {100 * gain:.1f} points).",
         "unclear": f"Some classes are confused ({100 * gain:.0f} points), but less with more data.",
     }[status]
     return Evidence(

@@ -74,13 +74,13 @@ def class_overlap(
         text = "Labels of both neighbours are mixed alike: classes overlap, or labels are flipped."
     elif not is_overlap(reference):
         status = "absent"
-        text = "Where images are clear, labels do not reach over into both neighbours."
+        text = "Where samples are clear, labels do not reach over into both neighbours."
     elif has_few(reference):
         status = "unclear"
         text = "With so few samples, the reference confuses neighbours that do not overlap, too."
     else:
         status = "found"
-        text = f"Labels of clear images reach over into both neighbours: {100 * rate:.0f} % each."
+        text = f"Labels of clear samples reach over into both neighbours: {100 * rate:.0f} % each."
     return Evidence(
         "class_overlap",
         status,

@@ -71,14 +71,14 @@ def marks(
         return ready
     held = checked_inputs(x_val, "x_val")
     if held.shape[1:] != ready.x.shape[1:]:
-        return not_tested("label_leak", "Held-out images have another shape than training images.")
+        return not_tested("label_leak", "Held-out inputs have another shape than training inputs.")
     train = ready.x.reshape(len(ready), -1)
     held = held.reshape(len(held), -1)
     beyond = (train > held.max(axis=0)) | (train < held.min(axis=0))
     counts = beyond.sum(axis=0)
     pixels = np.flatnonzero(counts >= _fewest(len(train), len(held), train.shape[1]))
     if not len(pixels):
-        text = "No pixel has values in training images that held-out ones lack."
+        text = "No input has values in training that held-out samples lack."
         return Evidence("label_leak", "absent", text, samples=len(ready))
     pixels = pixels[np.argsort(-counts[pixels])][:_MOST]
     right = _told_by(beyond[:, pixels], ready)
@@ -89,7 +89,7 @@ def marks(
     status = status_of(interval, threshold)
     where = np.stack(np.unravel_index(pixels, ready.x.shape[1:]), axis=1)
     text = (
-        f"{len(pixels)} pixels have values that only training images have; from them alone "
+        f"{len(pixels)} inputs have values that only training samples have; from them alone "
         f"{100 * float(right.mean()):.0f} % of the labels are told."
     )
     return Evidence(

@@ -85,7 +85,7 @@ def signal(
     said = f"{what} of left-out samples {score:.3f}, with permuted labels {null.mean():.3f}"
     if p_value <= _LEVEL:
         status: Status = "found"
-        text = f"The images tell something about the labels: {said}."
+        text = f"The inputs show something of the labels: {said}."
     else:
         power = _power(reference, rng) if reference.classes else None
         details["watermarks_found"] = power

@@ -102,10 +102,13 @@ def structured_noise(
         status = "found"
         text = (
             f"About {100 * floor.rate:.0f} % of the labels were exchanged for {_named(pairing)}, "
-            "even where the images are clear."
+            "even where samples are clear."
         )
     elif floor.high < _THRESHOLD or floor.rate < _THRESHOLD / 2:
-        status, text = "absent", "Clear images have the right labels: none were exchanged in pairs."
+        status, text = (
+            "absent",
+            "Clear samples have the right labels: none were exchanged in pairs.",
+        )
     else:
         status = "unclear"
         text = (
@@ -174,7 +177,7 @@ def _of_single_pairs(reference: Reference, start: float) -> Evidence | None:
     names = ", ".join(f"{one.label} for {one.partner}" for one in classes)
     text = {
         "found": f"About {100 * floor.rate:.0f} % of the labels were exchanged, {names}, even "
-        "where the images are clear.",
+        "where samples are clear.",
         "unclear": f"Up to {100 * floor.high:.0f} % of the labels may be exchanged: {names}.",
     }[status]
     partners = np.full(reference.num_classes, -1)
