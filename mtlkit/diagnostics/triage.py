@@ -49,6 +49,14 @@ class TriageRow:
             wired wrong; `"data"`: nobody learns it; `"learned"`; or `"unknown"`.
         next: What to run.
         problems: Names of errors and warnings of `preflight`.
+
+    Example:
+        ```python
+        from mtlkit.diagnostics import TriageRow
+
+        row = TriageRow("pose", "accuracy", 0.1, 0.1, 0.0, (0.0, 0.1), limit="model")
+        assert row.gap is None
+        ```
     """
 
     task: str
