@@ -17,6 +17,15 @@ class HeldOut(NamedTuple):
     Attributes:
         left_out: Those of the training samples, each predicted without itself.
         held_out: Those of the held-out samples.
+
+    Example:
+        ```python
+        import numpy as np
+        from mtlkit.references import HeldOut
+
+        scores = HeldOut(left_out=np.eye(3), held_out=np.eye(3)[:1])
+        assert scores.held_out.shape == (1, 3)
+        ```
     """
 
     left_out: NDArray[np.float32]
