@@ -18,7 +18,10 @@ from mtlkit.references.panel import Panel
 from mtlkit.references.reference import Reference
 
 #: Evidence that mistakes of a reference can bring about.
-ASKED_TWICE = ("uniform_noise", "structured_noise", "ambiguity", "class_overlap")
+ASKED_TWICE = (
+    *("uniform_noise", "structured_noise", "ambiguity", "class_overlap"),
+    "too_little_data",
+)
 
 
 def with_second_opinion(

@@ -306,7 +306,7 @@ def _steps(
     if reference.classes:
         for name, probe in _OF_LABELS.items():
             yield name, partial(_of_labels, probe, panel, seed)
-        yield "too_little_data", lambda: amount(x, y, **shared)
+        yield "too_little_data", partial(_of_labels, amount, panel, seed)
         yield "confusion", lambda: confusion(reference)
     if reference.inputs == "images":
         yield "gallery", lambda: gallery(reference)

@@ -81,11 +81,12 @@ def marks(
         text = "No input has values in training that held-out samples lack."
         return Evidence("label_leak", "absent", text, samples=len(ready))
     pixels = pixels[np.argsort(-counts[pixels])][:_MOST]
-    right = _told_by(beyond[:, pixels], ready)
-    gain = float(right.mean()) - ready.chance
+    constant = float(np.bincount(ready.y).max() / len(ready))
+    right = _told_by(beyond[:, pixels], ready, constant)
+    gain = float(right.mean()) - constant
     low, high = bootstrap_interval(right, seed=seed)
-    interval = (low - ready.chance, high - ready.chance)
-    threshold = least_effect(ready.chance, 1.0)
+    interval = (low - constant, high - constant)
+    threshold = least_effect(constant, 1.0)
     status = status_of(interval, threshold)
     where = np.stack(np.unravel_index(pixels, ready.x.shape[1:]), axis=1)
     text = (
@@ -116,8 +117,10 @@ def _fewest(train: int, held: int, pixels: int) -> int:
     return 2 * (int(enough[0]) + 1) if len(enough) else train + 1
 
 
-def _told_by(marked: NDArray[np.bool_], reference: Reference) -> NDArray[np.float64]:
-    """Which left-out samples are right by the marks alone; a guess counts as its chance."""
+def _told_by(
+    marked: NDArray[np.bool_], reference: Reference, constant: float
+) -> NDArray[np.float64]:
+    """Which left-out samples are right by the marks alone; one without counts as the constant."""
     left_out = Ridge(marked.astype("float32")).left_out(reference.targets)
     right = (left_out.argmax(axis=1) == reference.y).astype("float64")
-    return np.where(marked.any(axis=1), right, reference.chance)
+    return np.where(marked.any(axis=1), right, constant)
