@@ -39,7 +39,7 @@ def with_second_opinion(
     Returns:
         The evidence, with `details["second_opinions"]`, the effect by kind of reference.
     """
-    if found.status == "unclear" and found.name == "uniform_noise":
+    if found.status == "unclear" and found.name in ("uniform_noise", "structured_noise"):
         return _surer(found, probe, panel)
     if not found.found or found.name not in ASKED_TWICE:
         return found
