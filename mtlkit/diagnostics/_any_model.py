@@ -29,8 +29,6 @@ def adopted(model: Any) -> tuple[MultiTaskModel, ByTask]:
     Args:
         model: A `MultiTaskModel`, or a compiled `keras.Model` with a graph of layers.
     """
-    if isinstance(getattr(model, "tasks", None), Mapping):
-        return model, lambda y: dict(y) if isinstance(y, Mapping) else y
     if not isinstance(model, keras.Model):
         raise ValueError(
             "Expected a compiled keras.Model or a mtlkit.MultiTaskModel; audit needs no model. "
@@ -41,6 +39,8 @@ def adopted(model: Any) -> tuple[MultiTaskModel, ByTask]:
             "Expected a compiled model, to train copies of it. Received: one that is not\n"
             'Compile it: model.compile("adam", loss=...)'
         )
+    if isinstance(model, MultiTaskModel):
+        return model, lambda y: dict(y) if isinstance(y, Mapping) else y
     found = MultiTaskModel.from_keras(model)
     one_hot = {
         name: task.head

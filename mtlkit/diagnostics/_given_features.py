@@ -37,8 +37,11 @@ def given_features(features: Any, x: Any, x_val: Any) -> tuple[NDArray, NDArray 
     return _checked(features, x), None
 
 
-def of_features(evidence: Mapping[str, Evidence], task: str) -> dict[str, Evidence]:
-    """Whether a simple reference on the given features does better than the model."""
+def of_features(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """Whether a simple reference on the given features does better than the model.
+
+    What their backbone would gain is not measured: it is not trained.
+    """
     gap = evidence.get("model_gap")
     rows = None if gap is None else gap.details.get("features_rows")
     if gap is None or rows is None:
@@ -50,7 +53,6 @@ def of_features(evidence: Mapping[str, Evidence], task: str) -> dict[str, Eviden
         f"{gap.details['user_skill']:.3f}, on the same {len(rows):,} samples."
     )
     status = status_of(interval, threshold)
-    details = {"code": f"# train the head of {task!r} on the model that made the features"}
     found = Evidence(
         "weak_features",
         status,
@@ -61,7 +63,6 @@ def of_features(evidence: Mapping[str, Evidence], task: str) -> dict[str, Eviden
         threshold,
         unit="skill",
         samples=len(rows),
-        details={**details, "gain": effect, "gain_interval": interval},
     )
     return {"weak_features": found}
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.metrics._labels import is_one_hot
 from mtlkit.model._arrays import to_numpy
 
 #: Whole numbers that are stored as floats are classes up to here, if none in between is missing.
@@ -43,7 +44,7 @@ class LabelReader:
         labels = _column(given)
         if self.names is not None:
             return self._of_names(labels)
-        if _is_one_hot(labels):
+        if _marks_classes(labels):
             return labels.argmax(axis=1).astype("int64")
         if self._whole and labels.dtype.kind == "f":
             return np.where(np.isnan(labels), -1, labels).astype("int64")
@@ -97,13 +98,10 @@ def _is_missing(name: Any) -> bool:
     return type(name).__name__ == "NAType" or name is None or name == "" or name != name
 
 
-def _is_one_hot(labels: NDArray) -> bool:
-    """Whether rows are 0 but for a single 1, and mark several classes."""
-    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "fiub":
-        return False
-    ones = labels == 1
-    is_row = (ones.sum(axis=1) == 1) & ((labels == 0).sum(axis=1) == labels.shape[1] - 1)
-    return bool(is_row.all()) and len(np.unique(ones.argmax(axis=1))) > 1
+def _marks_classes(labels: NDArray) -> bool:
+    """Whether labels are one-hot rows of several classes."""
+    one_hot = labels.ndim == 2 and is_one_hot(labels)
+    return one_hot and len(np.unique(labels.argmax(axis=1))) > 1
 
 
 def _count_from_zero(labels: NDArray) -> bool:

@@ -85,10 +85,9 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         return (), ""
     if "signal" in evidence and evidence["signal"].status == "unclear":
         return ("no_signal", "too_little_data"), "more samples"
-    if may_be("uniform_noise", evidence, end=0):
-        return ("uniform_noise", "too_little_data"), _MORE
-    if is_likely("uniform_noise", evidence) and (
-        (evidence["uniform_noise"].effect or 0.0) > LIKELY_NOISE
+    likely = is_likely("uniform_noise", evidence)
+    if may_be("uniform_noise", evidence, end=0) or (
+        likely and (evidence["uniform_noise"].effect or 0.0) > LIKELY_NOISE
     ):
         return ("uniform_noise", "too_little_data"), _MORE
     if is_likely("imbalance", evidence):

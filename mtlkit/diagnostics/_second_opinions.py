@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.thresholds import (
@@ -43,23 +44,20 @@ def with_second_opinion(
         return _surer(found, probe, panel)
     if not found.found or found.name not in ASKED_TWICE:
         return found
-    opinions = {}
+    opinions: dict[str, Evidence] = {}
+    confirmed = False
     for other in panel.others[:OTHERS_ASKED]:
-        opinions[other.kind.name] = probe(other)
-        if _agree(found, opinions[other.kind.name]):
+        opinions[other.kind.name] = seen = probe(other)
+        confirmed = _agree(found, seen)
+        if confirmed:
             break
+    contradicted = all(_contradicts(found, seen) for seen in opinions.values())
     details = {
         **found.details,
-        "second_opinions": {
-            name: {"status": one.status, "effect": one.effect, "interval": one.interval}
-            for name, one in opinions.items()
-        },
+        "second_opinions": {name: _said(seen) for name, seen in opinions.items()},
     }
-    if any(_agree(found, one) for one in opinions.values()) or _is_good(panel.best):
-        return replace(found, details=details)
-    if _is_robust(found.name, panel.best) and not all(
-        _contradicts(found, one) for one in opinions.values()
-    ):
+    robust = _is_robust(found.name, panel.best) and not contradicted
+    if confirmed or robust or _is_good(panel.best):
         return replace(found, details=details)
     said = "; ".join(
         f"{panel.references[name].kind.says} says {one.effect or 0:.2f}"
@@ -79,8 +77,8 @@ def _surer(found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel
         if _agree(found, seen) and found.interval and seen.effect is not None:
             low, high = found.interval
             if low <= seen.effect <= high:
-                said = {"status": found.status, "effect": found.effect, "interval": found.interval}
-                details = {**seen.details, "second_opinions": {panel.best.kind.name: said}}
+                opinions = {panel.best.kind.name: _said(found)}
+                details = {**seen.details, "second_opinions": opinions}
                 return replace(seen, details=details)
     return found
 
@@ -109,10 +107,11 @@ def _is_robust(name: str, reference: Reference) -> bool:
 
 
 def _is_good(reference: Reference) -> bool:
-    """Whether a reference has hardly anything left to learn: it makes few mistakes of its own."""
-    return reference.skill >= SKILLED_ENOUGH and _next_gain(reference) < STILL_LEARNS
+    """Whether a reference makes few mistakes of its own, and the last doubling changed little."""
+    gained = reference.accuracy - reference.smaller.accuracy
+    return reference.skill >= SKILLED_ENOUGH and gained < STILL_LEARNS
 
 
-def _next_gain(reference: Reference) -> float:
-    """What twice as many samples would add to the accuracy, from what the last doubling did."""
-    return max(0.0, reference.accuracy - reference.smaller.accuracy)
+def _said(evidence: Evidence) -> dict[str, Any]:
+    """What is kept of an opinion."""
+    return {name: getattr(evidence, name) for name in ("status", "effect", "interval")}

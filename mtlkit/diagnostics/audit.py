@@ -47,8 +47,7 @@ from mtlkit.diagnostics.probes.uncertainty import uncertainty
 from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
 from mtlkit.diagnostics.verdict import Verdict, decide
 from mtlkit.metrics._labels import is_labelled
-from mtlkit.references._kinds import MOST_PIXELS
-from mtlkit.references._reduced import at_most
+from mtlkit.references._kinds import looked_at
 from mtlkit.references.panel import Panel
 from mtlkit.references.reference import Reference
 
@@ -173,7 +172,7 @@ def data_evidence(
     with threadpool_limits(1, "blas"):
         x = inputs if len(rows) == len(inputs) else inputs[rows]
         panel = Panel(
-            at_most(x, MOST_PIXELS) if x.ndim == 4 else x,
+            looked_at(x),
             labels[rows],
             num_classes,
             seed,
@@ -354,9 +353,7 @@ def _leak(
     """Whether the label is told by marks in the training images, or by another label."""
     if validation is not None:
         x, y = reference.x, reference.y
-        held = validation[0]
-        held = at_most(held, MOST_PIXELS) if held.ndim == 4 else held
-        found = marks(x, y, held, reference=reference, seed=seed)
+        found = marks(x, y, looked_at(validation[0]), reference=reference, seed=seed)
         if found.found or not others:
             return found
     return label_leak(reference.y, others, seed=seed)

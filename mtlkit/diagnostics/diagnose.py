@@ -171,7 +171,7 @@ def diagnose(
                 evidence[name] = one
                 if one.details.get("left_out"):
                     setup["left_out"].append(name)
-            evidence |= of_features(evidence, task)
+            evidence |= of_features(evidence)
             evidence |= of_problems(problems, evidence)
             evidence |= of_networks(evidence, seed)
     except KeyboardInterrupt:
@@ -222,10 +222,6 @@ def _checked_task(model: Any, task: str | None) -> str:
         task = next(iter(model.tasks))
     if task is None or task not in model.tasks:
         raise ValueError(f"Expected a task out of {list(model.tasks)}. Received: task={task!r}")
-    if not model.compiled:
-        raise ValueError(
-            "Expected a compiled model, to train copies of it. Received: one that is not"
-        )
     return task
 
 

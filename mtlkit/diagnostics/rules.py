@@ -12,7 +12,7 @@ class Rule:
     Attributes:
         cause: The cause, and the name of its evidence.
         limit: What it limits, `"data"` or `"model"`.
-        title: What it is called.
+        title: A short name, for headings and lists.
         words: The cause as a sentence.
         unless: Causes that explain the evidence better, if they are there.
     """
@@ -33,7 +33,7 @@ _NO_SIGNAL_OR_CONTEXT = (*NO_SIGNAL, "needs_context")
 
 #: Where the signal is, if not in the images alone.
 SIGNAL_ELSEWHERE = ("resolution", "needs_context")
-#: What hides features that are there.
+#: Faults of the wiring that hide features which the backbone has.
 WIRED_WRONG = ("label_scale", "stale_batch_norm")
 #: What other tasks do.
 OF_OTHER_TASKS = ("interference", "loss_starvation")
@@ -210,7 +210,7 @@ RULES = (
 )
 #: The causes in the model.
 OF_MODELS = tuple(rule.cause for rule in RULES if rule.limit == "model")
-#: What is called what: causes, and what is only left open.
+#: Titles of the causes, and of what is only left open.
 TITLES = {
     **{rule.cause: rule.title for rule in RULES},
     "weak_reference": "references that are too weak to tell",

@@ -22,8 +22,7 @@ from mtlkit.diagnostics.thresholds import HARDLY_ANY_SKILL, LEARNED, TRIAGED
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics._text_table import text_table
 from mtlkit.references import predict_held_out
-from mtlkit.references._kinds import MOST_PIXELS
-from mtlkit.references._reduced import at_most
+from mtlkit.references._kinds import looked_at
 from mtlkit.references._ridge import one_hot
 
 #: What most probably limits a task.
@@ -191,8 +190,7 @@ def triage(
 
 
 def _reduced(model: Any, x: Any) -> NDArray:
-    inputs = input_array(one_array(model._images(x)))
-    return at_most(inputs, MOST_PIXELS) if inputs.ndim == 4 else inputs
+    return looked_at(input_array(one_array(model._images(x))))
 
 
 def _row(

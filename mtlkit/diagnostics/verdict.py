@@ -122,7 +122,7 @@ def decide(evidence: Mapping[str, Evidence], task: str = "the task") -> Verdict:
     evidence = read_together(evidence)
     found = _found(evidence)
     undetermined, missing = undecidable(evidence, found)
-    # That the inputs do not show the labels is certain; only why may be open.
+    # It is certain that the inputs do not show the labels; only the reason may be open.
     found = [rule for rule in found if rule.cause not in set(undetermined) - {"no_signal"}]
     causes = tuple(_cause(rule, evidence) for rule in found)
     limits = {rule.limit for rule in found}

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit.metrics._labels import is_one_hot
+
 
 def check_classes(y: Any, num_classes: int, task: str) -> None:
     """Checks class labels: integers in `0 ... num_classes - 1`, or -1 where missing.
@@ -17,7 +19,7 @@ def check_classes(y: Any, num_classes: int, task: str) -> None:
     """
     y = np.asarray(y)
     expected = f"Task {task!r}: expected integer labels in 0...{num_classes - 1} (-1: unlabelled)"
-    if _is_one_hot(y, num_classes):
+    if y.ndim == 2 and y.shape[1] == num_classes and is_one_hot(y):
         raise ValueError(
             f"{expected}. Received: one-hot labels of shape {y.shape}. Give the classes: "
             "y.argmax(axis=-1)"
@@ -85,13 +87,6 @@ def check_angles(y: Any, task: str) -> None:
             f'unlabelled), because of labels="degrees". Received: dtype={y.dtype}'
         )
     check_values(y, 1, task)
-
-
-def _is_one_hot(y: np.ndarray, num_classes: int) -> bool:
-    """Whether each row is a class, as a one among zeros."""
-    if y.ndim != 2 or y.shape[1] != num_classes or y.dtype.kind not in "biuf" or not len(y):
-        return False
-    return bool(np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1))
 
 
 def _class_cure(y: np.ndarray) -> str:

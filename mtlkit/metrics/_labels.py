@@ -23,6 +23,13 @@ def is_labelled(y: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray(present.all(axis=tuple(range(1, y.ndim))))
 
 
+def is_one_hot(y: NDArray) -> bool:
+    """Whether rows are 0 but for a single 1, along the last of two axes or more."""
+    if y.ndim < 2 or y.dtype.kind not in "biuf" or not len(y):
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all())
+
+
 def labelled_pairs(
     y_true: ArrayLike, y_pred: ArrayLike, task: str = "task"
 ) -> tuple[NDArray, NDArray]:

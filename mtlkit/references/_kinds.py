@@ -178,6 +178,11 @@ def as_inputs(x: Any) -> NDArray[Any]:
     return x if x.ndim == 2 and x.dtype.kind in "iu" else x.astype("float32", copy=False)
 
 
+def looked_at(inputs: NDArray) -> NDArray[Any]:
+    """Inputs as references look at them: large images are reduced, others stay as they are."""
+    return at_most(inputs, MOST_PIXELS) if inputs.ndim == 4 else inputs
+
+
 def kind_of(inputs: str, name: str | None = None) -> Kind:
     """Returns a kind of reference by its name; the first one of the inputs without a name."""
     kinds = {kind.name: kind for kind in KINDS[inputs]}

@@ -17,7 +17,7 @@ class Reference:
 
     It needs seconds, and every prediction is for a sample whose label it was not given.
     Everything is computed when it is first asked for, and once, so that those who look at the same
-    samples share it. What the inputs are is read from their shape, see `KINDS`:
+    samples share it. The shape and type of `x` decide which kinds there are:
 
     - images: `"patches"`, a ridge regression on typical patches, which keeps positions;
       `"kernel"`, a kernel regression on whole small images; `"neighbours"` among them.

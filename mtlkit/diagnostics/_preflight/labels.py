@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._preflight._program import Output, Program
 from mtlkit.diagnostics.thresholds import FEW_VALUES, NORMALISED
-from mtlkit.metrics._labels import is_labelled
+from mtlkit.metrics._labels import is_labelled, is_one_hot
 
 
 def missing_labels(program: Program) -> Iterator[Problem]:
@@ -82,7 +82,7 @@ def wrong_labels(program: Program) -> Iterator[Problem]:
 
 def _of_classes(out: Output, labels: NDArray) -> Iterator[Problem]:
     """Integers `0 ... units - 1`, for a sparse categorical crossentropy."""
-    if _is_one_hot(labels) and labels.ndim == len(out.tensor.shape) and labels.shape[-1] > 1:
+    if is_one_hot(labels) and labels.ndim == len(out.tensor.shape) and labels.shape[-1] > 1:
         yield Problem(
             "one_hot_labels",
             "error",
@@ -203,7 +203,7 @@ def _of_values(out: Output, labels: NDArray) -> Iterator[Problem]:
         return
     binary = len(values) == 2 and values[0] == 0 and values[1] == 1
     if binary and out.activation in ("sigmoid", "softmax", "tanh"):
-        exclusive = _is_one_hot(labels) and labels.shape[-1] > 1
+        exclusive = is_one_hot(labels) and labels.shape[-1] > 1
         loss = "categorical_crossentropy" if exclusive else "binary_crossentropy"
         yield Problem(
             "values_loss_for_classes",
@@ -254,10 +254,3 @@ _BY_KIND = {
     "multi_label": _of_binary,
     "regression": _of_values,
 }
-
-
-def _is_one_hot(labels: NDArray) -> bool:
-    """Whether rows have a single 1 among zeros."""
-    if labels.ndim < 2 or not np.isin(labels, (0, 1)).all():
-        return False
-    return bool((labels.sum(axis=-1) == 1).all())

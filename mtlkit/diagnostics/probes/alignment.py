@@ -121,7 +121,7 @@ def _scores(reference: Reference, labels: NDArray, known: NDArray[np.bool_]) -> 
     targets = reference.with_labels(labels, reference.num_classes or None).targets
     if not known.all():
         targets[~known] = targets[known].mean(axis=0)  # so it pulls nowhere
-    # Of a strength that is chosen by no offset, so that none is favoured.
+    # The same strength for all offsets, chosen by none of them: it favours none.
     left_out = reference.predictor.left_out(targets, reference.predictor.usual_strength)
     if reference.classes:
         return np.asarray(left_out.argmax(axis=1) == labels)

@@ -22,8 +22,7 @@ from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
 from mtlkit.references import HeldOut, predict_held_out
-from mtlkit.references._kinds import KINDS, MOST_PIXELS, input_kind
-from mtlkit.references._reduced import at_most
+from mtlkit.references._kinds import KINDS, input_kind, looked_at
 from mtlkit.references._ridge import calibrated, one_hot
 
 #: The learning rate of the reference, which falls to zero.
@@ -229,7 +228,7 @@ def _best_reference(
 
     The last part of the result is the skill of each held-out sample by the given features.
     """
-    images, held = (_looked_at(one) for one in (bench.images[bench.rows], bench.val_images))
+    images, held = (looked_at(one) for one in (bench.images[bench.rows], bench.val_images))
     targets = bench.score.targets(bench.y[bench.name][bench.rows])
     rng = np.random.default_rng(bench.seed)
     order = rng.permutation(len(images))
@@ -243,7 +242,7 @@ def _best_reference(
     shape = tuple(images.shape[1:])
     keras.utils.set_random_seed(bench.seed)
     vocabulary = 0
-    if input_kind(bench.images) == "tokens":
+    if input_kind(images) == "tokens":
         vocabulary = 1 + int(max(images.max(), held.max()))
     names = list(reference_candidates(bench.score, targets, shape, vocabulary))
     for number, (name, model) in enumerate(names):
@@ -269,15 +268,10 @@ def _best_reference(
         if name.startswith("features") and (by_features is None or skills[name] > by_features[0]):
             by_features = skills[name], bench.score.rows(said, bench.y_val)
         # Networks are trained in the way of the user's, and are preferred.
-        if skills[name] > skills[best[0]] + _PREFERRED * (best[0] in dict(names)):
+        if skills[name] > skills[best[0]] + _PREFERRED * (best[0] not in SIMPLE):
             best = (name, said)
     rows = bench.score.rows(best[1], bench.y_val)
     return best[0], rows, best[1], skills, None if by_features is None else by_features[1]
-
-
-def _looked_at(inputs: NDArray) -> NDArray:
-    """Inputs as references see them: large images reduced."""
-    return at_most(inputs, MOST_PIXELS) if inputs.ndim == 4 else inputs
 
 
 def _said(

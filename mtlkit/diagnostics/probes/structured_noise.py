@@ -105,10 +105,8 @@ def structured_noise(
             "even where samples are clear."
         )
     elif floor.high < _THRESHOLD or floor.rate < _THRESHOLD / 2:
-        status, text = (
-            "absent",
-            "Clear samples have the right labels: none were exchanged in pairs.",
-        )
+        status = "absent"
+        text = "Clear samples have the right labels: none were exchanged in pairs."
     else:
         status = "unclear"
         text = (
