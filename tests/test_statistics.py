@@ -11,7 +11,7 @@ from mtlkit._statistics import (
     p_better,
     share_interval,
 )
-from mtlkit.diagnostics.probes._effects import least_effect, status_of
+from mtlkit.diagnostics._effects import least_effect, status_of
 
 
 def test_bootstrap_interval_is_about_the_normal_one():

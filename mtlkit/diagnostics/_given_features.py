@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._statistics import mean_interval
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._effects import least_effect, status_of
 from mtlkit.model._arrays import to_numpy
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._readings import is_unclear
+from mtlkit.diagnostics.data_probes._samples import checked_probabilities
+from mtlkit.diagnostics.data_probes.imbalance import imbalance_of
+from mtlkit.diagnostics.data_probes.panels import confusion_of
+from mtlkit.diagnostics.data_probes.uncertainty import uncertainty_of
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.probes._samples import checked_probabilities
-from mtlkit.diagnostics.probes.imbalance import imbalance_of
-from mtlkit.diagnostics.probes.panels import confusion_of
-from mtlkit.diagnostics.probes.uncertainty import uncertainty_of
+from mtlkit.diagnostics.verdict._readings import is_unclear
 
 #: Whose predictions they are.
 _NAMES = {"reference": "a reference network", "user": "the model"}

@@ -23,29 +23,29 @@ from mtlkit.diagnostics._checks import (
 )
 from mtlkit.diagnostics._given_features import given_features
 from mtlkit.diagnostics._labels import read_all, readers_of
-from mtlkit.diagnostics._recommendations import recommend
-from mtlkit.diagnostics._second_opinions import with_second_opinion
+from mtlkit.diagnostics.data_probes.alignment import alignment
+from mtlkit.diagnostics.data_probes.ambiguity import ambiguity
+from mtlkit.diagnostics.data_probes.amount import amount
+from mtlkit.diagnostics.data_probes.class_overlap import class_overlap
+from mtlkit.diagnostics.data_probes.context import label_leak, needs_context
+from mtlkit.diagnostics.data_probes.duplicates import duplicates, rows_by_input
+from mtlkit.diagnostics.data_probes.imbalance import imbalance
+from mtlkit.diagnostics.data_probes.marks import marks
+from mtlkit.diagnostics.data_probes.panels import confusion, gallery
+from mtlkit.diagnostics.data_probes.resolution import resolution
+from mtlkit.diagnostics.data_probes.signal import signal
+from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_tasks
+from mtlkit.diagnostics.data_probes.splits import splits
+from mtlkit.diagnostics.data_probes.structured_noise import structured_noise
+from mtlkit.diagnostics.data_probes.suspects import in_users_rows
+from mtlkit.diagnostics.data_probes.symmetry import symmetry
+from mtlkit.diagnostics.data_probes.uncertainty import uncertainty
+from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, not_tested
-from mtlkit.diagnostics.probes.alignment import alignment
-from mtlkit.diagnostics.probes.ambiguity import ambiguity
-from mtlkit.diagnostics.probes.amount import amount
-from mtlkit.diagnostics.probes.class_overlap import class_overlap
-from mtlkit.diagnostics.probes.context import label_leak, needs_context
-from mtlkit.diagnostics.probes.duplicates import duplicates, rows_by_input
-from mtlkit.diagnostics.probes.imbalance import imbalance
-from mtlkit.diagnostics.probes.marks import marks
-from mtlkit.diagnostics.probes.panels import confusion, gallery
-from mtlkit.diagnostics.probes.resolution import resolution
-from mtlkit.diagnostics.probes.signal import signal
-from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_tasks
-from mtlkit.diagnostics.probes.splits import splits
-from mtlkit.diagnostics.probes.structured_noise import structured_noise
-from mtlkit.diagnostics.probes.suspects import in_users_rows
-from mtlkit.diagnostics.probes.symmetry import symmetry
-from mtlkit.diagnostics.probes.uncertainty import uncertainty
-from mtlkit.diagnostics.probes.uniform_noise import uniform_noise
 from mtlkit.diagnostics.verdict import Verdict, decide
+from mtlkit.diagnostics.verdict._recommendations import recommend
+from mtlkit.diagnostics.verdict._second_opinions import with_second_opinion
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.references._kinds import looked_at
 from mtlkit.references.panel import Panel

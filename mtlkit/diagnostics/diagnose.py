@@ -23,18 +23,18 @@ from mtlkit.diagnostics._checks import (
 from mtlkit.diagnostics._given_features import given_features, of_features
 from mtlkit.diagnostics._networks import of_networks
 from mtlkit.diagnostics._preflight._problem import Problem
+from mtlkit.diagnostics._training.bench import Bench
+from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
+from mtlkit.diagnostics._training.score import Score, bins_of
+from mtlkit.diagnostics._training.standardised import is_standardised
 from mtlkit.diagnostics._wiring import of_problems
 from mtlkit.diagnostics.audit import data_evidence, report
+from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_model
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.model_probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.preflight import preflight
-from mtlkit.diagnostics.probes import ceiling, interference, location, training_health
-from mtlkit.diagnostics.probes._bench import Bench
-from mtlkit.diagnostics.probes._copies import copy_of, random_state_kept
-from mtlkit.diagnostics.probes._inputs import is_standardised
-from mtlkit.diagnostics.probes._score import Score, bins_of
-from mtlkit.diagnostics.probes.skill_of_tasks import skill_of_model
-from mtlkit.diagnostics.verdict import decide, read_together
+from mtlkit.diagnostics.verdict import decide, reinterpreted
 from mtlkit.heads import OrientationHead
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model._data_checks import check_arrays
@@ -178,7 +178,7 @@ def diagnose(
         setup["interrupted"] = True
         if verbose:
             print(f"\nInterrupted: what was found so far, of {len(evidence)} tests.", flush=True)
-    evidence = read_together(evidence)
+    evidence = reinterpreted(evidence)
     verdict = decide(evidence, task)
     head = model.tasks[task].head
     circular = isinstance(head, OrientationHead) and head.circular

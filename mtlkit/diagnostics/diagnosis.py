@@ -104,7 +104,7 @@ class Diagnosis:
         Args:
             path: The file.
         """
-        from mtlkit.reports._diagnosis_page import save_diagnosis_page
+        from mtlkit.diagnostics.page._diagnosis_page import save_diagnosis_page
 
         save_diagnosis_page(self, path)
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._any_model import adopted, one_array
 from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_pair, input_array
+from mtlkit.diagnostics._effects import least_effect, status_of
+from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
+from mtlkit.diagnostics._training.score import Score
+from mtlkit.diagnostics._training.trainer import outputs_of
 from mtlkit.diagnostics.evidence import plain
 from mtlkit.diagnostics.preflight import preflight
-from mtlkit.diagnostics.probes._copies import copy_of, random_state_kept
-from mtlkit.diagnostics.probes._effects import least_effect, status_of
-from mtlkit.diagnostics.probes._score import Score
-from mtlkit.diagnostics.probes._training import outputs_of
 from mtlkit.diagnostics.thresholds import HARDLY_ANY_SKILL, LEARNED, TRIAGED
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics._text_table import text_table

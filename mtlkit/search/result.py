@@ -341,7 +341,7 @@ class SearchResult:
         Args:
             path: The file.
         """
-        from mtlkit.reports._search_page import save_search_page
+        from mtlkit.search._page import save_search_page
 
         save_search_page(self, path)
 

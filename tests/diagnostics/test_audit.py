@@ -7,7 +7,7 @@ from diagnostics.made_images import blobs, bright_rows, flipped
 
 import mtlkit as mtl
 from mtlkit.diagnostics import audit
-from mtlkit.diagnostics.rules import RULES
+from mtlkit.diagnostics.causes import RULES
 
 X, Y = bright_rows(300)
 

@@ -9,7 +9,7 @@ from diagnostics.made_images import bright_rows
 
 import mtlkit as mtl
 from mtlkit.diagnostics import Evidence, diagnose
-from mtlkit.diagnostics.rules import RULES
+from mtlkit.diagnostics.causes import RULES
 
 X, Y = bright_rows(300)
 LABELS = {"pose": Y, "shade": X.mean(axis=(1, 2, 3))}

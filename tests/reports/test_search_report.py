@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 import mtlkit as mtl
 from mtlkit.reports._page import Markup, element, html, table
-from mtlkit.reports._search_page import found
 from mtlkit.reports.search_plots import GREY
 from mtlkit.search import HeadSpace
+from mtlkit.search._page import found
 from mtlkit.search._records import TrialRecord
 from mtlkit.search._repetitions import repetitions_folder
 from mtlkit.search._tuner import Settings

@@ -1,0 +1,1 @@
+"""What the probes of a model share: copies, trainings, scores, budgets."""

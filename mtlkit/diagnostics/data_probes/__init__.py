@@ -1,0 +1,1 @@
+"""Probes of the data: each measures one thing, and returns evidence."""

@@ -1,0 +1,1 @@
+"""Probes of a model: each trains copies of it with one thing changed, and returns evidence."""

@@ -1,0 +1,190 @@
+"""What was tried to bring a task back: heads on the frozen trunk, and the network afresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mtlkit.diagnostics._training.bench import Bench
+from mtlkit.diagnostics._training.copies import compiled, fresh_copy, random_state_kept
+from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
+from mtlkit.diagnostics.model_probes._features import map_reader, passing_model, read_map
+from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
+from mtlkit.model import MultiTaskModel
+from mtlkit.model.task import Task
+
+#: Names of the arms.
+OWN, FLAT = "the user's head", "a head that keeps positions"
+POLAR, AFRESH = "a polar head on the image", "whole network afresh"
+#: The rate of all arms, which falls to zero.
+_RATE = 2e-3
+_EPOCHS = 10
+#: Steps below which an arm tells nothing.
+_LEAST_STEPS = 30
+
+
+@dataclass
+class Arms:
+    """What was tried: the skill of each held-out sample, by arm."""
+
+    on_trunk: dict[str, NDArray] = field(default_factory=dict)
+    afresh: NDArray | None = None
+    codes: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def enough(self) -> bool:
+        """Whether all arms had steps enough to tell something."""
+        return min(self.steps.values(), default=0) >= _LEAST_STEPS
+
+    @property
+    def best(self) -> str:
+        """The best head that keeps positions."""
+        return max(self.codes, key=lambda name: float(self.on_trunk[name].mean()))
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean skills."""
+        scores = {name: float(rows.mean()) for name, rows in self.on_trunk.items()}
+        if self.afresh is not None:
+            scores[AFRESH] = float(self.afresh.mean())
+        return scores
+
+
+def train_arms(bench: Bench, maps: NDArray, held: NDArray) -> Arms:
+    """Trains heads on the frozen trunk, then the user's network afresh, on the task alone."""
+    arms = Arms()
+    maps = _in_data_format(maps)
+    held = _in_data_format(held)
+    seconds = bench.clock.left
+    heads = [(OWN, bench.task.head, maps, held, "")] if _reads_map(bench.task) else []
+    if maps.ndim == 4:
+        head, code = _flat_head(bench)
+        heads.append((FLAT, head, maps, held, code))
+        if bench.score.period is not None:
+            polar, inputs = _polar_head(bench)
+            code = _code(
+                bench, f"OrientationHead({bench.score.num_classes}{_period(bench)})", reads="input"
+            )
+            images = (inputs(bench.images[bench.rows]), inputs(bench.val_images))
+            heads.append((POLAR, polar, *images, code))
+    for name, head, features, features_val, code in heads:
+        share = 0.55 * seconds / len(heads)
+        rows, arms.steps[name] = _train_head(bench, head, features, features_val, share)
+        arms.on_trunk[name] = rows
+        if code:
+            arms.codes[name] = code
+    arms.afresh, arms.steps[AFRESH] = _train_afresh(bench, 0.9 * bench.clock.left)
+    return arms
+
+
+def _reads_map(task: Task) -> bool:
+    """Whether the task's head reads one map and nothing else, as the arms have it."""
+    several = isinstance(task.feature, tuple)
+    return not (several or task.head.reads_orbit or task.condition_on is not None)
+
+
+def _train_head(
+    bench: Bench, head: Any, maps: NDArray, held: NDArray, seconds: float
+) -> tuple[NDArray, int]:
+    """The skill of a copy of a head, trained on maps with the head's own loss; and the steps."""
+    model = _new_head(bench, head, maps)
+    compiled(model, keras.optimizers.Adam(_RATE))
+    labels = bench.y[bench.name][bench.rows]
+    trainer = Trainer(model, maps, {"head": labels})
+    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
+    trainer.run(steps, bench.seed, decay=True)
+    decoded = model.tasks["head"].head.decode(outputs_of(model, held)["head"])
+    return bench.score.rows(decoded, bench.y_val), steps
+
+
+@random_state_kept()
+def _new_head(bench: Bench, head: Any, maps: NDArray) -> MultiTaskModel:
+    """A model of maps alone, with a copy of a head that has new weights."""
+    keras.utils.set_random_seed(bench.seed)
+    config = keras.saving.serialize_keras_object(head)
+    config.pop("build_config", None)  # it may have been built for another map
+    fresh = keras.saving.deserialize_keras_object(config)
+    return passing_model(maps, Task("head", fresh, metrics=[]))
+
+
+def reads_positions(bench: Bench, maps: NDArray) -> float:
+    """How much what the user's head says depends on where in the map things are.
+
+    A map is rolled by half its height and width, which a head that pools over positions does
+    not notice. How the weights were trained does not matter, so a new copy is asked, of maps that
+    are not constant.
+    """
+    if maps.ndim != 4 or len(maps) < 2 or not _reads_map(bench.task):
+        return 0.0
+    rolled = np.roll(maps, (maps.shape[1] // 2, maps.shape[2] // 2), axis=(1, 2))
+    model = _new_head(bench, bench.task.head, _in_data_format(maps))
+    said, moved = (_flat(outputs_of(model, _in_data_format(m))["head"]) for m in (maps, rolled))
+    other = np.abs(said - np.roll(said, 1, axis=0)).mean()
+    return float(np.abs(moved - said).mean() / max(other, 1e-9))
+
+
+def _flat(outputs: Any) -> NDArray:
+    arrays = [np.asarray(one) for one in keras.tree.flatten(outputs)]
+    return np.concatenate([one.reshape(len(one), -1) for one in arrays], axis=1)
+
+
+def _train_afresh(bench: Bench, seconds: float) -> tuple[NDArray, int]:
+    """The skill of the user's network, trained afresh on the task alone with a plain recipe."""
+    model = fresh_copy(bench.model, bench.seed, **{bench.name: {"loss": None, "gradient": "flow"}})
+    model.backbone.trainable = True
+    bench.alone(model)
+    compiled(model, keras.optimizers.Adam(_RATE))
+    trainer = Trainer(model, bench.x, bench.y, bench.rows)
+    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
+    trainer.run(steps, bench.seed, decay=True)
+    return bench.judge(model), steps
+
+
+def _epochs(trainer: Trainer) -> float:
+    """Ten epochs; more where an epoch has few steps."""
+    return max(_EPOCHS, 300 / trainer.steps_of_epoch)
+
+
+def _flat_head(bench: Bench) -> tuple[Any, str]:
+    """A head for the task that keeps positions, and the code that brings it in."""
+    size = bench.score.num_classes or bench.score.targets(bench.y_val).shape[1]
+    if bench.score.period is not None:
+        labels = getattr(bench.task.head, "labels", "bins")
+        head: Any = OrientationHead(size, "flatten", period=bench.score.period, labels=labels)
+        text = f'OrientationHead({size}, "flatten"{_period(bench)})'
+    elif bench.score.of_classes:
+        head, text = ClassificationHead(size, "flatten"), f'ClassificationHead({size}, "flatten")'
+    else:
+        head, text = RegressionHead(size, "flatten"), f'RegressionHead({size}, "flatten")'
+    return head, _code(bench, text)
+
+
+def _polar_head(bench: Bench) -> tuple[Any, Any]:
+    """The polar head, and what turns images into the map `"input"` that it reads."""
+    period = bench.score.period or 360.0
+    labels = getattr(bench.task.head, "labels", "bins")
+    head = OrientationHead(bench.score.num_classes, period=period, labels=labels)
+    reader = map_reader(bench.user, Task("polar", head, feature="input"))
+    return head, lambda images: _in_data_format(read_map(reader, images))
+
+
+def _code(bench: Bench, head: str, reads: str | None = None) -> str:
+    # A task that names its map keeps it, unless another one is named.
+    feature = f', feature="{reads}"' if reads and bench.task.feature is not None else ""
+    return f'model = model.with_head("{bench.name}", mtl.heads.{head}{feature})'
+
+
+def _period(bench: Bench) -> str:
+    text = "" if bench.score.period == 360 else f", period={bench.score.period:g}"
+    labels = getattr(bench.task.head, "labels", "bins")
+    return text + (', labels="degrees"' if labels == "degrees" else "")
+
+
+def _in_data_format(maps: NDArray) -> NDArray:
+    first = keras.config.image_data_format() == "channels_first" and maps.ndim == 4
+    return np.moveaxis(maps, -1, 1) if first else maps

@@ -1,1 +1,0 @@
-"""Probes: each measures one thing, and returns evidence."""

@@ -1,0 +1,4 @@
+"""From evidence to a verdict."""
+
+from mtlkit.diagnostics.verdict._reinterpret import reinterpreted
+from mtlkit.diagnostics.verdict.verdict import LIMITS, Cause, Verdict, decide

@@ -1,0 +1,46 @@
+"""A verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtlkit.diagnostics.causes import TITLES, Rule
+from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.verdict._readings import is_behind
+
+
+def sentence_of(
+    task: str,
+    limit: str,
+    found: list[Rule],
+    evidence: Mapping[str, Evidence],
+    undetermined: tuple[str, ...],
+    missing: str,
+) -> str:
+    """The verdict in a sentence, with what is left open and what would decide it."""
+    named = "; ".join(rule.words for rule in found)
+    if is_behind(evidence) and not any(rule.limit == "model" for rule in found):
+        behind = "a reference network does better, and none of the tests tells why"
+        named = f"{named}; {behind}" if named else behind
+    said = {
+        "data": f"The data limit {task}: {named}.",
+        "model": f"The model limits {task}: {named}.",
+        "mixed": f"Both the model and the data limit {task}: {named}.",
+        "healthy": f"Nothing was found that holds {task} back.",
+        "undetermined": f"What was measured does not tell what holds {task} back.",
+    }[limit]
+    if not undetermined:
+        return f"{said} {missing[0].upper()}{missing[1:]} would tell." if missing else said
+    titles = [TITLES[name] for name in undetermined]
+    beside = limit == "healthy" or found
+    if beside and not {rule.cause for rule in found} & set(undetermined):
+        also = "Also possible" if found else "Possible"
+        return f"{said} {also}: {_joined(titles, 'or')}; {missing} would tell."
+    if len(undetermined) == 1:
+        return f"{said} Possible: {titles[0]}; {missing} would tell."
+    return f"{said} The data cannot decide between {_joined(titles, 'and')}; {missing} would."
+
+
+def _joined(parts: list[str], word: str) -> str:
+    """Parts of a sentence: "a", "a and b", "a, b and c"."""
+    return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else parts[0]

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from diagnostics.made_images import bright_rows
+
+from mtlkit.diagnostics import Reference
+from mtlkit.diagnostics.data_probes.signal import signal
+
+
+@pytest.fixture(scope="module")
+def visible():
+    return Reference(*bright_rows(300))
+
+
+def test_a_signal_is_found(visible):
+    found = signal(visible.x, visible.y, reference=visible)
+    assert found.found and found.samples == 300 and found.unit == "accuracy"
+    assert found.p_value == 1 / 200  # no permutation reaches it
+    assert found.details["score"] == visible.accuracy
+    assert found.effect > 0.5 and found.interval[0] > 0.5
+    assert abs(found.details["chance"] - 1 / 8) < 0.03
+    assert len(found.details["null_scores"]) == 199
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_permuted_labels_are_none(visible, seed):
+    y = np.random.default_rng(seed).permutation(visible.y)
+    found = signal(visible.x, y, reference=visible.with_labels(y), permutations=99, seed=seed)
+    assert found.status == "absent" and found.p_value > 0.01
+    assert any(found.details["watermarks_found"].values())
+    assert found.interval[0] < 0.05
+
+
+def test_values(visible):
+    x = visible.x
+    shade = x[:, :4].mean(axis=(1, 2, 3)) - x[:, 4:].mean(axis=(1, 2, 3))
+    found = signal(x, shade, reference=visible.with_labels(shade), permutations=99)
+    assert found.found and found.unit == "share of the variance" and found.effect > 0.3
+    other = np.random.default_rng(0).random(300)
+    absent = signal(x, other, reference=visible.with_labels(other), permutations=99)
+    assert absent.status == "absent" and absent.effect < 0.1
+
+
+def test_few_samples_cannot_deny_a_signal():
+    rng = np.random.default_rng(0)
+    found = signal(rng.random((50, 8, 8, 1)), np.arange(50) % 25, permutations=99)
+    assert found.status == "unclear" and "too weak" in found.text
+    assert not any(found.details["watermarks_found"].values())
+
+
+@pytest.mark.parametrize("permutations", [0, 98])
+def test_a_level_that_cannot_be_reached_is_refused(visible, permutations):
+    with pytest.raises(ValueError, match=f"at least 99 .*permutations={permutations}"):
+        signal(visible.x, visible.y, permutations=permutations, reference=visible)
+
+
+def test_determined_by_the_seed(visible):
+    given = {"permutations": 99, "reference": visible}
+    first, same, other = (signal(visible.x, visible.y, seed=s, **given) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.details["null_scores"], same.details["null_scores"])
+    assert (first.details["null_scores"] != other.details["null_scores"]).any()

@@ -1,0 +1,470 @@
+"""The page of a diagnosis, and its plots."""
+
+import base64
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from diagnostics.page import made_diagnoses as made
+from matplotlib.figure import Figure
+
+import mtlkit as mtl
+from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
+from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.page._levels import levels
+from mtlkit.diagnostics.page._panels import panels
+from mtlkit.diagnostics.page._suspects import plot_suspects
+from mtlkit.diagnostics.verdict import Cause, Verdict
+from mtlkit.reports import diagnosis_plots as plots
+from mtlkit.reports.confusion import block_order, plot_confusion_blocks
+from mtlkit.reports.diagnosis_plots import Level
+from mtlkit.reports.gallery import plot_gallery
+
+NASTY = "<script>alert('&amp;\"')</script> $x_{ é"
+UNKNOWN = Verdict("undetermined", (), "It cannot be told.")
+
+
+class Page(HTMLParser):
+    """Reads a page: its tags, its texts by tag, and the captions of its pictures."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.open, self.tags, self.texts, self.captions = [], [], [], []
+        self.feed(self.source)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            assert name not in ("href", "onclick", "onload", "srcset")
+            assert name != "src" or value.startswith("data:image/svg+xml;base64,")
+            if tag == "img" and name == "src":
+                picture = base64.b64decode(value.partition(",")[2]).decode()
+                links = re.findall(r'href="([^"]*)"', picture)
+                assert all(link.startswith(("#", "data:")) for link in links)
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style" and data.strip():
+            self.texts.append((self.open[-1], data))
+
+    def of(self, tag):
+        return [text for own, text in self.texts if own == tag]
+
+    def __contains__(self, text):
+        return text in " ".join(text for _, text in self.texts)
+
+
+def saved(diagnosis, tmp_path):
+    diagnosis.save_html(tmp_path / "page.html")
+    return Page(tmp_path / "page.html")
+
+
+def of(*evidence, verdict=UNKNOWN, task="orientation", **fields):
+    return Diagnosis(task, verdict, {one.name: one for one in evidence}, **fields)
+
+
+def titles(*evidence, **fields):
+    """Titles of the panels that are drawn, none of which may have failed."""
+    cards = panels(of(*evidence, **fields))
+    assert not any("could not be drawn" in card for card in cards)
+    return [re.search("<h3>(.*?)</h3>", card)[1] for card in cards]
+
+
+@pytest.fixture(scope="module")
+def full():
+    return made.full()
+
+
+class TestFullPage:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def page(cls, full, tmp_path_factory):
+        return saved(full, tmp_path_factory.mktemp("page"))
+
+    def test_needs_no_network(self, page):
+        assert not {"script", "link", "iframe", "object", "base"} & {*page.tags}
+        assert "@import" not in page.source and "url(" not in page.source
+        assert not re.search(r"https?://", page.source)
+        assert "default-src 'none'" in page.source
+
+    def test_verdict_comes_first_then_what_to_do(self, page, full):
+        texts = [text.strip() for _, text in page.texts]
+        start = texts.index("limited by the model")
+        assert texts[start + 1] == full.verdict.sentence
+        assert texts[start + 2] == "What to do first:"
+        assert texts[start + 3].startswith("Replace the pooled head")
+        assert "Measured gain: +0.662 [0.641, 0.684] in skill." in texts[start + 3]
+        assert 'spatial="polar"' in texts[start + 4]
+
+    def test_sections(self, page):
+        assert page.of("h2") == [
+            "From chance to what can be reached",
+            "What was measured",
+            "The evidence",
+            "What to do",
+            "How it was made",
+        ]
+
+    def test_what_is_and_what_is_not(self, page):
+        assert page.of("strong")[1:3] == [
+            "Head that loses positions",
+            "Unsuitable scale of the inputs",
+        ]
+        assert "Ruled out:  too little training, too small a share of the gradient, " in page
+        assert "Could not be told:" in page and "Not measured:" in page
+        assert ": The budget of 600 CPU-seconds was used up; 150 are needed." in page
+
+    def test_a_row_for_each_evidence(self, page, full):
+        for one in full.evidence.values():
+            assert one.text in page and page.source.count(f'title="{one.name}"') == 1
+        assert page.of("td").count("found") == 7 and page.of("td").count("not tested") == 2
+        assert "0.046 [0.018, 0.07]" in page.of("span")
+
+    def test_all_panels_those_of_causes_first(self, page):
+        found = page.of("h3")[:-3]
+        assert found[0] == "What each change of the model reaches"
+        assert "Imbalanced classes: absent" in found and len(found) == 14
+        assert page.tags.count("img") == 16  # the waterfall, and two of uncertainty
+        assert "could not be drawn" not in page
+
+    def test_other_tasks_stand_beside_their_baselines(self, page):
+        assert {"identity", "intensity", "best constant", "[0.855, 0.885]"} <= {*page.of("td")}
+
+    def test_recommendations_are_ranked(self, page):
+        gains = [text for text in page.of("p") if "ain:" in text and "first" not in text]
+        assert [re.findall("[-+]0.[0-9]+", text) for text in gains[-3:]] == [
+            ["+0.662"],
+            ["+0.455"],
+            [],
+        ]
+
+    def test_seed_versions_and_cost(self, page):
+        cells = page.of("td")
+        assert cells[cells.index("seed") + 1] == "0"
+        assert cells[cells.index("cpu seconds") + 1] == "302.4"
+        assert cells[cells.index("dropped probes") + 1] == "interference"
+        assert "mtlkit: 0.1.0, keras: 3.15.0, numpy: 2.3.0" in cells
+
+    def test_numbers_are_there(self, page):
+        assert "All numbers behind the evidence" in page.of("summary")
+        cells = page.of("td")
+        assert cells[cells.index("doubling_gain") + 1] == "0.046"
+
+    def test_same_file_again(self, page, full, tmp_path):
+        assert saved(full, tmp_path).source == page.source
+
+    def test_same_content_as_json(self, full):
+        assert json.loads(full.to_json())["verdict"]["limit"] == "model"
+
+
+class TestSparsePages:
+    def test_without_evidence(self, tmp_path):
+        page = saved(of(), tmp_path)
+        assert "Nothing was measured." in page.of("p") and "img" not in page.tags
+        assert "cannot be told" in page.of("span") and page.of("h2") == ["What was measured"]
+
+    def test_evidence_without_details(self, full, tmp_path):
+        bare = [dataclasses.replace(one, details={}) for one in full.evidence.values()]
+        page = saved(of(*bare, verdict=full.verdict), tmp_path)
+        assert "img" not in page.tags and "The evidence" not in page.of("h2")
+        assert "could not be drawn" not in page
+
+    @pytest.mark.parametrize("name", list(made.evidence()))
+    def test_each_evidence_alone(self, full, name, tmp_path):
+        page = saved(of(full.evidence[name]), tmp_path)
+        assert "could not be drawn" not in page
+
+    @pytest.mark.parametrize(
+        ("name", "details"),
+        [
+            ("confusion", {"matrix": np.ones((3, 2))}),
+            ("gallery", {"images": np.ones((3, 2))}),
+            ("needs_context", {"arms": {"image": [0.1, 0.2]}}),
+            ("structured_noise", {"ladder": {"share": [1.0]}}),
+            ("uncertainty", {"reliability": [0.5]}),
+            ("resolution", {"sides": [8, 16], "scores": [0.1]}),
+        ],
+    )
+    def test_strange_details_cost_a_picture_and_no_page(self, name, details, tmp_path):
+        page = saved(of(Evidence(name, "unclear", "Said so.", details=details)), tmp_path)
+        assert "could not be drawn" in page and "Said so." in page.of("p")
+
+    def test_unknown_names_and_limits(self, tmp_path):
+        verdict = Verdict("bad luck", (Cause("solar_flares", 0.5),), "It is the sun.")
+        found = Evidence("solar_flares", "found", "They flare.", details={"flares": [3, 4]})
+        page = saved(of(found, verdict=verdict), tmp_path)
+        assert "bad luck" in page and "Solar flares" in page and "3, 4" in page.of("td")
+
+    def test_what_cannot_be_told_apart(self, tmp_path):
+        verdict = Verdict(
+            "undetermined", (), "Flips or twins.", ("structured_noise", "ambiguity"), "Relabel 50."
+        )
+        page = saved(of(verdict=verdict), tmp_path)
+        assert "labels flipped between certain classes or classes that look the same." in page
+        assert "What would decide:  Relabel 50." in page
+
+    def test_what_is_missing(self, tmp_path):
+        verdict = Verdict("undetermined", (), "Too few.", missing="At least 10 samples a class.")
+        assert "At least 10 samples a class." in saved(of(verdict=verdict), tmp_path)
+
+    def test_numbers_that_are_none_or_not_finite(self, tmp_path):
+        details = {"nothing": None, "nan": np.nan, "by_class": [0.5, None], "n": np.int64(3)}
+        page = saved(of(Evidence("skill", "unclear", "", np.nan, details=details)), tmp_path)
+        assert page.of("td")[-2:] == ["n", "3"]
+
+
+def test_nasty_names_are_escaped(tmp_path):
+    images = np.zeros((2, 1, 4, 4, 1))
+    skill = {"metric": "accuracy", "score": 0.5, "baseline": 0.4, "by": NASTY}
+    diagnosis = of(
+        Evidence("gallery", "found", NASTY, details={"images": images, "labels": [NASTY, "$"]}),
+        Evidence("skill", "found", NASTY, 0.1, unit=NASTY, details={"tasks": {NASTY: skill}}),
+        Evidence("needs_context", "found", NASTY, details={"arms": {NASTY: 0.1}, "task": NASTY}),
+        Evidence("location", "found", NASTY, details={"probes": {NASTY: 0.1}}, unit=NASTY),
+        not_tested(NASTY, NASTY),
+        verdict=Verdict("data", (Cause(NASTY, 0.1),), NASTY, (NASTY,), NASTY),
+        task=NASTY,
+        recommendations=(Recommendation(NASTY, NASTY, NASTY),),
+        setup={NASTY: {NASTY: NASTY}},
+    )
+    page = saved(diagnosis, tmp_path)
+    assert "script" not in page.tags and "could not be drawn" not in page
+    assert page.of("h1") == [f"Diagnosis of the task {NASTY}"]
+    assert NASTY in page.of("pre") and page.tags.count("img") == 4
+
+
+class TestLevels:
+    def test_of_a_model_and_a_reference(self, full):
+        metric, found = levels(full)
+        assert metric == "accuracy"
+        assert [level.name for level in found] == ["chance", "your model", "reference", "perfect"]
+        chance, model, reference, _ = found
+        assert chance.value == 1 / 32 and model.interval == (0.030, 0.047)
+        # Skill is linear in accuracy: 0.775 of skill are 0.751 of accuracy.
+        assert reference.low == pytest.approx(0.038 + 0.757 * 0.751 / 0.775)
+
+    def test_noise_lowers_what_can_be_reached(self, full):
+        noise = Evidence("uniform_noise", "found", "", 0.4, (0.35, 0.42))
+        _, found = levels(of(full.evidence["model_gap"], noise))
+        top = found[-1]
+        assert (top.name, top.value) == ("labels allow", 0.6)
+        assert top.interval == pytest.approx((0.58, 0.65))
+
+    def test_of_an_audit(self, full):
+        metric, found = levels(of(full.evidence["signal"]))
+        assert metric == "accuracy"
+        assert [level.value for level in found] == [1 / 32, 0.482, 1.0]
+        rows = {"orientation": {**made.tasks()["orientation"], "by": "the reference"}}
+        skill = Evidence("skill", "found", "", details={"tasks": rows})
+        assert [level.name for level in levels(of(skill))[1]] == ["chance", "reference", "perfect"]
+
+    def test_of_values(self):
+        gap = {"metric": "mae", "baseline": 0.25, "user_score": 0.2, "reference_score": 0.1}
+        evidence = Evidence("model_gap", "found", "", 0.4, (0.3, 0.5), details=gap)
+        metric, found = levels(of(evidence))
+        assert metric == "mae" and [level.value for level in found] == [0.25, 0.2, 0.1, 0.0]
+        assert found[2].interval == pytest.approx((0.075, 0.125))
+
+    def test_of_nothing(self):
+        assert levels(of())[1] == []
+
+
+class TestPanels:
+    """Details as probes name them; those of the full page are drawn there."""
+
+    def test_arms_with_intervals(self):
+        arms = {"image": {"accuracy": 0.2, "interval": (0.1, 0.3)}, "true": {"accuracy": None}}
+        found = titles(Evidence("needs_context", "found", "", details={"arms": arms}))
+        assert found == ["Missing context of another task: found"]
+
+    def test_resolutions_by_name(self):
+        details = {
+            "sides": {"0.5": 16, "1": 32, "high": None},
+            "scores": {"0.5": 0.4, "1": 0.5},
+        }
+        assert titles(Evidence("resolution", "absent", "", details=details))
+
+    def test_symmetry_in_plain_numbers(self):
+        details = {"transformations": {"rot180": 0.2, "flip_horizontal": 0.0}}
+        assert titles(Evidence("symmetry", "found", "", details=details))
+
+    def test_runs_by_seed(self):
+        runs = {"all tasks": [0.1, 0.2], "alone": [0.5, 0.6], "equal shares": [0.1, 0.3]}
+        found = titles(Evidence("interference", "found", "", details={"by_seed": runs}))
+        assert found == ["Interference of other tasks: found"]
+
+    def test_bins_and_histogram_of_uncertainty(self):
+        bins = [{"samples": 3, "confidence": 0.5, "accuracy": 0.4}]
+        entropy = {"counts": [1, 2], "edges": [0, 1, 2]}
+        details = {"bins": bins, "entropy": entropy}
+        assert titles(Evidence("uncertainty", "absent", "", details=details))
+
+    def test_confusion_of_predictions(self):
+        details = {"labels": [0, 1, 2], "user_probability": np.eye(3)}
+        found = titles(Evidence("model_gap", "found", "", details=details))
+        assert found == ["What is taken for what"]
+
+    def test_arrays_are_as_good_as_lists(self):
+        amount = {"samples": np.array([10, 20]), "scores": np.array([0.1, 0.2])}
+        ladder = {key: np.array([0.1, 0.9]) for key in ("share", "self", "partner")}
+        pairs = np.array([[0, 1, 0.5]])
+        (card,) = panels(
+            of(Evidence("ambiguity", "found", "", details={"ladder": ladder, "pairs": pairs}))
+        )
+        assert "Pairs: 0 as 1 (50 %)." in card
+        assert titles(Evidence("too_little_data", "found", "", details=amount))
+
+    def test_what_was_found_is_preferred(self):
+        ladder = {key: [0.1, 0.9] for key in ("share", "self", "partner")}
+        kept = [
+            Evidence("structured_noise", "absent", "", details={"ladder": ladder}),
+            Evidence("class_overlap", "found", "", details={"ladder": ladder}),
+        ]
+        assert titles(*kept) == ["Overlapping classes: found"]
+
+    def test_causes_come_first(self):
+        evidence = [
+            Evidence("signal", "found", "", details={"score": 0.3, "null_scores": [0.1, 0.2]}),
+            Evidence("imbalance", "found", "", details={"counts": {"a": 3, "b": 100}}),
+        ]
+        verdict = Verdict("data", (Cause("imbalance"),), "")
+        assert titles(*evidence)[0] == "Signal in the inputs"
+        assert titles(*evidence, verdict=verdict)[0] == "Imbalanced classes: found"
+        verdict = Verdict("data", (Cause("no_signal"), Cause("imbalance")), "")
+        assert titles(*evidence, verdict=verdict)[0] == "Signal in the inputs"
+
+
+class TestSuspects:
+    """The labels to check first."""
+
+    def listed(self, count=300, **fields):
+        rows = np.arange(count)
+        return {
+            "rows": 7 * rows,
+            "given": rows % 3,
+            "likeliest": rows % 3 + 1,
+            "expected": 2 * count,
+            "images": np.linspace(0, 1, 12 * 64).reshape(12, 8, 8)[:count],
+            **fields,
+        }
+
+    def cards(self, listed, cause="uniform_noise"):
+        found = Evidence("uniform_noise", "found", "", details={"suspects": listed})
+        return panels(of(found, verdict=Verdict("data", (Cause(cause),), "")))
+
+    @pytest.mark.parametrize("shape", [(12, 8, 8), (12, 8, 8, 3)])
+    def test_the_first_dozen_is_drawn(self, shape):
+        images = np.random.default_rng(0).random(shape)
+        (card,) = self.cards(self.listed(images=images))
+        assert "Labels that may be wrong by chance" in card and "not be drawn" not in card
+        assert "rows 0, 7, 14, " in card and ", 70, 77 of the samples" in card
+        assert "300 are listed. About 600 are wrong." in card
+
+    def test_a_few(self):
+        (card,) = self.cards(self.listed(2))
+        assert "rows 0, 7 of the samples." in card and "listed" not in card
+
+    def test_only_of_a_cause_with_images(self):
+        assert self.cards(self.listed(), "symmetry") == []
+        assert self.cards(self.listed(images=None)) == []
+        assert self.cards(None) == []
+
+    def test_names_are_escaped(self, tmp_path):
+        nasty = self.listed(2, given=[NASTY, "$"], likeliest=["<b>", NASTY])
+        found = Evidence("uniform_noise", "found", NASTY, details={"suspects": nasty})
+        verdict = Verdict("data", (Cause("uniform_noise"),), "")
+        page = saved(of(found, verdict=verdict), tmp_path)
+        assert "could not be drawn" not in page and page.tags.count("img") == 1
+
+    def test_strange_lists_cost_a_picture(self):
+        (card,) = self.cards(self.listed(images=np.ones((2, 3))))
+        assert "could not be drawn" in card
+
+    def test_captions_stand_above_images(self):
+        captions = [f"given {k},\nlooks like $x$" for k in range(8)]
+        ax = plot_suspects(np.zeros((8, 4, 4, 3)), captions)
+        drawn = [one.get_title() for one in ax.figure.axes]
+        assert drawn[:8] == [one.replace("$", r"\$") for one in captions]
+        assert drawn[8:] == [""] * 4
+
+    @pytest.mark.parametrize("shape", [(8, 8), (0, 8, 8), (4, 8, 8, 2)])
+    def test_bad_images(self, shape):
+        with pytest.raises(ValueError, match="Expected images of shape"):
+            plot_suspects(np.zeros(shape), [])
+
+
+class TestPlots:
+    def test_waterfall(self):
+        steps = [Level("chance", 0.1), Level("model", 0.4, 0.3, 0.5), Level("perfect", 1.0)]
+        ax = plots.plot_waterfall(steps, "accuracy")
+        spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
+        np.testing.assert_allclose(spans, [(0, 0.1), (0.1, 0.4), (0.4, 1.0)])
+        assert ax.get_yticklabels()[1].get_text() == "model\n0.4 [0.3, 0.5]"
+
+    def test_expected_tail(self):
+        ax = plots.plot_ranks([90, 5, 3, 2], [2.5, 2.0])
+        assert ax.get_lines()[0].get_xdata().tolist() == [3, 4]
+
+    def test_amount(self):
+        ax = plots.plot_amount([100, 200], [0.3, 0.4], [0.2, 0.3], [0.4, 0.5], 0.05)
+        measured, doubled = ax.get_lines()
+        np.testing.assert_allclose(doubled.get_data(), ([200, 400], [0.4, 0.45]))
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("samples", "score")
+        assert measured.get_linestyle() == "-" and doubled.get_linestyle() == "--"
+
+    def test_confused_classes_become_neighbours(self):
+        counts = made.confusion()
+        place = np.argsort(block_order(counts))
+        apart = np.abs(place - np.roll(place, made.TWIN))
+        assert (apart == 1).all()
+        left, right = plot_confusion_blocks(counts)
+        assert left.get_xlabel() == right.get_xlabel() == "predicted class"
+
+    def test_confusion_with_an_empty_class(self):
+        order = block_order([[3, 0, 2], [0, 0, 0], [2, 0, 3]])
+        assert sorted(order) == [0, 1, 2] and abs(order.tolist().index(0) - 1) == 1
+        plot_confusion_blocks([[3, 0, 2], [0, 0, 0], [2, 0, 3]])
+
+    @pytest.mark.parametrize("shape", [(2, 3), (4,), (0, 0)])
+    def test_confusion_is_square(self, shape):
+        with pytest.raises(ValueError, match="Expected a square matrix. Received: shape="):
+            block_order(np.ones(shape))
+
+    @pytest.mark.parametrize("shape", [(50, 6, 100, 80, 3), (1, 1, 2, 2, 1), (3, 2, 8, 8, 5)])
+    def test_gallery(self, shape):
+        images = np.random.default_rng(0).random(shape)
+        images[0] = np.nan
+        ax = plot_gallery(images)
+        assert len(ax.texts) == min(shape[0], 48)
+        drawn = ax.get_images()[0].get_array()
+        assert drawn.shape[-1] == 3 and np.isfinite(drawn).all()
+
+    def test_gallery_in_order_with_names(self):
+        ax = plot_gallery(np.ones((3, 1, 4, 4, 1)), ["a", "long enough", "$"], order=[2, 0, 1])
+        assert [text.get_text() for text in ax.texts] == [r"\$", "a", "long eno…"]
+
+    @pytest.mark.parametrize(
+        "draw",
+        [
+            lambda: plots.plot_waterfall([Level("chance", 0.1)]),
+            lambda: plots.plot_arms([]),
+            lambda: plot_gallery(np.ones((2, 3))),
+        ],
+    )
+    def test_nothing_to_draw(self, draw):
+        with pytest.raises(ValueError, match="Expected .*Received: "):
+            draw()
+
+    def test_draws_on_given_axes(self):
+        left, right = Figure().subplots(1, 2)
+        assert mtl.reports.plot_waterfall([Level("a", 0.1), Level("b", 0.2)], ax=right) is right
+        assert right.patches and not left.patches
