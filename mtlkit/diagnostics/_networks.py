@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.diagnostics.data_probes._imbalance import imbalance_of
+from mtlkit.diagnostics.data_probes._panels import confusion_of
 from mtlkit.diagnostics.data_probes._samples import checked_probabilities
-from mtlkit.diagnostics.data_probes.imbalance import imbalance_of
-from mtlkit.diagnostics.data_probes.panels import confusion_of
-from mtlkit.diagnostics.data_probes.uncertainty import uncertainty_of
+from mtlkit.diagnostics.data_probes._uncertainty import uncertainty_of
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.verdict._readings import is_unclear
 

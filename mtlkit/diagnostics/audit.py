@@ -23,24 +23,29 @@ from mtlkit.diagnostics._checks import (
 )
 from mtlkit.diagnostics._given_features import given_features
 from mtlkit.diagnostics._labels import read_all, readers_of
-from mtlkit.diagnostics.data_probes.alignment import alignment
-from mtlkit.diagnostics.data_probes.ambiguity import ambiguity
-from mtlkit.diagnostics.data_probes.amount import amount
-from mtlkit.diagnostics.data_probes.class_overlap import class_overlap
-from mtlkit.diagnostics.data_probes.context import label_leak, needs_context
-from mtlkit.diagnostics.data_probes.duplicates import duplicates, rows_by_input
-from mtlkit.diagnostics.data_probes.imbalance import imbalance
-from mtlkit.diagnostics.data_probes.marks import marks
-from mtlkit.diagnostics.data_probes.panels import confusion, gallery
-from mtlkit.diagnostics.data_probes.resolution import resolution
-from mtlkit.diagnostics.data_probes.signal import signal
-from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_tasks
-from mtlkit.diagnostics.data_probes.splits import splits
-from mtlkit.diagnostics.data_probes.structured_noise import structured_noise
-from mtlkit.diagnostics.data_probes.suspects import in_users_rows
-from mtlkit.diagnostics.data_probes.symmetry import symmetry
-from mtlkit.diagnostics.data_probes.uncertainty import uncertainty
-from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
+from mtlkit.diagnostics.data_probes import (
+    alignment,
+    ambiguity,
+    amount,
+    class_overlap,
+    confusion,
+    duplicates,
+    gallery,
+    imbalance,
+    label_leak,
+    marks,
+    needs_context,
+    resolution,
+    signal,
+    skill_of_tasks,
+    splits,
+    structured_noise,
+    symmetry,
+    uncertainty,
+    uniform_noise,
+)
+from mtlkit.diagnostics.data_probes._duplicates import rows_by_input
+from mtlkit.diagnostics.data_probes._suspects import in_users_rows
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.verdict import Verdict, decide

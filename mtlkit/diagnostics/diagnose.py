@@ -29,7 +29,7 @@ from mtlkit.diagnostics._training.score import Score, bins_of
 from mtlkit.diagnostics._training.standardised import is_standardised
 from mtlkit.diagnostics._wiring import of_problems
 from mtlkit.diagnostics.audit import data_evidence, report
-from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_model
+from mtlkit.diagnostics.data_probes._skill_of_tasks import skill_of_model
 from mtlkit.diagnostics.diagnosis import Diagnosis
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.model_probes import ceiling, interference, location, training_health

@@ -26,9 +26,7 @@ from results_file import resumed
 
 import mtlkit as mtl
 from mtlkit.diagnostics import Reference, decide
-from mtlkit.diagnostics.data_probes.signal import signal
-from mtlkit.diagnostics.data_probes.symmetry import symmetry
-from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
+from mtlkit.diagnostics.data_probes import signal, symmetry, uniform_noise
 
 FAMILIES = ("glyphs", "textures", "fashion", "gaussians")
 SAMPLES, FEW, NUM_BINS = 10_000, 2_500, 32

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from diagnostics.made_images import blobs
 
-from mtlkit.diagnostics.data_probes.alignment import alignment
+from mtlkit.diagnostics.data_probes import alignment
 
 
 @pytest.mark.parametrize("offset", [-5, -1, 1, 3])

@@ -1,7 +1,7 @@
 import pytest
 from diagnostics.made_images import reference
 
-from mtlkit.diagnostics.data_probes.ambiguity import ambiguity
+from mtlkit.diagnostics.data_probes import ambiguity
 
 
 def of(made):

@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import bright_rows, reference
 
 from mtlkit.diagnostics import Reference
-from mtlkit.diagnostics.data_probes.amount import amount
+from mtlkit.diagnostics.data_probes import amount
 
 
 def of(made):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.data_probes.context import label_leak, needs_context
+from mtlkit.diagnostics.data_probes import label_leak, needs_context
 
 
 def stripes(samples=800, seed=0):

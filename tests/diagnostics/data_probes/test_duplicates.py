@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from diagnostics.made_images import blobs
 
-from mtlkit.diagnostics.data_probes.duplicates import duplicates
+from mtlkit.diagnostics.data_probes import duplicates
 
 
 def test_duplicates_and_their_labels():

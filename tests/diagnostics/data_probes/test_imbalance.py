@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 
 from mtlkit.diagnostics import Reference
-from mtlkit.diagnostics.data_probes.imbalance import imbalance, imbalance_of
+from mtlkit.diagnostics.data_probes._imbalance import imbalance, imbalance_of
 
 
 def two_gaussians(share, distance, samples=800, seed=0):

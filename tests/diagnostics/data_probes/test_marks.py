@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.data_probes.marks import _fewest, marks
+from mtlkit.diagnostics.data_probes._marks import _fewest, marks
 
 
 def pictures(samples, seed):

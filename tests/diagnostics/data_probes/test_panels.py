@@ -4,7 +4,7 @@ from diagnostics.made_images import bright_rows, reference
 from sklearn.metrics import confusion_matrix
 
 from mtlkit.diagnostics import Reference
-from mtlkit.diagnostics.data_probes.panels import confusion, gallery
+from mtlkit.diagnostics.data_probes import confusion, gallery
 
 
 def test_the_confusions_are_counted():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.data_probes.resolution import (
+from mtlkit.diagnostics.data_probes._resolution import (
     _reduced_and_back,
     resolution,
 )

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 
 from mtlkit.diagnostics import Reference
+from mtlkit.diagnostics.data_probes import (
+    alignment,
+    duplicates,
+    imbalance,
+    label_leak,
+    needs_context,
+    resolution,
+    skill_of_tasks,
+    splits,
+    symmetry,
+    uncertainty,
+)
 from mtlkit.diagnostics.data_probes._samples import small_images, unit_vectors
-from mtlkit.diagnostics.data_probes.alignment import alignment
-from mtlkit.diagnostics.data_probes.context import label_leak, needs_context
-from mtlkit.diagnostics.data_probes.duplicates import duplicates
-from mtlkit.diagnostics.data_probes.imbalance import imbalance
-from mtlkit.diagnostics.data_probes.resolution import resolution
-from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_tasks
-from mtlkit.diagnostics.data_probes.splits import splits
-from mtlkit.diagnostics.data_probes.symmetry import symmetry
-from mtlkit.diagnostics.data_probes.uncertainty import uncertainty
 
 RNG = np.random.default_rng(0)
 X = RNG.random((80, 12, 12, 1), dtype="float32")

@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import bright_rows
 
 from mtlkit.diagnostics import Reference
-from mtlkit.diagnostics.data_probes.signal import signal
+from mtlkit.diagnostics.data_probes import signal
 
 
 @pytest.fixture(scope="module")

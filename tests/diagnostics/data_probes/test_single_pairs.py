@@ -5,8 +5,8 @@ import pytest
 from diagnostics.made_images import bright_rows
 
 from mtlkit.diagnostics import Evidence, Reference, decide
-from mtlkit.diagnostics.data_probes.single_pairs import Exchanged, exchanged_classes, of_all_labels
-from mtlkit.diagnostics.data_probes.structured_noise import structured_noise
+from mtlkit.diagnostics.data_probes import structured_noise
+from mtlkit.diagnostics.data_probes._single_pairs import Exchanged, exchanged_classes, of_all_labels
 from mtlkit.references._partners import Floor
 
 X, CLEAN = bright_rows(4000)

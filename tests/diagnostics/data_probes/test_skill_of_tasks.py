@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_tasks
+from mtlkit.diagnostics.data_probes import skill_of_tasks
 
 
 @pytest.fixture(name="data", scope="module")

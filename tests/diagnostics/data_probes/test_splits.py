@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from diagnostics.made_images import blobs
 
-from mtlkit.diagnostics.data_probes.splits import splits
+from mtlkit.diagnostics.data_probes import splits
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02, 0.3])
@@ -49,7 +49,7 @@ def test_images_that_are_repeated_in_training_are_not_near_copies_of_validation(
 
 
 def test_unlabelled_images_and_those_of_other_types_are_copies_too(monkeypatch):
-    monkeypatch.setattr(sys.modules["mtlkit.diagnostics.data_probes.splits"], "_CHUNK", 64)
+    monkeypatch.setattr(sys.modules["mtlkit.diagnostics.data_probes._splits"], "_CHUNK", 64)
     x, y = blobs(700, 13)
     x = (200 * np.clip(x, 0, 1)).astype("uint8")
     held, labels = x[500:].astype("float32"), y[500:]
@@ -63,7 +63,7 @@ def test_unlabelled_images_and_those_of_other_types_are_copies_too(monkeypatch):
 
 
 def test_of_many_training_images_some_are_looked_at_for_near_copies(monkeypatch):
-    module = sys.modules["mtlkit.diagnostics.data_probes.splits"]
+    module = sys.modules["mtlkit.diagnostics.data_probes._splits"]
     x, y = blobs(700, 14)
     x[500:600] = 0.6 * x[:100]
     monkeypatch.setattr(module, "_KNOWN", 400)

@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import reference
 from sklearn.datasets import load_digits
 
-from mtlkit.diagnostics.data_probes.structured_noise import structured_noise
+from mtlkit.diagnostics.data_probes import structured_noise
 
 
 def of(made):

@@ -5,9 +5,8 @@ import pytest
 from diagnostics.made_images import bright_rows, flipped, reference
 
 from mtlkit.diagnostics import Evidence, Reference
-from mtlkit.diagnostics.data_probes.structured_noise import structured_noise
-from mtlkit.diagnostics.data_probes.suspects import in_users_rows, suspects
-from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
+from mtlkit.diagnostics.data_probes import structured_noise, uniform_noise
+from mtlkit.diagnostics.data_probes._suspects import in_users_rows, suspects
 
 
 def clean_labels(num_classes=8, samples=2000):

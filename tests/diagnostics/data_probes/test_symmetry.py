@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.data_probes.symmetry import symmetry
+from mtlkit.diagnostics.data_probes import symmetry
 
 #: Positions relative to the middle of 12x12 images.
 AT = np.arange(12) - 5.5

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mtlkit.diagnostics.data_probes.uncertainty import uncertainty, uncertainty_of
+from mtlkit.diagnostics.data_probes._uncertainty import uncertainty, uncertainty_of
 
 
 def bright_top(samples=400, noise=0.0, seed=0):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from diagnostics.made_images import reference
 
-from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
+from mtlkit.diagnostics.data_probes import uniform_noise
 
 
 def of(made):

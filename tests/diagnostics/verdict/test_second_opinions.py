@@ -82,7 +82,7 @@ def test_other_evidence_is_not_asked_for():
 @pytest.mark.parametrize("rate", [0.0, 0.2])
 def test_the_rate_of_few_classes(classes, rate):
     """Where images are easy for some samples and hard for others, of any number of classes."""
-    from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
+    from mtlkit.diagnostics.data_probes import uniform_noise
     from mtlkit.references import Reference
 
     rng = np.random.default_rng(0)

@@ -51,7 +51,7 @@ def marks(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.marks import marks
+        from mtlkit.diagnostics.data_probes import marks
 
         rng = np.random.default_rng(0)
         y = rng.integers(4, size=400)

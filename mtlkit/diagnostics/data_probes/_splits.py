@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._checks import input_array, labels_by_name
 from mtlkit.diagnostics._effects import status_of
-from mtlkit.diagnostics.data_probes._samples import small_images, timed, unit_vectors
-from mtlkit.diagnostics.data_probes.duplicates import (
+from mtlkit.diagnostics.data_probes._duplicates import (
     COPIES_THAT_MATTER,
     LISTED,
     differ,
     rows_by_input,
 )
+from mtlkit.diagnostics.data_probes._samples import small_images, timed, unit_vectors
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.metrics._labels import is_labelled
 
@@ -62,7 +62,7 @@ def splits(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.splits import splits
+        from mtlkit.diagnostics.data_probes import splits
 
         x = np.random.default_rng(0).random((200, 12, 12, 1), dtype="float32")
         y = np.arange(200) % 4

@@ -64,7 +64,7 @@ def resolution(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.resolution import resolution
+        from mtlkit.diagnostics.data_probes import resolution
 
         rng = np.random.default_rng(0)
         y = rng.integers(2, size=400)

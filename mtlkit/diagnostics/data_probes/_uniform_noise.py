@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
-from mtlkit.diagnostics.data_probes.suspects import no_suspects, suspects
+from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import SEVERAL_CLASSES
 from mtlkit.references._partners import fit_free_floor, ranks
@@ -63,12 +63,12 @@ def uniform_noise(
     Returns:
         Evidence `"uniform_noise"`: the effect is the rate, with its Wilson interval. Where it
         is found, `details["suspects"]` lists the labels to check first (see
-        `mtlkit.diagnostics.data_probes.suspects.suspects`).
+        `mtlkit.diagnostics.data_probes.suspects`).
 
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.uniform_noise import uniform_noise
+        from mtlkit.diagnostics.data_probes import uniform_noise
 
         rng = np.random.default_rng(0)
         clean = rng.integers(8, size=800)

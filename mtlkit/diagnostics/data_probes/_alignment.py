@@ -56,7 +56,7 @@ def alignment(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.alignment import alignment
+        from mtlkit.diagnostics.data_probes import alignment
 
         rng = np.random.default_rng(0)
         y = rng.integers(2, size=300)

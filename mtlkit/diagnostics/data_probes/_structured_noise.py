@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.data_probes.single_pairs import (
+from mtlkit.diagnostics.data_probes._single_pairs import (
     HALF,
     LEAST_OF_CLASS,
     exchanged_classes,
     of_all_labels,
 )
-from mtlkit.diagnostics.data_probes.suspects import no_suspects, suspects
+from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.references._partners import Floor, Pairing
 from mtlkit.references.reference import Reference
@@ -53,8 +53,7 @@ def structured_noise(
     `mtlkit.references._partners.fit_floor`), less what labels that are wrong by chance
     contribute, of which each class has as many. Where that finds nothing, each class is looked at
     by itself, as labels of a few classes alone may have been exchanged (see
-    `mtlkit.diagnostics.data_probes.single_pairs`). Where both neighbours on a circle of classes
-    have a floor, classes overlap: see `class_overlap`; of a low one, either may be so, and the
+    `exchanged_classes`). Where both neighbours on a circle of classes have a floor, classes overlap: see `class_overlap`; of a low one, either may be so, and the
     status is `"unclear"`. Where images do not tell partners apart at
     all, the rate is unknown, and the status `"unclear"`: see `ambiguity`.
 
@@ -68,12 +67,12 @@ def structured_noise(
     Returns:
         Evidence `"structured_noise"`: the effect is the rate. Where it is found,
         `details["suspects"]` lists the labels to check first, all of them the partner of what
-        the sample looks like (see `mtlkit.diagnostics.data_probes.suspects.suspects`).
+        the sample looks like (see `mtlkit.diagnostics.data_probes.suspects`).
 
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.structured_noise import structured_noise
+        from mtlkit.diagnostics.data_probes import structured_noise
 
         rng = np.random.default_rng(0)
         clean = rng.integers(8, size=1200)

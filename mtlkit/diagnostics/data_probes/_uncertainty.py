@@ -61,7 +61,7 @@ def uncertainty(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.uncertainty import uncertainty
+        from mtlkit.diagnostics.data_probes import uncertainty
 
         rng = np.random.default_rng(0)
         y = rng.integers(2, size=200)

@@ -45,7 +45,7 @@ def duplicates(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.duplicates import duplicates
+        from mtlkit.diagnostics.data_probes import duplicates
 
         x = np.random.default_rng(0).random((60, 8, 8, 1), dtype="float32")
         x[30:] = x[:30]

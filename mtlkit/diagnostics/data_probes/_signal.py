@@ -56,7 +56,7 @@ def signal(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.signal import signal
+        from mtlkit.diagnostics.data_probes import signal
 
         rng = np.random.default_rng(0)
         x = rng.random((300, 8, 8, 1), dtype="float32")

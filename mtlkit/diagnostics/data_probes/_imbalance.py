@@ -62,7 +62,7 @@ def imbalance(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.imbalance import imbalance
+        from mtlkit.diagnostics.data_probes import imbalance
 
         y = np.repeat([0, 1], [180, 20])
         x = 0.1 * np.random.default_rng(0).random((200, 12, 12, 1), dtype="float32")

@@ -88,7 +88,7 @@ def symmetry(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.symmetry import symmetry
+        from mtlkit.diagnostics.data_probes import symmetry
 
         rng = np.random.default_rng(0)
         y = rng.integers(4, size=400)

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics.data_probes.structured_noise import (
+from mtlkit.diagnostics.data_probes._structured_noise import (
     has_few,
     is_overlap,
     is_overlap_or_flips,
@@ -50,7 +50,7 @@ def class_overlap(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.class_overlap import class_overlap
+        from mtlkit.diagnostics.data_probes import class_overlap
 
         rng = np.random.default_rng(0)
         position = 8 * rng.random(1600)

@@ -71,7 +71,7 @@ def needs_context(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.context import needs_context
+        from mtlkit.diagnostics.data_probes import needs_context
 
         rng = np.random.default_rng(0)
         top, context = rng.integers(2, size=(2, 400))
@@ -142,7 +142,7 @@ def label_leak(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.context import label_leak
+        from mtlkit.diagnostics.data_probes import label_leak
 
         rng = np.random.default_rng(0)
         y = rng.integers(4, size=400)

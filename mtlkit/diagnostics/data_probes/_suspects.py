@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.data_probes.panels import shown
+from mtlkit.diagnostics.data_probes._panels import shown
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.references.reference import Reference
 
@@ -41,7 +41,7 @@ def suspects(
         ```python
         import numpy as np
         from mtlkit.diagnostics import Reference
-        from mtlkit.diagnostics.data_probes.suspects import suspects
+        from mtlkit.diagnostics.data_probes import suspects
 
         y = np.arange(400) % 4
         x = np.random.default_rng(0).random((400, 8, 8, 1), dtype="float32")

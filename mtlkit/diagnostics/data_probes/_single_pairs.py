@@ -59,7 +59,7 @@ def exchanged_classes(reference: Reference, least: int = LEAST_OF_CLASS) -> list
         ```python
         import numpy as np
         from mtlkit.diagnostics import Reference
-        from mtlkit.diagnostics.data_probes.single_pairs import exchanged_classes
+        from mtlkit.diagnostics.data_probes import exchanged_classes
 
         rng = np.random.default_rng(0)
         clean = rng.integers(8, size=4000)

@@ -57,7 +57,7 @@ def skill_of_tasks(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_tasks
+        from mtlkit.diagnostics.data_probes import skill_of_tasks
 
         rng = np.random.default_rng(0)
         y = {"top": rng.integers(2, size=200), "noise": rng.integers(2, size=200)}
@@ -115,7 +115,7 @@ def skill_of_model(
         import numpy as np
 
         import mtlkit as mtl
-        from mtlkit.diagnostics.data_probes.skill_of_tasks import skill_of_model
+        from mtlkit.diagnostics.data_probes import skill_of_model
 
         rng = np.random.default_rng(0)
         x, y = rng.random((80, 8, 8, 1), dtype="float32"), {"a": rng.integers(2, size=80)}

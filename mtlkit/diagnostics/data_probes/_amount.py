@@ -51,7 +51,7 @@ def amount(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.amount import amount
+        from mtlkit.diagnostics.data_probes import amount
 
         y = np.arange(400) % 2
         x = np.random.default_rng(0).random((400, 8, 8, 1), dtype="float32")

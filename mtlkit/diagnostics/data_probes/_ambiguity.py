@@ -7,7 +7,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.diagnostics.data_probes.structured_noise import is_overlap, pairs_of
+from mtlkit.diagnostics.data_probes._structured_noise import is_overlap, pairs_of
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.references._partners import Pairing
 from mtlkit.references.reference import Reference
@@ -55,7 +55,7 @@ def ambiguity(
     Example:
         ```python
         import numpy as np
-        from mtlkit.diagnostics.data_probes.ambiguity import ambiguity
+        from mtlkit.diagnostics.data_probes import ambiguity
 
         rng = np.random.default_rng(0)
         y = rng.integers(8, size=1200)
