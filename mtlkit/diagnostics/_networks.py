@@ -19,7 +19,7 @@ from mtlkit.diagnostics.verdict._readings import is_unclear
 _NAMES = {"reference": "a reference network", "user": "the model"}
 
 
-def of_networks(evidence: Mapping[str, Evidence], seed: int) -> dict[str, Evidence]:
+def of_networks(seed: int, evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     """Asks networks again what was asked of the simple reference.
 
     How sure predictions are is asked of the user's model, whatever it is worth. Which classes are

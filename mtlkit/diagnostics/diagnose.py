@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,44 +21,29 @@ from mtlkit.diagnostics._checks import (
     checked_pair,
     input_array,
 )
+from mtlkit.diagnostics._data_steps import Samples, data_steps, run_data_steps
 from mtlkit.diagnostics._given_features import given_features, of_features
+from mtlkit.diagnostics._kept import KeptEvidence, fingerprint
+from mtlkit.diagnostics._model_steps import (
+    LEAST_WITH_TRAINING,
+    MODEL_STEPS,
+    ModelQuestion,
+    run_model_steps,
+)
 from mtlkit.diagnostics._networks import of_networks
 from mtlkit.diagnostics._preflight._problem import Problem
-from mtlkit.diagnostics._training.bench import Bench
+from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
 from mtlkit.diagnostics._training.score import Score, bins_of
-from mtlkit.diagnostics._training.standardised import is_standardised
 from mtlkit.diagnostics._wiring import of_problems
-from mtlkit.diagnostics.audit import data_evidence, report
+from mtlkit.diagnostics.audit import of_samples, report
 from mtlkit.diagnostics.data_probes._skill_of_tasks import skill_of_model
 from mtlkit.diagnostics.diagnosis import Diagnosis
-from mtlkit.diagnostics.evidence import Evidence, not_tested
-from mtlkit.diagnostics.model_probes import ceiling, interference, location, training_health
+from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.preflight import preflight
-from mtlkit.diagnostics.verdict import decide, reinterpreted
 from mtlkit.heads import OrientationHead
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model._data_checks import check_arrays
-
-#: Below this many CPU-seconds a probe of the model tells nothing.
-_LEAST_SECONDS = 15.0
-#: As many have to be left where a copy is trained first, which takes a third.
-_LEAST_WITH_TRAINING = 30.0
-#: The probes of the model in the order in which they are run, what they say, and the share of
-#: the seconds that are left by then. The last ones are the first to be left out.
-_PROBES = (
-    (ceiling, ("model_gap",), 0.25),
-    (location, ("head_destroys_space", "backbone_lacks_task", "backbone_collapse"), 0.3),
-    (
-        training_health,
-        ("under_trained", "optimizer", "loss_mismatch", "input_scale"),
-        0.55,
-    ),
-    (interference, ("interference", "loss_starvation"), 0.95),
-)
-#: The share of the probe of the training where the inputs are not standardised: what that costs
-#: is only seen in a training as long as the user's.
-_SHARE_IF_RAW = 0.95
 
 
 @random_state_kept()
@@ -73,6 +59,7 @@ def diagnose(
     num_classes: int | None = None,
     x_high: Any = None,
     budget: float = 600.0,
+    directory: str | os.PathLike[str] | None = None,
     seed: int = 0,
     verbose: int = 1,
 ) -> Diagnosis:
@@ -100,7 +87,10 @@ def diagnose(
         x_high: The same images at a higher resolution, if there are any.
         budget: CPU-seconds to spend, roughly. The data are looked at whatever that takes; a
             probe of the model needs 15 of those that are left then. Where they do not suffice,
-            the probes of least value are left out, and the result says so.
+            the probes of least value are left out, and the result says so. Where they are not
+            all spent and a question is open, what would decide it is trained for longer.
+        directory: A folder that keeps what was found; a diagnosis that was interrupted goes on
+            with it, and one that has a larger budget runs what was left out. `None`: none.
         seed: Seed of everything that is drawn.
         verbose: 0: silent; 1: a line for each step.
 
@@ -109,7 +99,8 @@ def diagnose(
 
     Raises:
         ValueError: If the model has no such task, is not compiled or cannot be copied, if
-            inputs or labels do not fit it, or if the budget is no finite number above 0.
+            inputs or labels do not fit it, if the budget is no finite number above 0, or if the
+            directory holds evidence of another model or other data.
 
     Example:
         ```python
@@ -148,57 +139,49 @@ def diagnose(
     copy_of(model)  # raises, if it cannot be copied
     classes = _num_classes(model, task, labels) if num_classes is None else num_classes
     known = given_features(features, x, None if validation_data is None else validation_data[0])
-    evidence: dict[str, Evidence] = {}
+    of_x = None if known is None else known[0]
+    samples = Samples(images, labels, others, task, held, classes, x_high, of_x, seed)
+    both = None if known is None or known[1] is None else (known[0], known[1])
+    question = ModelQuestion(model, x, y, task, validation_data, both, seed)
+    of = {} if directory is None else {**of_samples(samples), "model": _of_model(model, x, y)}
+    kept = KeptEvidence(directory, of)
+    plan = [(name,) for name, _ in data_steps(samples)] + [step.names for step in MODEL_STEPS]
+    steps = Steps(kept, plan, start, budget, verbose)
     setup: dict[str, Any] = {"budget": budget, "left_out": []}
     if class_names is not None:
         setup["class_names"] = list(class_names)
-    try:
-        problems = _wired_wrong(model, x, y, budget, seed, verbose, setup)
-        of_x = None if known is None else known[0]
-        data_evidence(
-            images, labels, others, task, held, classes, x_high, seed, verbose, of_x, evidence
-        )
-        setup["cpu_seconds_of_data"] = round(time.process_time() - start, 1)
+    with steps.until_interrupted(setup):
+        problems = _wired_wrong(model, x, y, seed, steps, setup)
+        run_data_steps(steps, samples)
+        setup["cpu_seconds_of_data"] = round(steps.spent, 1)
         if validation_data is not None:
-            evidence |= _of_users_model(evidence, skill_of_model(model, *validation_data, task))
-        if evidence["signal"].found:
-            data = partial(_data, model, x, y, task, validation_data, seed)
-            least = _LEAST_SECONDS if validation_data is not None else _LEAST_WITH_TRAINING
-            both = None
-            if known is not None and known[1] is not None:
-                both = known[0], known[1]
-            for name, one in _of_model(data, task, start, budget, least, seed, verbose, both):
-                evidence[name] = one
-                if one.details.get("left_out"):
-                    setup["left_out"].append(name)
-            evidence |= of_features(evidence)
-            evidence |= of_problems(problems, evidence)
-            evidence |= of_networks(evidence, seed)
-    except KeyboardInterrupt:
-        setup["interrupted"] = True
-        if verbose:
-            print(f"\nInterrupted: what was found so far, of {len(evidence)} tests.", flush=True)
-    evidence = reinterpreted(evidence)
-    verdict = decide(evidence, task)
+            skill = skill_of_model(model, *validation_data, task)
+            steps.note(*_of_users_model(steps.evidence, skill).values())
+        if steps.evidence["signal"].found:
+            run_model_steps(steps, question, setup)
+            for more in (of_features, partial(of_problems, problems), partial(of_networks, seed)):
+                steps.note(*more(steps.evidence).values())
     head = model.tasks[task].head
-    circular = isinstance(head, OrientationHead) and head.circular
-    return report(task, verdict, evidence, len(images), seed, start, setup, circular)
+    return report(samples, steps, setup, isinstance(head, OrientationHead) and head.circular)
+
+
+def _of_model(model: Any, x: Any, y: Any) -> str:
+    """A fingerprint of a model with its weights, and of all that it was trained on."""
+    return fingerprint(json.dumps(model.get_config(), default=str), model.get_weights(), x, dict(y))
 
 
 def _wired_wrong(
-    model: Any, x: Any, y: Mapping[str, Any], budget: float, seed: int, verbose: int, setup: Any
+    model: Any, x: Any, y: Mapping[str, Any], seed: int, steps: Steps, setup: dict[str, Any]
 ) -> tuple[Problem, ...]:
     """What `preflight` finds, which is kept in the setup; nothing where the budget is small."""
-    if budget < _LEAST_WITH_TRAINING:
+    if steps.left < LEAST_WITH_TRAINING:
         setup["left_out"].append("preflight")
         return ()
-    if verbose:
-        print("preflight ...", end=" ", flush=True)
     labels = {name: np.asarray(one) for name, one in y.items() if name in model.tasks}
-    found = preflight(model, x, labels, seed=seed)
+    with steps.named("preflight") as said:
+        found = preflight(model, x, labels, seed=seed)
+        said.append(f"{len(found.problems)} problems")
     setup["preflight"] = [problem.to_dict() for problem in found.problems]
-    if verbose:
-        print(f"{len(found.problems)} problems ({found.seconds:.1f} s)", flush=True)
     return found.problems
 
 
@@ -291,83 +274,3 @@ def _num_classes(model: Any, task: str, labels: NDArray) -> int | None:
     outputs = int(np.prod(model.output[task].shape[1:]))
     known = Score.of(model.tasks[task].head, outputs, labels).num_classes
     return known if labels.max() < known else None
-
-
-def _data(
-    model: Any,
-    x: Any,
-    y: Mapping[str, Any],
-    task: str,
-    validation_data: tuple[Any, Any] | None,
-    seed: int,
-    budget: float,
-) -> tuple[Any, dict[str, Any]]:
-    """The model that is judged, and the data: on those that it was trained on, it cannot be."""
-    if validation_data is not None:
-        x_val, y_val = validation_data
-        return model, {"x": x, "y": y, "x_val": x_val, "y_val": y_val}
-    bench = Bench(model, x, y, task, seed=seed, budget=budget)
-    held = {"x_val": bench.x_val, "y_val": {task: bench.y_val}}
-    return bench.model, {"x": bench.x, "y": bench.y, **held}
-
-
-def _standardised(model: Any, x: Any) -> bool:
-    """Whether the inputs are standardised where the backbone learns from them."""
-    inputs = model._images(x)
-    return len(keras.tree.flatten(inputs)) > 1 or is_standardised(model, one_array(inputs))
-
-
-def _of_model(
-    data: Callable[[float], tuple[Any, dict[str, Any]]],
-    task: str,
-    start: float,
-    budget: float,
-    least: float,
-    seed: int,
-    verbose: int,
-    features: tuple[NDArray, NDArray] | None = None,
-) -> Iterable[tuple[str, Evidence]]:
-    """Runs the probes of the model, as long as there is time; `least` has to be left to begin."""
-    gap: Evidence | None = None
-    given: dict[str, Any] = {}
-    for module, names, share in _PROBES:
-        left = budget - (time.process_time() - start)
-        if not given and left >= least:
-            model, given = data(left)
-            left = budget - (time.process_time() - start)
-        if module is training_health and given and not _standardised(model, given["x"]):
-            share = _SHARE_IF_RAW
-        needed = _LEAST_SECONDS if given else least
-        first = module is ceiling  # the others need what it found
-        if left < needed or (gap is None and not first):
-            for name in names:
-                why = not_tested(name, _why(left, budget, needed))
-                yield name, replace(why, details={"left_out": True})
-            continue
-        seconds = min(left, max(share * left, _LEAST_SECONDS))
-        if verbose:
-            part = f"{100 * (1 - left / budget):.0f} % of the budget"
-            print(f"{', '.join(names)} [{part}] ...", end=" ", flush=True)
-        began = time.process_time()
-        options: dict[str, Any] = {"seed": seed, "budget": seconds}
-        if gap is not None:
-            options["ceiling"] = gap
-        elif features is not None:
-            options["features"] = features
-        found = module.probe(model, task=task, **given, **options)
-        found = found if isinstance(found, tuple) else (found,)
-        took = time.process_time() - began
-        if verbose:
-            print(f"{', '.join(one.status for one in found)} ({took:.1f} s)", flush=True)
-        for one in found:
-            if one.name == "model_gap":
-                gap = one
-            yield one.name, replace(one, seconds=took / len(found))
-
-
-def _why(left: float, budget: float, needed: float) -> str:
-    """Why a probe was left out."""
-    return (
-        f"Left out: of the budget of {budget:g} CPU-seconds {max(left, 0.0):.1f} were left, and "
-        f"this needs {needed:g}."
-    )

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.search._records import write_array
+from mtlkit._files import write_array
 
 
 @dataclass(frozen=True)

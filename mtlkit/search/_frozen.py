@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit._files import write_array
 from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.layers._keep_mask import makes_masks
 from mtlkit.model import MultiTaskModel
@@ -17,7 +18,6 @@ from mtlkit.model._wiring import feature_names
 from mtlkit.model.task import Task
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace
-from mtlkit.search._records import write_array
 
 #: The name, among features, of what the backbone gives where no map is named.
 _LAST = "last_map"

@@ -14,7 +14,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.src.engine import conditions as tuner_conditions
 
-from mtlkit.search._records import read_json, write_json
+from mtlkit._files import read_json, write_json
 
 #: KerasTuner 1.4.8 prints a line for each condition that it sends to another process.
 tuner_conditions.print = lambda *args: None

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from mtlkit._files import read_arrays, read_json, write_arrays, write_json
 
 #: What may become of a trial.
 STATUSES = ("finished", "hopeless", "failed", "rejected", "interrupted")
@@ -190,53 +187,3 @@ def again_and_again(action: Callable[[], object], seconds: float) -> Iterator[No
     finally:
         over.set()
         thread.join()
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Writes an array whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.npy")
-    np.save(unfinished, array, allow_pickle=False)
-    unfinished.replace(path)
-
-
-def write_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
-    """Writes several arrays whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.npz")
-    np.savez(unfinished, *arrays)
-    unfinished.replace(path)
-
-
-def read_arrays(path: Path) -> list[np.ndarray]:
-    """Reads what `write_arrays` wrote."""
-    with np.load(path, allow_pickle=False) as kept:
-        return [kept[f"arr_{number}"] for number in range(len(kept.files))]
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file; one that is not valid is moved aside, with a warning."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, Mapping):
-            return content
-    except FileNotFoundError:
-        return None
-    except (ValueError, UnicodeDecodeError):
-        pass
-    aside = path.with_name(f"{path.name}.corrupt")
-    os.replace(path, aside)
-    warnings.warn(f"Expected a JSON object in {path}; it is now {aside}", stacklevel=2)
-    return None

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit._files import read_arrays, read_json, write_arrays, write_json
 from mtlkit._versions import versions
 from mtlkit.model.task import Task
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._job import Job
-from mtlkit.search._records import Store, read_arrays, read_json, write_arrays, write_json
+from mtlkit.search._records import Store
 from mtlkit.search._running import frozen_features, reporter, run_alone, run_chief, run_worker
 from mtlkit.search._tuner import Settings, is_chief, is_worker
 from mtlkit.search._workers import run_workers

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import small_searches as fakes
 
+from mtlkit._files import read_json, write_json
 from mtlkit.search import _records as records
-from mtlkit.search._records import Store, TrialRecord, read_json, write_json
+from mtlkit.search._records import Store, TrialRecord
 
 TUNERS = {
     "random": {"max_trials": 7},

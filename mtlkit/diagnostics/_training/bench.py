@@ -14,7 +14,7 @@ from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._any_model import one_array
 from mtlkit.diagnostics._effects import LEAST_EFFECT
 from mtlkit.diagnostics._training.clock import Clock
-from mtlkit.diagnostics._training.copies import compiled_like, copy_of, fresh_copy
+from mtlkit.diagnostics._training.copies import compiled, compiled_like, copy_of, fresh_copy
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
 from mtlkit.diagnostics.evidence import Evidence, Status, not_tested
@@ -34,6 +34,9 @@ class Bench:
     Without validation data, a fifth of the samples is held out, and a fresh copy of the
     model, trained as it was on the others, takes its place: on samples that it was trained
     on, a model cannot be judged.
+
+    Attributes:
+        longer: How many times as long as usual copies are trained, if the budget allows it.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class Bench:
         y_val: Mapping[str, ArrayLike] | None = None,
         seed: int = 0,
         budget: float = 60.0,
+        longer: float = 1.0,
     ) -> None:
+        self.longer = longer
         self.clock = Clock(budget)
         _check_task(model, task)
         self.model, self.seed = model, seed
@@ -180,6 +185,16 @@ class Gap:
     def recovered(self, skill: float) -> float:
         """Which share of the gap a skill recovers."""
         return (skill - self.user) / max(self.reference - self.user, 1e-6)
+
+
+def alone_and_afresh(bench: Bench, rate: float) -> MultiTaskModel:
+    """The user's network with new weights, compiled to train on the task alone by Adam."""
+    changes = {"loss": None, "gradient": "flow"}
+    model = fresh_copy(bench.model, bench.seed, **{bench.name: changes})
+    model.backbone.trainable = True
+    bench.alone(model)
+    compiled(model, keras.optimizers.Adam(rate))
+    return model
 
 
 def steps_trained(model: MultiTaskModel) -> int | None:

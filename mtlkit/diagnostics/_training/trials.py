@@ -138,7 +138,7 @@ class Trials:
         if self.steps is None:
             most = _EPOCHS_ALONE if self.alone else _EPOCHS
             wanted = self.wanted or max(most * trainer.steps_of_epoch, LEAST_STEPS)
-            epochs = wanted / trainer.steps_of_epoch
+            epochs = bench.longer * wanted / trainer.steps_of_epoch
             self.steps = trainer.affordable(self.seconds, epochs) or None
         if self.steps is None:
             self.why = too_dear(trainer)

@@ -53,9 +53,10 @@ def structured_noise(
     `mtlkit.references._partners.fit_floor`), less what labels that are wrong by chance
     contribute, of which each class has as many. Where that finds nothing, each class is looked at
     by itself, as labels of a few classes alone may have been exchanged (see
-    `exchanged_classes`). Where both neighbours on a circle of classes have a floor, classes overlap: see `class_overlap`; of a low one, either may be so, and the
-    status is `"unclear"`. Where images do not tell partners apart at
-    all, the rate is unknown, and the status `"unclear"`: see `ambiguity`.
+    `exchanged_classes`). Where both neighbours on a circle of classes have a floor, classes
+    overlap: see `class_overlap`; of a low one, either may be so, and the status is `"unclear"`.
+    Where images do not tell partners apart at all, the rate is unknown, and the status
+    `"unclear"`: see `ambiguity`.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._training.bench import Bench
-from mtlkit.diagnostics._training.copies import compiled, fresh_copy, random_state_kept
+from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
+from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
 from mtlkit.diagnostics.model_probes._features import map_reader, passing_model, read_map
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
@@ -96,7 +96,7 @@ def _train_head(
     compiled(model, keras.optimizers.Adam(_RATE))
     labels = bench.y[bench.name][bench.rows]
     trainer = Trainer(model, maps, {"head": labels})
-    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
+    steps = max(1, trainer.affordable(seconds, bench.longer * _epochs(trainer)))
     trainer.run(steps, bench.seed, decay=True)
     decoded = model.tasks["head"].head.decode(outputs_of(model, held)["head"])
     return bench.score.rows(decoded, bench.y_val), steps
@@ -135,12 +135,9 @@ def _flat(outputs: Any) -> NDArray:
 
 def _train_afresh(bench: Bench, seconds: float) -> tuple[NDArray, int]:
     """The skill of the user's network, trained afresh on the task alone with a plain recipe."""
-    model = fresh_copy(bench.model, bench.seed, **{bench.name: {"loss": None, "gradient": "flow"}})
-    model.backbone.trainable = True
-    bench.alone(model)
-    compiled(model, keras.optimizers.Adam(_RATE))
+    model = alone_and_afresh(bench, _RATE)
     trainer = Trainer(model, bench.x, bench.y, bench.rows)
-    steps = max(1, trainer.affordable(seconds, _epochs(trainer)))
+    steps = max(1, trainer.affordable(seconds, bench.longer * _epochs(trainer)))
     trainer.run(steps, bench.seed, decay=True)
     return bench.judge(model), steps
 

@@ -135,5 +135,5 @@ def _by_heart(bench: Bench, loss: Any, seconds: float) -> NDArray:
 def _on_all(bench: Bench, loss: Any, seconds: float) -> NDArray:
     """The skill on held-out samples of a network trained on the task alone."""
     trainer = _trainer(bench, loss, _RATES[0], bench.rows)
-    trainer.run(max(1, trainer.affordable(seconds, _EPOCHS)), bench.seed, decay=True)
+    trainer.run(max(1, trainer.affordable(seconds, bench.longer * _EPOCHS)), bench.seed, decay=True)
     return bench.judge(trainer.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import mean_interval
 from mtlkit.backbones import ConvBackbone
 from mtlkit.diagnostics._effects import least_effect, status_of
-from mtlkit.diagnostics._training.bench import Bench
+from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
 from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
@@ -36,6 +37,10 @@ _FILTERS = (16, 32, 64)
 _FEWEST_STEPS = 8
 #: A simple reference has to be so much skill ahead of networks.
 _PREFERRED = 0.05
+#: Fewer steps teach a network nothing.
+_FEWEST = 20
+#: What the user's network is called among the references.
+OWN = "the model's own network, trained alone"
 #: Names of simple references.
 SIMPLE = {kind.name for kinds in KINDS.values() for kind in kinds}
 
@@ -51,6 +56,7 @@ def probe(
     features: tuple[NDArray, NDArray] | None = None,
     seed: int = 0,
     budget: float = 70.0,
+    longer: float = 1.0,
 ) -> Evidence:
     """Compares the model with networks of our own that are trained on the task alone.
 
@@ -58,9 +64,10 @@ def probe(
     one keeps positions, one averages them away, and for orientations one reads the image in
     polar coordinates. The best on an inner part of the training data is compared with the
     user's model on the same held-out samples. Simple references (`mtlkit.references`) and those on
-    given features are candidates, too, where they are clearly ahead. Without validation data a
-    fresh copy of the model, trained as it was on four fifths of the samples, is compared on the
-    rest.
+    given features are candidates, too, where they are clearly ahead. Where none of them is better
+    than the model, its own network is trained from new weights on the task alone. Without
+    validation data a fresh copy of the model, trained as it was on four fifths of the samples, is
+    compared on the rest.
 
     Args:
         model: The user's model; it is not changed.
@@ -73,6 +80,7 @@ def probe(
         seed: Seed of the references.
         budget: CPU-seconds to spend at most; the references are trained for fewer epochs if
             need be.
+        longer: How many times as long as usual copies are trained, if the budget allows it.
 
     Returns:
         `"model_gap"`: the skill of the reference minus that of the model, and its paired
@@ -97,8 +105,10 @@ def probe(
         assert evidence.name == "model_gap"
         ```
     """
-    bench = Bench(model, x, y, task, x_val, y_val, seed, budget)
-    name, rows, decoded, curves, by_features = _best_reference(bench, features)
+    bench = Bench(model, x, y, task, x_val, y_val, seed, budget, longer)
+    best, skills, by_features = _best_reference(bench, features)
+    name, decoded = best.name, best.decoded
+    rows = bench.score.rows(decoded, bench.y_val)
     reference = float(rows.mean())
     effect, interval = mean_interval(rows - bench.user_rows)
     threshold = least_effect(0.0, reference)
@@ -125,7 +135,8 @@ def probe(
             "class_counts": _class_counts(bench),
             "reference_probability": decoded.get("probability"),
             "user_probability": bench.decoded.get("probability"),
-            "inner_skill": curves,
+            "inner_skill": skills,
+            "inner_score": bench.score.value(max(skills.values())),
             "features_rows": by_features,
             "seen_in_training": seen,
             "retrained": bench.retrained,
@@ -142,6 +153,7 @@ def bench_and_ceiling(
     y_val: Mapping[str, ArrayLike] | None,
     seed: int,
     budget: float,
+    longer: float,
     found: Evidence | None,
 ) -> tuple[Bench, Evidence]:
     """The bench of a later probe, and what this one found, or finds now for a third of the budget.
@@ -152,7 +164,7 @@ def bench_and_ceiling(
         share = budget / 3
         found = probe(model, x, y, task, x_val=x_val, y_val=y_val, seed=seed, budget=share)
         budget -= share
-    return Bench(model, x, y, task, x_val, y_val, seed, budget), found
+    return Bench(model, x, y, task, x_val, y_val, seed, budget, longer), found
 
 
 def reference_candidates(
@@ -220,58 +232,139 @@ def _token_backbone(input_shape: tuple[int, ...], vocabulary: int) -> keras.Mode
     )
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A reference: its skill on an inner part of the training data, and what it says of others."""
+
+    name: str
+    skill: float
+    decoded: Mapping[str, NDArray]
+
+
 @random_state_kept()
 def _best_reference(
     bench: Bench, features: tuple[NDArray, NDArray] | None
-) -> tuple[str, NDArray, Mapping[str, NDArray], dict[str, float], NDArray | None]:
-    """Trains the candidates, and returns what the best one predicts for held-out samples.
+) -> tuple[_Candidate, dict[str, float], NDArray | None]:
+    """Fits the candidates, and returns the best one.
 
-    The last part of the result is the skill of each held-out sample by the given features.
+    The other parts of the result are the skills of all of them, and the skill of each held-out
+    sample by the given features.
     """
-    images, held = (looked_at(one) for one in (bench.images[bench.rows], bench.val_images))
-    targets = bench.score.targets(bench.y[bench.name][bench.rows])
-    rng = np.random.default_rng(bench.seed)
-    order = rng.permutation(len(images))
-    inner = order[: max(1, min(_INNER, len(order) // 5))]
-    outer = order[len(inner) :]
+    inputs = _Inputs.of(bench)
+    simple = list(_simple(bench, inputs, features))
+    given = [one for one in simple if one.name.startswith("features")]
+    by_features = None
+    if given:
+        decoded = max(given, key=_skill).decoded
+        by_features = bench.score.rows(decoded, bench.y_val)
+    networks = list(_networks(bench, inputs))
+    best = _better(networks, simple)
+    if _is_ahead(bench, best):
+        return best, {one.name: one.skill for one in [*networks, *simple]}, by_features
+    networks += _own_network(bench, inputs)
+    skills = {one.name: one.skill for one in [*networks, *simple]}
+    return _better(networks, simple), skills, by_features
+
+
+def _skill(one: _Candidate) -> float:
+    return one.skill
+
+
+def _better(networks: list[_Candidate], simple: list[_Candidate]) -> _Candidate:
+    """The best network, which is trained in the way of the user's, unless others are far ahead."""
+    best = max(simple, key=_skill)
+    network = max(networks, key=_skill, default=None)
+    return best if network is None or best.skill > network.skill + _PREFERRED else network
+
+
+def _is_ahead(bench: Bench, one: _Candidate) -> bool:
+    rows = bench.score.rows(one.decoded, bench.y_val)
+    _, interval = mean_interval(rows - bench.user_rows)
+    return status_of(interval, least_effect(0.0, float(rows.mean()))) == "found"
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What references learn from, and positions of its inner part and of the rest."""
+
+    images: NDArray
+    held: NDArray
+    targets: NDArray
+    inner: NDArray
+    outer: NDArray
+
+    @classmethod
+    def of(cls, bench: Bench) -> _Inputs:
+        """Draws the parts."""
+        images, held = (looked_at(one) for one in (bench.images[bench.rows], bench.val_images))
+        targets = bench.score.targets(bench.y[bench.name][bench.rows])
+        order = np.random.default_rng(bench.seed).permutation(len(images))
+        inner = order[: max(1, min(_INNER, len(order) // 5))]
+        return cls(images, held, targets, inner, order[len(inner) :])
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens; 0 where samples are none."""
+        if input_kind(self.images) != "tokens":
+            return 0
+        return 1 + int(max(self.images.max(), self.held.max()))
+
+
+def _networks(bench: Bench, inputs: _Inputs) -> Iterator[_Candidate]:
+    """Networks of our own, as far as the budget allows."""
+    targets, of_classes = inputs.targets, bench.score.of_classes
     # Values are standardised, so that one rate suits all.
-    shift, scale = (0.0, 1.0) if bench.score.of_classes else _moments(targets[outer])
-    labels = targets if bench.score.of_classes else ((targets - shift) / scale)
-    best: Any = None
-    skills: dict[str, float] = {}
-    shape = tuple(images.shape[1:])
+    shift, scale = (0.0, 1.0) if of_classes else _moments(targets[inputs.outer])
+    labels = targets if of_classes else (targets - shift) / scale
+    shape = tuple(inputs.images.shape[1:])
     keras.utils.set_random_seed(bench.seed)
-    vocabulary = 0
-    if input_kind(images) == "tokens":
-        vocabulary = 1 + int(max(images.max(), held.max()))
-    names = list(reference_candidates(bench.score, targets, shape, vocabulary))
-    for number, (name, model) in enumerate(names):
-        _adapt(model, images[outer])
+    models = list(reference_candidates(bench.score, targets, shape, inputs.vocabulary))
+    for number, (name, model) in enumerate(models):
+        _adapt(model, inputs.images[inputs.outer])
         compiled(model, keras.optimizers.Adam(_RATE))
-        trainer = Trainer(model, images, {"reference": labels}, outer)
-        share = 0.9 * bench.clock.left / (len(names) - number)
-        least = _LEAST_EPOCHS * trainer.steps_of_epoch
-        most = max(_EPOCHS, _LEAST_STEPS / trainer.steps_of_epoch)
-        trainer.run(max(min(least, 20), trainer.affordable(share, most)), bench.seed, decay=True)
-        rows = bench.score.rows(_decode(model, images[inner], shift, scale), targets[inner])
-        skills[name] = float(rows.mean())
-        if best is None or skills[name] > skills[best[0]]:
-            best = (name, _decode(model, held, shift, scale))
-    by_features: tuple[float, NDArray] | None = None
-    fitted = one_hot(targets, bench.score.num_classes) if bench.score.of_classes else targets
-    for name, scores in predict_held_out(
-        images, fitted, held, bench.seed, features=features
-    ).items():
-        said = _said(scores.left_out, scores, targets, bench.score.of_classes)
-        skills[name] = float(bench.score.rows(said, targets)[inner].mean())
-        said = _said(scores.held_out, scores, targets, bench.score.of_classes)
-        if name.startswith("features") and (by_features is None or skills[name] > by_features[0]):
-            by_features = skills[name], bench.score.rows(said, bench.y_val)
-        # Networks are trained in the way of the user's, and are preferred.
-        if skills[name] > skills[best[0]] + _PREFERRED * (best[0] not in SIMPLE):
-            best = (name, said)
-    rows = bench.score.rows(best[1], bench.y_val)
-    return best[0], rows, best[1], skills, None if by_features is None else by_features[1]
+        trainer = Trainer(model, inputs.images, {"reference": labels}, inputs.outer)
+        # A part is left for the user's own network.
+        steps = _affordable(bench, trainer, bench.clock.left / (len(models) - number + 1))
+        if not steps:
+            continue
+        trainer.run(steps, bench.seed, decay=True)
+        inner = _decode(model, inputs.images[inputs.inner], shift, scale)
+        skill = float(bench.score.rows(inner, targets[inputs.inner]).mean())
+        yield _Candidate(name, skill, _decode(model, inputs.held, shift, scale))
+
+
+def _own_network(bench: Bench, inputs: _Inputs) -> Iterator[_Candidate]:
+    """The user's network, trained from new weights on the task alone."""
+    model = alone_and_afresh(bench, _RATE)
+    trainer = Trainer(model, bench.x, bench.y, bench.rows[inputs.outer])
+    steps = _affordable(bench, trainer, 0.9 * bench.clock.left)
+    if not steps:
+        return
+    trainer.run(steps, bench.seed, decay=True)
+    rows = bench.rows[inputs.inner]
+    x = keras.tree.map_structure(lambda array: array[rows], bench.x)
+    inner = bench.score.rows(bench.decode(model, x), bench.y[bench.name][rows])
+    yield _Candidate(OWN, float(inner.mean()), bench.decode(model, bench.x_val))
+
+
+def _affordable(bench: Bench, trainer: Trainer, seconds: float) -> int:
+    """The steps of a network; 0 where there are too few to learn anything."""
+    epochs = bench.longer * max(_EPOCHS, _LEAST_STEPS / trainer.steps_of_epoch)
+    steps = trainer.affordable(seconds, epochs)
+    return steps if steps >= min(_FEWEST, _LEAST_EPOCHS * trainer.steps_of_epoch) else 0
+
+
+def _simple(
+    bench: Bench, inputs: _Inputs, features: tuple[NDArray, NDArray] | None
+) -> Iterator[_Candidate]:
+    """References that are no networks."""
+    targets, of_classes = inputs.targets, bench.score.of_classes
+    fitted = one_hot(targets, bench.score.num_classes) if of_classes else targets
+    found = predict_held_out(inputs.images, fitted, inputs.held, bench.seed, features=features)
+    for name, scores in found.items():
+        inner = _said(scores.left_out, scores, targets, of_classes)
+        skill = float(bench.score.rows(inner, targets)[inputs.inner].mean())
+        yield _Candidate(name, skill, _said(scores.held_out, scores, targets, of_classes))
 
 
 def _said(
@@ -320,6 +413,8 @@ def _seen(bench: Bench) -> int:
 
 def _text(bench: Bench, name: str, reference: float, seen: int) -> str:
     what = f"A reference ({name})" if name in SIMPLE else "A reference network"
+    if name == OWN:
+        what = "Trained from new weights on this task alone, its own network"
     text = (
         f"{what} reaches {bench.score.text(reference)}, the model "
         f"{bench.score.text(bench.user_skill)} on the same {len(bench.y_val):,} samples"

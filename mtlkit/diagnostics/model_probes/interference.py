@@ -46,6 +46,7 @@ def probe(
     y_val: Mapping[str, ArrayLike] | None = None,
     seed: int = 0,
     budget: float = 110.0,
+    longer: float = 1.0,
     ceiling: Evidence | None = None,
 ) -> tuple[Evidence, ...]:
     """Trains the user's network with all tasks, with this one alone, and with equal shares.
@@ -73,6 +74,7 @@ def probe(
         y_val: Their labels by task.
         seed: The first of the seeds.
         budget: CPU-seconds to spend at most.
+        longer: How many times as long as usual copies are trained, if the budget allows it.
         ceiling: What the ceiling probe found. `None`: it is run first, for a third of the
             budget.
 
@@ -100,7 +102,9 @@ def probe(
         assert [one.status for one in found] == ["absent", "absent"]
         ```
     """
-    bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
+    bench, ceiling = bench_and_ceiling(
+        model, x, y, task, x_val, y_val, seed, budget, longer, ceiling
+    )
     gap = Gap.of(ceiling)
     why = _nothing_to_try(bench, gap)
     if why:
@@ -171,7 +175,7 @@ def _train(bench: Bench, arms: _Arms, threshold: float) -> str:
         compiled_like(fresh_copy(bench.model, bench.seed), bench.model), bench.x, bench.y
     )
     # Three trainings a seed; and the rest of the budget for what surrounds them.
-    epochs = max(_EPOCHS, _ENOUGH_STEPS / trainer.steps_of_epoch)
+    epochs = bench.longer * max(_EPOCHS, _ENOUGH_STEPS / trainer.steps_of_epoch)
     seconds = 0.85 * bench.clock.left
     arms.steps = trainer.affordable(seconds / (3 * _SEEDS), epochs)
     if arms.steps < _LEAST_STEPS:

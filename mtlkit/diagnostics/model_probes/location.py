@@ -54,6 +54,7 @@ def probe(
     y_val: Mapping[str, ArrayLike] | None = None,
     seed: int = 0,
     budget: float = 70.0,
+    longer: float = 1.0,
     ceiling: Evidence | None = None,
 ) -> tuple[Evidence, ...]:
     """Looks for the place where the task is lost: in the head, or in the trunk.
@@ -87,6 +88,7 @@ def probe(
         y_val: Their labels by task.
         seed: Seed of all trainings.
         budget: CPU-seconds to spend at most.
+        longer: How many times as long as usual copies are trained, if the budget allows it.
         ceiling: What the ceiling probe found. `None`: it is run first, for a third of the
             budget.
 
@@ -114,7 +116,9 @@ def probe(
         assert [one.found for one in found] == [False] * 3
         ```
     """
-    bench, ceiling = bench_and_ceiling(model, x, y, task, x_val, y_val, seed, budget, ceiling)
+    bench, ceiling = bench_and_ceiling(
+        model, x, y, task, x_val, y_val, seed, budget, longer, ceiling
+    )
     if not bench.reads_one_array:
         return tuple(bench.not_tested(name, "The backbone has several inputs.") for name in NAMES)
     gap = Gap.of(ceiling)

@@ -9,10 +9,10 @@ from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.verdict._readings import (
     are_twins,
     is_behind,
+    is_contradicted,
     is_faint,
     is_found,
     is_open,
-    most_errors,
 )
 
 #: What other tasks do explains a gap to the reference from this share of it on, unless nothing
@@ -53,11 +53,10 @@ def _is_admitted(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> 
     chance, a poor reference takes neighbours for each other even where it is clear; beside
     classes that are not told apart at all, it does so with other classes, too; and the exchanged
     label of a sample that it mistakes looks wrong by chance. And no more labels
-    are wrong than the best network gets wrong. Where there is hardly a signal, or none was seen,
+    are wrong than the best reference gets wrong. Where there is hardly a signal, or none was seen,
     nothing is known of the labels.
     """
-    low = (one.interval or (0.0, 0.0))[0]
-    if name in ("uniform_noise", "structured_noise") and low > most_errors(evidence):
+    if is_contradicted(name, evidence):
         return False
     if name in LABELS and (is_faint(evidence) or is_open("signal", evidence)):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mtlkit.diagnostics.causes import LABELS, OF_MODELS, OF_OTHER_TASKS, WIRED_WRONG, Rule
+from mtlkit.diagnostics.causes import LABELS, OF_MODELS, OF_OTHER_TASKS, TITLES, WIRED_WRONG, Rule
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.thresholds import LIKELY_NOISE
 from mtlkit.diagnostics.verdict._readings import (
@@ -15,6 +15,7 @@ from mtlkit.diagnostics.verdict._readings import (
     best_skill,
     higher_was_seen,
     is_behind,
+    is_contradicted,
     is_faint,
     is_found,
     is_likely,
@@ -25,6 +26,7 @@ from mtlkit.diagnostics.verdict._readings import (
     is_unknown,
     may_be,
     others_are_read,
+    was_interrupted,
 )
 
 #: So few samples of a class are few for any task that is not learned from them.
@@ -38,6 +40,7 @@ _LONGER = "more and longer trainings (a larger `budget`)"
 _BETTER_REFERENCE = (
     "embeddings of a pretrained model (`features=`), or a second label for some hundred samples"
 )
+_THE_REST = "the rest of the diagnosis, which was interrupted"
 _OF_RARE = "more held-out samples of the rare classes"
 _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
 _FLIPPED_OR_TWINS = (
@@ -61,9 +64,17 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
             ("uniform_noise", "no_signal", "resolution"),
             "images of a higher resolution, or second labels for some",
         )
-    weak = tuple(name for name in LABELS if is_of_weak_reference(name, evidence))
+    doubted = (*LABELS, "too_little_data")
+    weak = tuple(
+        name
+        for name in doubted
+        if is_of_weak_reference(name, evidence) or is_contradicted(name, evidence)
+    )
+    of_model = tuple(name for name in OF_MODELS if may_be(name, evidence))
+    behind = of_model if is_behind(evidence) and not causes & set(OF_MODELS) else ()
     if weak and not causes:
-        return (*weak, "weak_reference"), _BETTER_REFERENCE
+        decide = f"{_LONGER}; {_BETTER_REFERENCE}" if behind else _BETTER_REFERENCE
+        return (*behind, *weak, "weak_reference"), decide
     # Other tasks may be why a trunk lacks features; the same few trainings tell of both causes.
     if "backbone_lacks_task" in causes and any(is_open(n, evidence) for n in OF_OTHER_TASKS):
         others = (name for name in OF_OTHER_TASKS if name in evidence)
@@ -76,9 +87,8 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         return tuple(name for name in (*LABELS, "imbalance") if _may_hide(name, evidence)), _MORE
     if "too_little_data" in causes and doubtful:
         return ("too_little_data", *doubtful), _MORE
-    of_model = tuple(name for name in OF_MODELS if may_be(name, evidence))
-    if is_behind(evidence) and of_model and not causes & set(OF_MODELS):
-        return of_model, _LONGER
+    if behind:
+        return behind, _LONGER
     if are_mixed_alike(evidence) and not causes & {*LABELS, "needs_context", "symmetry"}:
         return _FLIPPED_OR_OVERLAP
     if causes:
@@ -101,6 +111,9 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         is_found("ambiguity", evidence) or evidence["structured_noise"].details.get("single_pairs")
     ):
         return _FLIPPED_OR_TWINS
+    if was_interrupted(evidence):
+        left = (name for name, one in evidence.items() if one.details.get("interrupted"))
+        return tuple(name for name in left if name in TITLES), _THE_REST
     if is_unknown(evidence):
         causes_left = _not_measured(evidence)
         if "model_gap" in evidence and evidence["model_gap"].status == "absent":

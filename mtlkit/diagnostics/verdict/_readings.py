@@ -82,11 +82,23 @@ def is_related(evidence: Mapping[str, Evidence]) -> bool:
 
 
 def most_errors(evidence: Mapping[str, Evidence]) -> float:
-    """The share of held-out samples that the better of two networks gets wrong, with a margin."""
+    """The share of training labels that the best reference gets wrong, with a margin.
+
+    It is asked of a part of the training samples that was held out: validation samples may have
+    better labels.
+    """
     details = evidence["model_gap"].details if "model_gap" in evidence else {}
-    if details.get("metric") != "accuracy":
+    if details.get("metric") != "accuracy" or "inner_score" not in details:
         return 1.0
-    return 1 - max(details["reference_score"], details["user_score"]) + _MARGIN
+    return 1 - details["inner_score"] + _MARGIN
+
+
+def is_contradicted(name: str, evidence: Mapping[str, Evidence]) -> bool:
+    """Whether more labels would be wrong than the best reference gets wrong."""
+    one = evidence.get(name)
+    if one is None or not one.found or name not in ("uniform_noise", "structured_noise"):
+        return False
+    return (one.interval or (0.0, 0.0))[0] > most_errors(evidence)
 
 
 def best_skill(evidence: Mapping[str, Evidence]) -> float:
@@ -123,7 +135,14 @@ def is_unknown(evidence: Mapping[str, Evidence]) -> bool:
     signal, gap = evidence.get("signal"), evidence.get("model_gap")
     if signal is None or not signal.found or best_skill(evidence) < HALF_OF_THE_WAY:
         return True
-    return gap is not None and gap.status in ("not_tested", "unclear")
+    return was_interrupted(evidence) or (
+        gap is not None and gap.status in ("not_tested", "unclear")
+    )
+
+
+def was_interrupted(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether the user ended the diagnosis before all was looked at."""
+    return any(one.details.get("interrupted") for one in evidence.values())
 
 
 def is_faint(evidence: Mapping[str, Evidence]) -> bool:

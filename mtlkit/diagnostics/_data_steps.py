@@ -1,0 +1,275 @@
+"""The steps that look at the data: which there are, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mtlkit.diagnostics._checks import (
+    check_num_classes,
+    checked_pair,
+    complete,
+    input_array,
+    labels_by_task,
+)
+from mtlkit.diagnostics._given_features import given_features
+from mtlkit.diagnostics._steps import Steps
+from mtlkit.diagnostics.data_probes import (
+    alignment,
+    ambiguity,
+    amount,
+    class_overlap,
+    confusion,
+    duplicates,
+    gallery,
+    imbalance,
+    label_leak,
+    marks,
+    needs_context,
+    resolution,
+    signal,
+    skill_of_tasks,
+    splits,
+    structured_noise,
+    symmetry,
+    uncertainty,
+    uniform_noise,
+)
+from mtlkit.diagnostics.data_probes._duplicates import rows_by_input
+from mtlkit.diagnostics.data_probes._suspects import in_users_rows
+from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.verdict._second_opinions import with_second_opinion
+from mtlkit.metrics._labels import is_labelled
+from mtlkit.references._kinds import input_kind, looked_at
+from mtlkit.references.panel import Panel
+from mtlkit.references.reference import Reference
+
+#: More samples than this add little, and cost much.
+_MOST_SAMPLES = 10_000
+_NO_SIGNAL = "Without a signal nothing is known of the labels."
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is asked of which samples, checked.
+
+    Attributes:
+        inputs: All samples in the order in which they are stored.
+        labels: Labels of the task.
+        others: Labels of the other tasks, by name.
+        task: Name of the task.
+        validation: `(x_val, y_val)`, or `None`.
+        num_classes: Number of classes, or `None`.
+        x_high: The same images at a higher resolution, or `None`.
+        features: Embeddings of the samples, or `None`.
+        seed: Seed of everything that is drawn.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    others: dict[str, np.ndarray]
+    task: str
+    validation: tuple[Any, Any] | None = None
+    num_classes: int | None = None
+    x_high: Any = None
+    features: Any = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_num_classes(self.num_classes)
+        known = self.num_classes
+        if self.labels.dtype.kind != "f" and known is not None and self.labels.max() >= known:
+            raise ValueError(
+                f"Task {self.task!r}: expected classes below num_classes={known}. "
+                f"Received: {self.labels.max()}"
+            )
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """The samples that are looked at: those with a label, in order, a part where many."""
+        rows = np.flatnonzero(is_labelled(self.labels))
+        if len(rows) <= _MOST_SAMPLES:
+            return rows
+        drawn = np.random.default_rng(self.seed).choice(rows, _MOST_SAMPLES, replace=False)
+        return np.sort(drawn)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The samples that are learned from: one of each input and label.
+
+        Of a copy that is left in, any label is known. Rows of a table may be equal by chance, and
+        stay.
+        """
+        if self.inputs.ndim == 2:
+            return self.drawn
+        again: list[int] = []
+        for copies in rows_by_input(self.inputs[self.drawn]).values():
+            told: set[bytes] = set()
+            for one in copies:
+                label = self.labels[self.drawn[one]].tobytes()
+                again += [one] * (label in told)
+                told.add(label)
+        return np.delete(self.drawn, again)
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The references."""
+        rows = self.rows
+        x = self.inputs if len(rows) == len(self.inputs) else self.inputs[rows]
+        known = given_features(self.features, self.inputs, None)
+        return Panel(
+            looked_at(x),
+            self.labels[rows],
+            self.num_classes,
+            self.seed,
+            features=None if known is None else known[0][rows],
+        )
+
+    @cached_property
+    def stored(self) -> dict[str, np.ndarray]:
+        """The labels of all tasks, of all samples."""
+        return {self.task: self.labels, **self.others}
+
+    @cached_property
+    def held_out(self) -> tuple[Any, dict[str, np.ndarray]] | None:
+        """Held-out samples with a label of the task, and their labels."""
+        if self.validation is None:
+            return None
+        x_val, y_val = checked_pair(self.validation)
+        inputs = input_array(x_val, "x_val")
+        own, others = labels_by_task(y_val, self.task, len(inputs), "y_val")
+        rows = is_labelled(own)
+        if not rows.any():
+            raise ValueError(f"Task {self.task!r}: expected labels in y_val. Received: none")
+        kept = complete({name: values[rows] for name, values in others.items()})
+        return inputs[rows], {self.task: own[rows], **kept}
+
+    @cached_property
+    def high(self) -> np.ndarray | None:
+        """Images of a higher resolution, of the samples that are learned from."""
+        if self.x_high is None:
+            return None
+        images = input_array(self.x_high, "x_high")
+        if len(images) != len(self.inputs):
+            raise ValueError(
+                f"Expected x_high with one image for each of the {len(self.inputs)} of x. "
+                f"Received: {len(images)}"
+            )
+        return images[self.rows]
+
+
+def run_data_steps(steps: Steps, samples: Samples) -> None:
+    """Runs all steps that need no model."""
+    _ = samples.held_out, samples.high  # says what is wrong with them before anything is run
+    # More threads would spend more CPU time, much more beside other work, and round otherwise.
+    with threadpool_limits(1, "blas"):
+        for name, probe in data_steps(samples):
+            if name in OF_LABELS and steps.evidence["signal"].status == "absent":
+                probe = partial(not_tested, name, _NO_SIGNAL)
+            steps.run([name], partial(_in_users_rows, probe, samples))
+
+
+def data_steps(samples: Samples) -> list[tuple[str, Callable[[], Evidence]]]:
+    """The steps, in the order in which they are run: what evidence each finds, and how."""
+    return list(_steps(samples))
+
+
+def _in_users_rows(probe: Callable[[], Evidence], samples: Samples) -> Evidence:
+    return in_users_rows(probe(), samples.rows)
+
+
+def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:
+    seed, held = samples.seed, samples.held_out
+    of_classes = samples.labels.dtype.kind != "f"
+    of_images = input_kind(samples.inputs) == "images"
+
+    def others() -> dict[str, np.ndarray]:
+        return {name: one[samples.rows] for name, one in samples.others.items()}
+
+    def asked(probe: Callable[..., Evidence], *more: Any, **options: Any) -> Evidence:
+        best = samples.panel.best
+        return probe(best.x, best.y, *more, reference=best, seed=seed, **options)
+
+    if held is None:
+        yield "invalid_split", lambda: not_tested("invalid_split", "No validation data were given.")
+    else:
+        yield "invalid_split", lambda: splits(samples.inputs, samples.stored, *held, seed=seed)
+    yield "duplicates", lambda: _copies(samples)
+    # These two ask of many other labels.
+    yield "misaligned_labels", lambda: _slipped(samples)
+    yield "signal", lambda: _signal(samples)
+    yield "skill", lambda: _skills(samples, others())
+    if of_classes:
+        for name, probe in OF_LABELS.items():
+            yield name, partial(_of_labels, probe, samples)
+        yield "too_little_data", partial(_of_labels, amount, samples)
+        yield "confusion", lambda: confusion(samples.panel.best)
+    if of_images:
+        yield "gallery", lambda: gallery(samples.panel.best)
+        yield "symmetry", lambda: asked(symmetry, others=complete(others()))
+    if samples.others:
+        yield "needs_context", lambda: asked(needs_context, others())
+    if samples.others or held is not None:
+        yield "label_leak", lambda: _leak(samples, others())
+    yield "imbalance", lambda: asked(imbalance)
+    if of_images:
+        yield "resolution", lambda: asked(resolution, x_high=samples.high)
+    yield "uncertainty", lambda: asked(uncertainty)
+
+
+#: What is asked of the labels.
+OF_LABELS: dict[str, Callable[..., Evidence]] = {
+    "uniform_noise": uniform_noise,
+    "structured_noise": structured_noise,
+    "ambiguity": ambiguity,
+    "class_overlap": class_overlap,
+}
+
+
+def _slipped(samples: Samples) -> Evidence:
+    """Whether labels belong to other rows, of all samples as they are stored."""
+    quick = samples.panel.quick
+    return alignment(quick.x, samples.labels, rows=samples.rows, reference=quick, seed=samples.seed)
+
+
+def _signal(samples: Samples) -> Evidence:
+    quick = samples.panel.quick
+    return signal(quick.x, quick.y, reference=quick, seed=samples.seed)
+
+
+def _skills(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
+    best = samples.panel.best
+    labels = {samples.task: best.y, **others}
+    return skill_of_tasks(best.x, labels, task=samples.task, reference=best, seed=samples.seed)
+
+
+def _of_labels(probe: Callable[..., Evidence], samples: Samples) -> Evidence:
+    """What the best reference says of the labels, confirmed or not by the others."""
+
+    def of(reference: Reference) -> Evidence:
+        return probe(reference.x, reference.y, reference=reference, seed=samples.seed)
+
+    return with_second_opinion(of(samples.panel.best), of, samples.panel)
+
+
+def _copies(samples: Samples) -> Evidence:
+    rows = samples.drawn
+    whole = len(rows) == len(samples.inputs)
+    inputs = samples.inputs if whole else samples.inputs[rows]
+    labels = complete({name: one[rows] for name, one in samples.stored.items()})
+    return duplicates(inputs, labels, rows=rows)
+
+
+def _leak(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
+    """Whether the label is told by marks in the training images, or by another label."""
+    best, held = samples.panel.best, samples.held_out
+    if held is not None:
+        found = marks(best.x, best.y, looked_at(held[0]), reference=best, seed=samples.seed)
+        if found.found or not others:
+            return found
+    return label_leak(best.y, others, seed=samples.seed)
