@@ -109,8 +109,10 @@ def run_model_steps(steps: Steps, question: ModelQuestion, setup: dict[str, Any]
         blind = step.module is not ceiling and "model_gap" not in steps.evidence
         if not _is_kept(step, steps) and (steps.left < needed or blind):
             setup["left_out"] += step.names
-            why = f"Left out: {max(steps.left, 0.0):.1f} CPU-seconds of the budget of "
-            why += f"{steps.budget:g} were left, and this needs {needed:g}."
+            why = (
+                f"Left out: of the budget of {steps.budget:g} CPU-seconds {max(steps.left, 0):.1f} "
+                f"were left, and this needs {needed:g}."
+            )
             steps.done += 1
             steps.missed(*(_left_out(name, why) for name in step.names))
             continue

@@ -143,17 +143,20 @@ def test_features_that_tell_more_are_the_cause():
 
 
 def test_interrupted(monkeypatch, capsys):
-    room = sys.modules["mtlkit.diagnostics.audit"]
+    room = sys.modules["mtlkit.diagnostics._data_steps"]
 
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(room._OF_LABELS, "ambiguity", interrupt)
+    monkeypatch.setitem(room.OF_LABELS, "ambiguity", interrupt)
     model, x, y = of_columns()
     model.fit(x, y, verbose=0)
     found = diagnose(model, x, y, budget=10)
     assert found.setup["interrupted"] and found.evidence["signal"].found
-    assert "ambiguity" not in found.evidence and "Interrupted" in capsys.readouterr().out
+    assert "Interrupted: 7 of" in capsys.readouterr().out
+    for name in ("ambiguity", "class_overlap", "model_gap"):
+        assert found.evidence[name].status == "not_tested"
+    assert found.verdict.limit == "undetermined" and "interrupted" in found.verdict.sentence
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_copies_in_the_validation_data():
 
 def test_of_many_samples_no_copy_and_no_slip_is_lost(monkeypatch):
     """The images that are drawn have other neighbours than those that are stored."""
-    monkeypatch.setattr(sys.modules["mtlkit.diagnostics.audit"], "_MOST_SAMPLES", 150)
+    monkeypatch.setattr(sys.modules["mtlkit.diagnostics._data_steps"], "_MOST_SAMPLES", 150)
     x, y = blobs(500, 0)
     y = np.where(np.arange(500) < 50, -1, np.roll(y, 1))
     found = of(y, x=x, validation_data=(x[:100], np.arange(100) % 4))

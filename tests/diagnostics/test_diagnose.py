@@ -8,7 +8,7 @@ import pytest
 from diagnostics.made_images import bright_rows
 
 import mtlkit as mtl
-from mtlkit.diagnostics import Evidence, diagnose
+from mtlkit.diagnostics import Evidence, _model_steps, diagnose
 from mtlkit.diagnostics.causes import RULES
 
 X, Y = bright_rows(300)
@@ -96,11 +96,16 @@ class FakeProbe:
         return found if len(found) > 1 else found[0]
 
 
+def set_steps(monkeypatch, steps):
+    """Puts other probes of the model in place, by their shares; the first is of the ceiling."""
+    monkeypatch.setattr(_model_steps, "ceiling", steps[0][0])
+    made = tuple(_model_steps.ModelStep(probe, probe.names, share) for probe, share in steps)
+    monkeypatch.setattr(_model_steps, "MODEL_STEPS", made)
+
+
 def test_probes_share_the_data_and_the_time(model, monkeypatch):
-    module = sys.modules["mtlkit.diagnostics.diagnose"]
     gap, rest = FakeProbe("model_gap"), FakeProbe("optimizer", "under_trained")
-    monkeypatch.setattr(module, "ceiling", gap)
-    monkeypatch.setattr(module, "_PROBES", ((gap, gap.names, 0.25), (rest, rest.names, 0.5)))
+    set_steps(monkeypatch, [(gap, 0.25), (rest, 0.5)])
     x_val, y_val = bright_rows(60, seed=9)
     held = x_val, {"pose": y_val, "shade": x_val.mean(axis=(1, 2, 3))}
     found = diagnose(model, X, LABELS, "pose", validation_data=held, budget=1e4, seed=3, verbose=0)
@@ -120,12 +125,14 @@ def quick(monkeypatch):
     module = sys.modules["mtlkit.diagnostics.diagnose"]
     given = {}
 
-    def data_evidence(images, labels, others, task, *rest):
-        given.update(images=images, labels=labels, others=others, held=rest[0])
-        signal = Evidence("signal", "found", "", 0.5, (0.4, 0.6))
-        rest[-1].update({"signal": signal, "imbalance": Evidence("imbalance", "absent", "")})
+    def run_data_steps(steps, samples):
+        given.update(images=samples.inputs, labels=samples.labels, others=samples.others)
+        given["held"] = samples.validation
+        steps.note(
+            Evidence("signal", "found", "", 0.5, (0.4, 0.6)), Evidence("imbalance", "absent", "")
+        )
 
-    monkeypatch.setattr(module, "data_evidence", data_evidence)
+    monkeypatch.setattr(module, "run_data_steps", run_data_steps)
     return given
 
 
@@ -140,14 +147,13 @@ def costly(probe, spent, seconds):
 
 
 def test_what_is_left_of_a_small_budget_is_used(model, quick, monkeypatch):
-    module = sys.modules["mtlkit.diagnostics.diagnose"]
     fakes = [FakeProbe("model_gap"), FakeProbe("a", "b"), FakeProbe("interference")]
-    monkeypatch.setattr(module, "ceiling", fakes[0])
-    monkeypatch.setattr(module, "_PROBES", tuple((one, one.names, 0.25) for one in fakes))
-    monkeypatch.setattr(module, "_data", lambda *_: (model, {"x": X}))
-    monkeypatch.setattr(module, "_standardised", lambda *_: True)
+    set_steps(monkeypatch, [(one, 0.25) for one in fakes])
     spent = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(process_time=lambda: spent.seconds))
+    clock = SimpleNamespace(process_time=lambda: spent.seconds)
+    for name in ("diagnose", "_steps"):
+        monkeypatch.setattr(sys.modules[f"mtlkit.diagnostics.{name}"], "time", clock)
+    monkeypatch.setattr(sys.modules["mtlkit.diagnostics.diagnose"], "_wired_wrong", lambda *_: ())
     for fake, seconds in zip(fakes, (16.0, 14.0, 0.0), strict=True):
         monkeypatch.setattr(fake, "probe", costly(fake.probe, spent, seconds))
     held = (X, LABELS)
@@ -161,12 +167,9 @@ def test_what_is_left_of_a_small_budget_is_used(model, quick, monkeypatch):
 
 @pytest.mark.parametrize(("normalize", "share"), [(True, 0.5), (False, 0.95)])
 def test_raw_inputs_get_the_time_that_a_training_takes(normalize, share, monkeypatch):
-    module = sys.modules["mtlkit.diagnostics.diagnose"]
     gap, training = FakeProbe("model_gap"), FakeProbe("optimizer", "input_scale")
-    monkeypatch.setattr(module, "ceiling", gap)
-    monkeypatch.setattr(module, "training_health", training)
-    probes = ((gap, gap.names, 0.25), (training, training.names, 0.5))
-    monkeypatch.setattr(module, "_PROBES", probes)
+    monkeypatch.setattr(_model_steps, "training_health", training)
+    set_steps(monkeypatch, [(gap, 0.25), (training, 0.5)])
     trunk = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,), normalize=normalize)
     model = mtl.MultiTaskModel(trunk, mtl.Task("pose", mtl.heads.ClassificationHead(8)))
     model.compile("adam", jit_compile=False)

@@ -25,7 +25,7 @@ def told(reference, user, before=BEFORE, **more):
     classes = {"labels": RARE, "class_counts": [900, 100]}
     of_both = {"reference_probability": reference, "user_probability": user}
     gap = Evidence("model_gap", "found", "", details={**skills, **classes, **of_both, **more})
-    return of_networks({**before, "model_gap": gap}, seed=0)
+    return of_networks(0, {**before, "model_gap": gap})
 
 
 def test_how_sure_the_users_model_is_whatever_it_is_worth():
@@ -59,4 +59,4 @@ def test_networks_that_tell_nothing():
     assert told(RIGHT, RIGHT, class_counts=None) == {}
     # Of a head whose classes do not exclude each other, values are no such probabilities.
     assert told(2 * RIGHT, GUESS + 0.4) == {}
-    assert of_networks({"model_gap": Evidence("model_gap", "not_tested", "")}, seed=0) == {}
+    assert of_networks(0, {"model_gap": Evidence("model_gap", "not_tested", "")}) == {}

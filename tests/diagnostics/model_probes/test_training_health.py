@@ -34,8 +34,8 @@ def mismatch(model, data, ceiling):
 
 def test_nothing_is_tried_where_nothing_is_amiss(healthy, data):
     found = run(healthy, data, gap(0.99, "absent"))
+    assert found.pop("under_trained").status == "absent"
     assert {one.status for one in found.values()} == {"not_tested"}
-    assert all(one.seconds < 2 for one in found.values())
 
 
 @pytest.mark.every_backend

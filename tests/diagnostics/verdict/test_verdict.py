@@ -173,12 +173,17 @@ def test_what_is_evident_but_has_several_explanations(cause, low):
     assert decide({"signal": SIGNAL, cause: unclear, "optimizer": known}).undetermined == ()
 
 
-@pytest.mark.parametrize(("score", "limit"), [(0.7, "data"), (0.95, "healthy")])
-def test_no_more_labels_are_wrong_than_a_network_gets_wrong(score, limit):
+@pytest.mark.parametrize(
+    ("score", "limit", "left"),
+    [(0.7, "data", set()), (0.95, "undetermined", {"uniform_noise", "weak_reference"})],
+)
+def test_no_more_labels_are_wrong_than_a_reference_gets_wrong(score, limit, left):
+    """Of training labels; those of the validation data may be better ones."""
     noise = Evidence("uniform_noise", "found", "", 0.25, (0.2, 0.3), threshold=0.05)
-    scores = {"metric": "accuracy", "reference_score": score, "user_score": 0.1}
+    scores = {"metric": "accuracy", "inner_score": score, "reference_score": 0.99}
     gap = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1), details=scores)
-    assert decide({"signal": SIGNAL, "uniform_noise": noise, "model_gap": gap}).limit == limit
+    found = decide({"signal": SIGNAL, "uniform_noise": noise, "model_gap": gap})
+    assert found.limit == limit and set(found.undetermined) == left
 
 
 @pytest.mark.parametrize(
