@@ -71,6 +71,12 @@ SKILLED_ENOUGH = 0.8
 #: unless twice as many samples would still add this much accuracy.
 STILL_LEARNS = 0.03
 
+# --- data ----------------------------------------------------------------------------------------
+
+#: Energy of the last octave of spatial frequency, in shares of that of the octave before it. Photos
+#: at their own size have a quarter to more than a half; interpolated ones less than a tenth.
+EMPTY_OCTAVE = 0.15
+
 # --- verdict -------------------------------------------------------------------------------------
 
 #: An estimate of so many wrong labels, though unsure, is too much to call a task healthy.

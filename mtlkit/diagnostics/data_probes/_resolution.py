@@ -12,6 +12,7 @@ from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics._effects import ALPHA, least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import EMPTY_OCTAVE
 from mtlkit.references._patches import patch_features
 from mtlkit.references._reduced import at_most, averaging, resized, spreading
 from mtlkit.references._ridge import Ridge
@@ -26,6 +27,10 @@ _PIXELS, _FEWEST = 3_000_000, 1000
 _SHARES = (0.25, 0.5, 0.75)
 #: Typical patches at each resolution: half of the usual number, as there are several.
 _PATCHES = 48
+#: Images whose detail is looked at, and the least side that has octaves.
+_LOOKED_AT, _FEWEST_PIXELS = 300, 16
+#: Share of the spread of pixels within blocks that are one repeated pixel.
+_REPEATED = 1e-4
 #: Higher resolutions are averaged down to so many pixels a side, to bound the work.
 _MOST_PIXELS = 64
 
@@ -42,7 +47,9 @@ def resolution(
     """Compares what the reference makes of the images at several resolutions.
 
     Images are averaged down to a quarter, half and three quarters of their side, and brought
-    back. If halving the side costs nothing, resolution does not limit the task. The reverse
+    back. If halving the side costs nothing, resolution does not limit the task. Images that were
+    enlarged hold no detail as fine as their pixels; of them the side that they came from is halved
+    (see `detail_share`). The reverse
     does not hold: that details down to the last pixel are used does not say that more of them
     would help. Only images of genuinely higher resolution can show it.
 
@@ -83,14 +90,53 @@ def resolution(
     targets, images = ready.targets[rows], ready.x[rows]
     native = patch_features(images, _PATCHES, seed=seed)
     scores = {"1": _scores(native, targets, ready.classes)}
-    for share in _SHARES if high is not None else _SHARES[:2]:
+    finest = detail_share(images)
+    half = finest / 2
+    for share in sorted({*(_SHARES if high is not None else _SHARES[:2]), half}):
         reduced = patch_features(_reduced_and_back(images, share), _PATCHES, seed=seed)
         scores[f"{share:g}"] = _scores(reduced, targets, ready.classes)
     if high is not None:
         fine = patch_features(at_most(high[rows], _MOST_PIXELS), _PATCHES, seed=seed)
         both = np.concatenate([native, fine], axis=1)
         scores["high"] = _scores(both, targets, ready.classes)
-    return _evidence(ready, scores, high, seed)
+    return _evidence(ready, scores, high, finest, seed)
+
+
+def detail_share(images: NDArray) -> float:
+    """The share of their side that images hold detail of: 1, or 0.5 or 0.25 if they were enlarged.
+
+    Photographs have about as much energy in each octave of spatial frequency; interpolation brings
+    hardly any to the last one, and repeated pixels differ from their neighbours in none.
+
+    Args:
+        images: Images of shape `(samples, height, width, channels)`.
+    """
+    share = 1.0
+    grey = images[:_LOOKED_AT].astype("float32").mean(axis=3)
+    while share > _SHARES[0] and min(grey.shape[1:]) >= _FEWEST_PIXELS and _is_enlarged(grey):
+        share /= 2
+        rows, columns = (averaging(side, side // 2) for side in grey.shape[1:])
+        grey = resized(grey[..., None], rows, columns)[..., 0]
+    return share
+
+
+def _is_enlarged(grey: NDArray) -> bool:
+    """Whether the last octave of images of shape `(samples, height, width)` is empty."""
+    height, width = (side // 2 * 2 for side in grey.shape[1:])
+    blocks = grey[:, :height, :width].reshape(len(grey), height // 2, 2, width // 2, 2)
+    spread = float(grey.var(axis=(1, 2)).mean())
+    if spread <= 0:
+        return False
+    if float(blocks.var(axis=(2, 4)).mean()) < _REPEATED * spread:
+        return True
+    window = np.hanning(grey.shape[1])[:, None] * np.hanning(grey.shape[2])
+    centred = grey - grey.mean(axis=(1, 2), keepdims=True)
+    energy = (np.abs(np.fft.fft2(centred * window)) ** 2).mean(axis=0)
+    rows, columns = (2 * np.fft.fftfreq(side) for side in grey.shape[1:])
+    frequency = np.hypot(rows[:, None], columns)
+    last = energy[(frequency > 0.5) & (frequency <= 1)].sum()
+    before = energy[(frequency > 0.25) & (frequency <= 0.5)].sum()
+    return bool(last < EMPTY_OCTAVE * before)
 
 
 def _checked_high(x_high: ArrayLike, reference: Reference) -> NDArray[np.float32]:
@@ -104,7 +150,11 @@ def _checked_high(x_high: ArrayLike, reference: Reference) -> NDArray[np.float32
 
 
 def _evidence(
-    reference: Reference, scores: dict[str, NDArray], high: NDArray | None, seed: int
+    reference: Reference,
+    scores: dict[str, NDArray],
+    high: NDArray | None,
+    finest: float,
+    seed: int,
 ) -> Evidence:
     # Averaging also removes noise, so a lower resolution may score best: it is there in x.
     best = max((name for name in scores if name != "high"), key=lambda one: scores[one].mean())
@@ -113,12 +163,13 @@ def _evidence(
     chance = reference.chance if reference.classes else 0.0
     threshold = least_effect(chance, max(means.values()))
     if high is None:
-        lost = scores["1"].astype("float64") - scores["0.5"]
+        half = scores[f"{finest / 2:g}"]
+        lost = scores["1"].astype("float64") - half
         interval = bootstrap_interval(lost, seed=seed)
         # Where nothing is learned, nothing can be lost: that says nothing of the resolution.
         learned = bootstrap_interval(scores["1"], seed=seed)[0] - chance > threshold
         status: Status = "absent" if learned and interval[1] < threshold else "unclear"
-        effect, p = float(lost.mean()), p_better(scores["1"], scores["0.5"])
+        effect, p = float(lost.mean()), p_better(scores["1"], half)
     else:
         gained = scores["high"] - against
         interval = bootstrap_interval(gained, seed=seed)
@@ -126,6 +177,12 @@ def _evidence(
         status = status_of(interval, threshold)
         status = "unclear" if status == "found" and p >= ALPHA else status
     side = reference.x.shape[1]
+    text = _text(status, effect, high is not None, means["1"] - chance > threshold)
+    if finest < 1:
+        text += (
+            f" The images hold no more detail than {round(finest * side)} pixels a side would, as "
+            "enlarged ones do."
+        )
     details: dict[str, Any] = {
         "sides": {
             name: (high.shape[1] if high is not None else None)
@@ -136,12 +193,13 @@ def _evidence(
         "scores": means,
         "best_reduced": best,
         "higher_given": high is not None,
-        "lost_by_halving": means["1"] - means["0.5"],
+        "detail_share": finest,
+        "lost_by_halving": means["1"] - means[f"{finest / 2:g}"],
     }
     return Evidence(
         "resolution",
         status,
-        _text(status, effect, high is not None, means["1"] - chance > threshold),
+        text,
         effect,
         interval,
         null=0.0,

@@ -41,6 +41,7 @@ _BETTER_REFERENCE = (
     "embeddings of a pretrained model (`features=`), or a second label for some hundred samples"
 )
 _THE_REST = "the rest of the diagnosis, which was interrupted"
+_HIGHER = "images of a higher resolution (`x_high=`)"
 _OF_RARE = "more held-out samples of the rare classes"
 _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
 _FLIPPED_OR_TWINS = (
@@ -123,6 +124,8 @@ def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tu
         if "model_gap" in evidence:
             return causes_left, _LONGER
         return causes_left, _MORE if causes_left else _OF_A_MODEL
+    if is_likely("resolution", evidence) and evidence["resolution"].details["detail_share"] < 1:
+        return ("resolution",), _HIGHER
     if is_related(evidence):
         return ("label_leak",), "whether the other label is known where the model is used"
     return (), ""
