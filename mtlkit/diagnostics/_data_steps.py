@@ -18,6 +18,7 @@ from mtlkit.diagnostics._checks import (
     labels_by_task,
 )
 from mtlkit.diagnostics._given_features import given_features
+from mtlkit.diagnostics._power import with_power
 from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics.data_probes import (
     alignment,
@@ -249,12 +250,14 @@ def _skills(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
 
 
 def _of_labels(probe: Callable[..., Evidence], samples: Samples) -> Evidence:
-    """What the best reference says of the labels, confirmed or not by the others."""
+    """What the best reference says of the labels, confirmed by others, and by what was planted."""
 
     def of(reference: Reference) -> Evidence:
         return probe(reference.x, reference.y, reference=reference, seed=samples.seed)
 
-    return with_second_opinion(of(samples.panel.best), of, samples.panel)
+    panel = samples.panel
+    found = with_second_opinion(of(panel.best), of, panel)
+    return with_power(found, of, panel.best, samples.seed)
 
 
 def _copies(samples: Samples) -> Evidence:

@@ -73,6 +73,19 @@ class Diagnosis:
     recommendations: tuple[Recommendation, ...] = ()
     setup: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes, if they are known."""
+        return self.setup.get("class_names")
+
+    def class_name(self, label: Any) -> str:
+        """A class by its name, or by its number; what is a name stays."""
+        names = self.class_names or ()
+        if isinstance(label, str):
+            return label
+        number = int(label)
+        return str(names[number]) if 0 <= number < len(names) else str(number)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain data."""
         return {
@@ -110,12 +123,12 @@ class Diagnosis:
 
     def show(self) -> None:
         """Prints the verdict, what to do, and all evidence."""
-        print("\n".join([*self._said(), "", *self._rows(self._ordered())]))
+        print("\n".join([*self._said(), "", *self._rows(self.ordered())]))
 
     def __str__(self) -> str:
         """The verdict, what to do, and the evidence that matters, within 100 columns."""
-        rows = self._ordered()
-        shown = [one for one in rows if one.status in _MATTER or one.name in self._named()]
+        rows = self.ordered()
+        shown = [one for one in rows if one.status in _MATTER or one.name in self.named()]
         lines = [*self._said(), "", *self._rows(shown)]
         if len(shown) < len(rows):
             lines += ["", f"{len(rows) - len(shown)} more rows: found.show()"]
@@ -124,21 +137,23 @@ class Diagnosis:
     def _said(self) -> list[str]:
         """The verdict and the recommendations, in lines."""
         lines = textwrap.wrap(self.verdict.sentence, _WIDTH)
+        if self.setup.get("interrupted"):
+            lines += ["It was interrupted: what it did not come to is not tested."]
         for number, one in enumerate(self.recommendations, 1):
             gain = "" if one.gain is None else f" (measured gain {_number(one.gain)})"
             lines += ["", *textwrap.wrap(f"{number}. {one.text}{gain}", _WIDTH)]
             lines += [f"       {line}" for line in one.code.splitlines()]
         return lines
 
-    def _ordered(self) -> list[Evidence]:
+    def ordered(self) -> list[Evidence]:
         """The evidence: causes first, then by status."""
-        named = self._named()
+        named = self.named()
         return sorted(
             self.evidence.values(),
             key=lambda one: (one.name not in named, STATUSES.index(one.status)),
         )
 
-    def _named(self) -> set[str]:
+    def named(self) -> set[str]:
         """Names of the evidence of causes, and of what is left open."""
         causes = {cause.name for cause in self.verdict.causes}
         return {*causes, *self.verdict.undetermined, *({"signal"} if "no_signal" in causes else ())}

@@ -16,38 +16,46 @@ if TYPE_CHECKING:
 # No network and no scripts, whatever a page holds.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
-:root { color-scheme: light; }
-body { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; color: #222; background: #fff;
+:root { color-scheme: light dark; --text: #222; --ground: #fff; --soft: #555; --line: #ddd;
+  --lead: #eef5fb; --code: #f6f6f6; --accent: #0072b2; --found: #a34700; --open: #8a6d00;
+  --good: #007a5a; --grey: #666; }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e4e4; --ground: #16191d; --soft: #a8adb3;
+  --line: #3a3f45; --lead: #1d2a36; --code: #20242a; --accent: #56b4e9; } }
+body { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; color: var(--text);
+  background: var(--ground);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; padding-top: 1rem; border-top: 1px solid #ddd; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; padding-top: 1rem;
+  border-top: 1px solid var(--line); }
 p { margin: 0.5rem 0; overflow-wrap: anywhere; }
-p.lead { font-size: 1.15rem; padding: 0.9rem 1.1rem; background: #eef5fb;
-  border-left: 4px solid #0072b2; }
-p.note { color: #555; font-size: 0.9rem; }
+p.lead { font-size: 1.15rem; padding: 0.9rem 1.1rem; background: var(--lead);
+  border-left: 4px solid var(--accent); }
+p.note { color: var(--soft); font-size: 0.9rem; }
 .wide { overflow-x: auto; margin: 0.75rem 0; }
 table { border-collapse: collapse; font-size: 0.9rem; }
 th, td { padding: 0.3rem 0.7rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid #e3e3e3; }
-th { font-weight: 600; border-bottom: 2px solid #bbb; white-space: nowrap; }
+  border-bottom: 1px solid var(--line); }
+th { font-weight: 600; border-bottom: 2px solid var(--line); white-space: nowrap; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th.number { text-align: right; }
 td.text { overflow-wrap: break-word; max-width: 32rem; }
 td.text .small { max-width: 24rem; }
-td.name { color: #555; white-space: nowrap; }
-tr.strong td { background: #eef5fb; font-weight: 600; }
+td.name { color: var(--soft); white-space: nowrap; }
+tr.strong td { background: var(--lead); font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
 figure { margin: 0.5rem 0; flex: 1 1 20rem; max-width: 36rem; min-width: 0; }
-figure img { width: 100%; height: auto; }
-figcaption { color: #555; font-size: 0.9rem; }
-pre { background: #f6f6f6; padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.85rem;
+figure img { width: 100%; height: auto; background: #fff; border-radius: 4px; }
+figcaption { color: var(--soft); font-size: 0.9rem; overflow-wrap: anywhere; }
+pre { background: var(--code); padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.85rem;
   line-height: 1.4; }
 .badge { display: inline-block; padding: 0.1rem 0.6rem; border-radius: 1rem; font-size: 0.9rem;
   font-weight: 600; color: #fff; background: #0072b2; white-space: nowrap; }
-.badge.data { background: #a34700; }
-.badge.healthy { background: #007a5a; }
-.badge.undetermined { background: #666; }
-.small { display: block; color: #555; font-size: 0.85rem; font-weight: 400; }
+.badge.data, .badge.found { background: var(--found); }
+.badge.healthy { background: var(--good); }
+.badge.unclear { background: var(--open); }
+.badge.undetermined, .badge.absent, .badge.not_tested, .badge.described
+  { background: var(--grey); }
+.small { display: block; color: var(--soft); font-size: 0.85rem; font-weight: 400; }
 .cards { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 .card { flex: 1 1 26rem; min-width: 0; max-width: 100%; }
 .card.wide { flex-basis: 100%; margin: 0; }
@@ -55,7 +63,16 @@ pre { background: #f6f6f6; padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.
 .card h3, li h3 { font-size: 1rem; margin: 0.5rem 0 0; }
 ul, ol { margin: 0.3rem 0; padding-left: 1.4rem; }
 li { margin: 0.2rem 0; overflow-wrap: anywhere; }
-summary { cursor: pointer; color: #0072b2; margin: 0.5rem 0; }
+summary { cursor: pointer; color: var(--accent); margin: 0.5rem 0; }
+.row { border-bottom: 1px solid var(--line); }
+.row > summary { display: flex; flex-wrap: wrap; gap: 0.2rem 0.8rem; align-items: baseline;
+  color: var(--text); margin: 0; padding: 0.5rem 0; }
+.row > summary .badge { min-width: 5rem; text-align: center; font-size: 0.8rem; }
+.row > summary .what { flex: 1 1 16rem; font-weight: 600; }
+.row > summary .size { color: var(--soft); font-variant-numeric: tabular-nums; }
+.row > p, .row > .wide { margin-left: 0.5rem; }
+@media (max-width: 40rem) { .card { flex-basis: 100%; } pre { white-space: pre-wrap; }
+  th, td { padding: 0.25rem 0.4rem; } }
 @media print { p.lead, tr.strong td, pre, .badge { print-color-adjust: exact; } }
 """
 
@@ -129,9 +146,10 @@ def bullets(items: Iterable[Any], tag: str = "ul") -> Markup:
     return element(tag, [element("li", item) for item in items])
 
 
-def folded(summary: str, *parts: Markup) -> Markup:
-    """Returns parts that are shown on a click."""
-    return element("details", [element("summary", summary), *parts])
+def folded(summary: Any, *parts: Markup, class_: str = "", opened: bool = False) -> Markup:
+    """Returns parts that are shown on a click, or at once if they are `opened`."""
+    attributes = {"class_": class_, "open": "open" if opened else ""}
+    return element("details", [element("summary", summary), *parts], **attributes)
 
 
 def save_page(path: str | os.PathLike[str], title: str, parts: Sequence[Markup]) -> None:

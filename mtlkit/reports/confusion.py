@@ -10,12 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import count_table
 from mtlkit.metrics._labels import class_pairs
+from mtlkit.reports._figures import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: More numbers than these would run into each other along the axis.
 _MAX_TICKS = 16
+#: Longer names of classes are cut.
+_MAX_NAME = 12
 
 
 def plot_confusion(
@@ -70,12 +73,15 @@ def plot_confusion(
     return ax
 
 
-def plot_confusion_blocks(counts: ArrayLike, axes: Sequence[Axes] | None = None) -> list[Axes]:
+def plot_confusion_blocks(
+    counts: ArrayLike, axes: Sequence[Axes] | None = None, names: Sequence[str] | None = None
+) -> list[Axes]:
     """Draws a confusion matrix twice: as it is, and with confused classes as neighbours.
 
     Args:
         counts: How often each true class (row) was predicted as each class (column).
         axes: Two axes to draw on. `None`: on a new figure.
+        names: Names of the classes. `None`: their numbers.
 
     Returns:
         The axes that were drawn on.
@@ -107,13 +113,22 @@ def plot_confusion_blocks(counts: ArrayLike, axes: Sequence[Axes] | None = None)
         part = shares[np.ix_(rows, rows)]
         image = ax.imshow(part, vmin=0, vmax=most, cmap="viridis", interpolation="nearest")
         ticks = range(0, len(rows), -(-len(rows) // _MAX_TICKS))
-        ax.set_xticks(ticks, [str(rows[tick]) for tick in ticks])
-        ax.set_yticks(ticks, [str(rows[tick]) for tick in ticks])
+        shown = [_named(rows[tick], names) for tick in ticks]
+        ax.set_xticks(ticks, shown, rotation=0 if names is None else 90)
+        ax.set_yticks(ticks, shown)
         ax.set_xlabel("predicted class")
         ax.set_ylabel("given label")
         ax.set_title(title, fontsize="medium")
     axes[-1].figure.colorbar(image, ax=list(axes), label="share of the given label")
     return list(axes)
+
+
+def _named(number: int, names: Sequence[str] | None) -> str:
+    """A class by its name, cut where it is long, or by its number."""
+    if names is None or number >= len(names):
+        return str(number)
+    text = plain(str(names[number]))
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"
 
 
 def block_order(counts: ArrayLike) -> NDArray[np.int64]:

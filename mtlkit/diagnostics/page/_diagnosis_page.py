@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mtlkit.diagnostics.evidence import STATUSES, Evidence
+from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.diagnostics.page._levels import levels
 from mtlkit.diagnostics.page._panels import numbers, panels
 from mtlkit.diagnostics.page._words import (
-    DESCRIPTIONS,
     EVIDENCE,
     LIMITS,
     RULED_OUT,
@@ -35,8 +34,19 @@ from mtlkit.reports.diagnosis_plots import plot_waterfall
 
 if TYPE_CHECKING:
     from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
-    from mtlkit.diagnostics.verdict import Cause
 
+#: Evidence that is shown at once, and what is folded away under which title.
+_SHOWN = ("found", "unclear")
+_FOLDED = {
+    "absent": "Looked for, and not there",
+    "not_tested": "Not tested",
+    "described": "Descriptions",
+}
+_HOW_TO_READ = (
+    "Found: the whole 95 % interval of the effect, in brackets, lies beyond the threshold from "
+    "which on it matters. Absent: all of it lies below, and the effect would have been seen. "
+    "Unclear: the data do not decide."
+)
 #: What the unit of most effects on a model means.
 _SKILL = "Skill: 0 is chance, or the best constant; 1 is perfect."
 
@@ -45,11 +55,11 @@ def save_diagnosis_page(diagnosis: Diagnosis, path: str | os.PathLike[str]) -> N
     """Writes a diagnosis as one page that needs no network; see `Diagnosis.save_html`."""
     sections = [
         _verdict(diagnosis),
-        _left_open(diagnosis),
+        _recommendations(diagnosis),
         _way(diagnosis),
+        _left_open(diagnosis),
         _tests(diagnosis),
         _pictures(diagnosis),
-        _recommendations(diagnosis),
         _making(diagnosis),
     ]
     parts = [part for section in sections for part in section]
@@ -65,40 +75,40 @@ def _verdict(diagnosis: Diagnosis) -> list[Markup]:
         "span", LIMITS.get(verdict.limit, verdict.limit), class_=f"badge {verdict.limit}"
     )
     parts = [element("p", [badge, " ", verdict.sentence], class_="lead")]
-    for one in _ranked(diagnosis)[:1]:
-        parts.append(
-            element(
-                "p", [element("strong", "What to do first: "), one.text, " ", _gain(diagnosis, one)]
-            )
-        )
-        parts += _code(one)
-    if verdict.causes:
-        header = ["cause", "effect", "95 % interval", "what was seen"]
-        parts.append(table(header, [_cause(diagnosis, cause) for cause in verdict.causes]))
-        if any(_unit(diagnosis, cause.name) == "skill" for cause in verdict.causes):
-            parts.append(element("p", _SKILL, class_="note"))
+    if diagnosis.setup.get("interrupted"):
+        text = "The diagnosis was interrupted: what it did not come to is not measured."
+        parts.append(element("p", element("strong", text)))
     return parts
 
 
+def _recommendations(diagnosis: Diagnosis) -> list[Markup]:
+    ranked = _ranked(diagnosis)
+    if not ranked:
+        return []
+    items = [
+        [
+            element("h3", one.text),
+            element("p", _against(diagnosis, one), class_="note"),
+            *_code(one),
+        ]
+        for one in ranked
+    ]
+    return [element("h2", "What to do"), bullets(items, "ol")]
+
+
 def _left_open(diagnosis: Diagnosis) -> list[Markup]:
-    """What was ruled out, what could not be told, and what was not measured."""
+    """What the data cannot decide, and what would."""
     verdict = diagnosis.verdict
-    causes = {EVIDENCE.get(cause.name, cause.name) for cause in verdict.causes}
-    others = [one for one in diagnosis.evidence.values() if one.name not in causes]
-    ruled_out = [one for one in others if one.status == "absent" and one.name not in DESCRIPTIONS]
-    unclear = [one for one in others if one.status == "unclear"]
-    not_tested = [one for one in others if one.status == "not_tested"]
-    parts = []
+    if not verdict.undetermined and not verdict.missing:
+        return []
+    parts = [element("h2", "What is open")]
     if verdict.undetermined:
-        named = " or ".join(title(name) for name in verdict.undetermined)
-        text = f"{named}."
-        parts.append(element("p", [element("strong", "The data cannot decide between: "), text]))
+        named = bullets(heading(name) for name in verdict.undetermined)
+        parts += [element("p", "The data cannot decide between:"), named]
     if verdict.missing:
-        parts.append(element("p", [element("strong", "What would decide: "), verdict.missing]))
-    if ruled_out:
-        named = ", ".join(RULED_OUT.get(one.name) or title(one.name) for one in ruled_out)
-        parts.append(element("p", [element("strong", "Ruled out: "), f"{named}."]))
-    parts += _named("Could not be told:", unclear) + _named("Not measured:", not_tested)
+        parts.append(
+            element("p", [element("strong", "What would decide: "), f"{verdict.missing}."])
+        )
     return parts
 
 
@@ -119,21 +129,18 @@ def _way(diagnosis: Diagnosis) -> list[Markup]:
 
 
 def _tests(diagnosis: Diagnosis) -> list[Markup]:
-    heading_of_all = element("h2", "What was measured")
+    """A row for each piece of evidence, which unfolds; what matters first, the rest folded away."""
+    parts = [element("h2", "What was measured")]
     if not diagnosis.evidence:
-        return [heading_of_all, element("p", "Nothing was measured.")]
-    causes = {EVIDENCE.get(cause.name, cause.name) for cause in diagnosis.verdict.causes}
-    order = sorted(diagnosis.evidence.values(), key=lambda one: _place(one, causes))
-    header = ["evidence", "status", "effect", "null", "matters from", "p", "samples", "CPU s"]
-    note = (
-        "Null: what the effect would be without the cause. Found: the whole interval lies beyond "
-        "the threshold from which on the effect matters. Absent: all of it lies below. Unclear: "
-        "the data do not tell. In brackets: 95 % intervals. The causes of the verdict are "
-        f"emphasised. {_SKILL}"
-    )
-    strong = [place for place, one in enumerate(order) if one.name in causes]
-    rows = [_test(one) for one in order]
-    return [heading_of_all, table(header, rows, strong), element("p", note, class_="note")]
+        return [*parts, element("p", "Nothing was measured.")]
+    order = diagnosis.ordered()
+    named = diagnosis.named()
+    parts += [_row(one) for one in order if one.name in named or one.status in _SHOWN]
+    for status, what in _FOLDED.items():
+        rows = [_row(one) for one in order if one.status == status and one.name not in named]
+        if rows:
+            parts.append(folded(f"{what} ({len(rows)})", *rows))
+    return [*parts, element("p", f"{_HOW_TO_READ} {_SKILL}", class_="note")]
 
 
 def _pictures(diagnosis: Diagnosis) -> list[Markup]:
@@ -142,21 +149,6 @@ def _pictures(diagnosis: Diagnosis) -> list[Markup]:
     if tables:
         parts.append(folded("All numbers behind the evidence", *tables))
     return [element("h2", "The evidence"), *parts] if parts else []
-
-
-def _recommendations(diagnosis: Diagnosis) -> list[Markup]:
-    ranked = _ranked(diagnosis)
-    if not ranked:
-        return []
-    items = [
-        [
-            element("h3", one.text),
-            element("p", _against(diagnosis, one), class_="note"),
-            *_code(one),
-        ]
-        for one in ranked
-    ]
-    return [element("h2", "What to do"), bullets(items, "ol")]
 
 
 def _making(diagnosis: Diagnosis) -> list[Markup]:
@@ -199,23 +191,6 @@ def _code(one: Recommendation) -> list[Markup]:
     return [element("pre", one.code)] if one.code else []
 
 
-def _cause(diagnosis: Diagnosis, cause: Cause) -> list[Any]:
-    evidence = diagnosis.evidence.get(EVIDENCE.get(cause.name, cause.name))
-    name = Markup(element("strong", heading(cause.name)) + _small(cause.name))
-    text = "" if evidence is None else evidence.text
-    return [
-        name,
-        _effect(cause.effect, _unit(diagnosis, cause.name)),
-        interval(cause.interval),
-        text,
-    ]
-
-
-def _named(what: str, evidence: Iterable[Evidence]) -> list[Markup]:
-    items = [[element("strong", heading(one.name)), f": {one.text}"] for one in evidence]
-    return [element("p", element("strong", what)), bullets(items)] if items else []
-
-
 def _tasks(diagnosis: Diagnosis) -> list[Markup]:
     """The table of all tasks beside their baselines."""
     evidence = diagnosis.evidence.get("skill")
@@ -232,32 +207,28 @@ def _tasks(diagnosis: Diagnosis) -> list[Markup]:
     return [table([*header, "by"], cells, strong)]
 
 
-def _place(one: Evidence, causes: set[str]) -> tuple[bool, int]:
-    return one.name not in causes, STATUSES.index(one.status)
-
-
-def _test(one: Evidence) -> list[Any]:
-    name = Markup(element("span", heading(one.name), title=one.name) + _small(one.text))
-    return [
-        name,
-        one.status.replace("_", " "),
-        _effect(one.effect, one.unit, one.interval),
-        number(one.null),
-        number(one.threshold),
-        p_value(one.p_value),
-        one.samples,
-        f"{one.seconds:.1f}",
+def _row(one: Evidence) -> Markup:
+    """Status, name and size of an effect; on a click what was seen, and all its numbers."""
+    size = f"{number(one.effect)} {interval(one.interval)} {one.unit}".strip()
+    summary = [
+        element("span", one.status.replace("_", " "), class_=f"badge {one.status}"),
+        element("span", heading(one.name), class_="what", title=one.name),
+        element("span", size if one.effect is not None else "", class_="size"),
     ]
-
-
-def _effect(value: float | None, unit: str, ends: tuple[float, float] | None = None) -> Markup:
-    """An effect, its interval if it has no column of its own, and below its unit."""
-    text = f"{number(value)} {interval(ends)}".strip()
-    return Markup(element("span", text) + (_small(unit) if text else ""))
-
-
-def _small(text: str) -> Markup:
-    return element("span", text, class_="small") if text else Markup("")
+    known = {
+        "without the cause": number(one.null),
+        "matters from": number(one.threshold),
+        "p": p_value(one.p_value),
+        "samples": "" if one.samples is None else f"{one.samples:,}",
+        "CPU-seconds": f"{one.seconds:.1f}",
+    }
+    numbers = "; ".join(f"{name} {value}" for name, value in known.items() if value)
+    text = RULED_OUT.get(one.name, one.text) if one.status == "absent" else one.text
+    parts = [
+        element("p", text),
+        element("p", f"{numbers[:1].upper()}{numbers[1:]}.", class_="note"),
+    ]
+    return folded(summary, *parts, class_="row", opened=one.status in _SHOWN)
 
 
 def _setting(value: Any) -> Any:

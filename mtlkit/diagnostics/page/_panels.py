@@ -29,8 +29,6 @@ _MAX_LIST = 8
 _MAX_NUMBERS = 40
 #: Pairs of classes that are named below a picture.
 _MAX_PAIRS = 3
-#: What a panel may raise where details are not what it expects.
-_BAD_DETAILS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,7 @@ class Panel:
         """Returns the panel, or `None` where there is nothing to draw."""
         for evidence in self.evidence(diagnosis):
             title = element("h3", self.title or _title(evidence))
-            try:
-                drawn = self.draw(evidence, diagnosis)
-            except _BAD_DETAILS as error:
-                reason = f"Its picture could not be drawn: {type(error).__name__}: {error}"
-                drawn = [element("p", evidence.text), element("p", reason, class_="note")]
+            drawn = self.draw(evidence, diagnosis)
             if drawn:
                 kind = "card wide" if self.wide else "card"
                 return element("section", [title, *drawn], class_=kind)
@@ -142,7 +136,7 @@ def _ranks(evidence: Evidence, _: Diagnosis) -> list[Markup]:
     return [picture(ax, f"{evidence.text} {how}")]
 
 
-def _ladder(evidence: Evidence, _: Diagnosis) -> list[Markup]:
+def _ladder(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     ladder, pairs = evidence.details.get("ladder"), evidence.details.get("pairs")
     if not ladder:
         return []
@@ -151,10 +145,10 @@ def _ladder(evidence: Evidence, _: Diagnosis) -> list[Markup]:
         "Images that only look alike are told apart where they are clear; flipped labels stay "
         "even there."
     )
-    return [picture(ax, f"{evidence.text} {how} {_pairs('Pairs', pairs)}".rstrip())]
+    return [picture(ax, f"{evidence.text} {how} {_pairs('Pairs', pairs, diagnosis)}".rstrip())]
 
 
-def _confusion(evidence: Evidence, _: Diagnosis) -> list[Markup]:
+def _confusion(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     counts = _counts(evidence)
     if counts is None:
         return []
@@ -162,16 +156,23 @@ def _confusion(evidence: Evidence, _: Diagnosis) -> list[Markup]:
     np.fill_diagonal(shares, 0)
     most = np.argsort(-shares, axis=None, kind="stable")[:_MAX_PAIRS]
     pairs = [(*np.unravel_index(one, shares.shape), shares.flat[one]) for one in most]
-    said = _pairs("Most confused", [pair for pair in pairs if pair[2] > 0])
+    said = _pairs("Most confused", [pair for pair in pairs if pair[2] > 0], diagnosis)
     text = evidence.text if evidence.name == "confusion" else "What the model takes classes for."
-    return [picture(plot_confusion_blocks(counts)[0], f"{text} {said}".rstrip())]
+    return [
+        picture(
+            plot_confusion_blocks(counts, names=diagnosis.class_names)[0], f"{text} {said}".rstrip()
+        )
+    ]
 
 
 def _gallery(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     images = evidence.details.get("images")
     if images is None:
         return []
-    ax = plot_gallery(images, evidence.details.get("labels"), _order(len(images), diagnosis))
+    labels = evidence.details.get("labels")
+    shown = range(len(images)) if labels is None else labels
+    names = [diagnosis.class_name(label) for label in shown]
+    ax = plot_gallery(images, names, _order(len(images), diagnosis))
     how = "A column for each class; classes that are confused are neighbours."
     return [picture(ax, f"{evidence.text} {how}")]
 
@@ -368,15 +369,11 @@ def _order(num_classes: int, diagnosis: Diagnosis) -> Sequence[int] | None:
     return None
 
 
-def _pairs(what: str, pairs: Any) -> str:
+def _pairs(what: str, pairs: Any, diagnosis: Diagnosis) -> str:
+    name = diagnosis.class_name
     first = [] if pairs is None else pairs[:_MAX_PAIRS]
-    named = [f"{_name(a)} as {_name(b)} ({100 * float(rate):.0f} %)" for a, b, rate in first]
+    named = [f"{name(a)} as {name(b)} ({100 * float(rate):.0f} %)" for a, b, rate in first]
     return f"{what}: {', '.join(named)}." if named else ""
-
-
-def _name(one: Any) -> str:
-    """A class by its name, or its number, which may have come as a float."""
-    return one if isinstance(one, str) else f"{one:g}"
 
 
 def _entropy(details: Mapping[str, Any]) -> tuple[Any, Any, float | None]:

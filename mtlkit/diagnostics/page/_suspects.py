@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.reports._figures import plain
-from mtlkit.reports._page import Markup, picture
+from mtlkit.reports._page import Markup, element, picture, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Pictures in a row; more than two rows are not drawn.
 _IN_ROW = 6
+#: Rows of a table of samples that are no images.
+_IN_TABLE = 20
 #: Longer names of classes are cut.
 _MAX_NAME = 12
 
@@ -27,10 +29,16 @@ def draw_suspects(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     """Draws the labels that are most likely wrong, where that is a cause."""
     listed = evidence.details.get("suspects") or {}
     is_cause = evidence.name in {cause.name for cause in diagnosis.verdict.causes}
-    if not is_cause or listed.get("images") is None:
+    name = diagnosis.class_name
+    if not is_cause or not len(listed.get("rows", ())):
         return []
+    if listed.get("images") is None:
+        rows = zip(listed["rows"], listed["given"], listed["likeliest"], strict=True)
+        cells = [[int(row), name(given), name(likeliest)] for row, given, likeliest in rows]
+        first = table(["row", "given", "looks like"], cells[:_IN_TABLE])
+        return [element("p", _caption(listed, min(len(cells), _IN_TABLE))), first]
     captions = [
-        f"given {_short(given)},\nlooks like {_short(likeliest)}"
+        f"{_short(name(given))}\n→ {_short(name(likeliest))}"
         for given, likeliest in zip(listed["given"], listed["likeliest"], strict=True)
     ]
     ax = plot_suspects(listed["images"], captions)
@@ -68,14 +76,14 @@ def plot_suspects(images: ArrayLike, captions: Sequence[str]) -> Axes:
 
 def _caption(listed: Mapping[str, Any], drawn: int) -> str:
     rows = [int(one) for one in listed["rows"]]
-    text = f"Labels to check first: rows {', '.join(map(str, rows[:drawn]))} of the samples."
-    if len(rows) > drawn:
-        text += f" {len(rows)} are listed."
+    text = f"Labels to check first: rows {', '.join(map(str, rows[:drawn]))} of the samples"
+    if listed.get("images") is not None:
+        text += "; above each its label, and what it looks like"
+    text += f". {len(rows)} are listed." if len(rows) > drawn else "."
     if listed.get("expected"):
         text += f" About {listed['expected']} are wrong."
     return text
 
 
-def _short(name: Any) -> str:
-    text = str(name)
+def _short(text: str) -> str:
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"

@@ -16,8 +16,8 @@ DESCRIPTIONS = {
     "gallery": "what the classes look like",
     "location": "where along the network the task can be read",
 }
-#: What is ruled out where a cause was looked for in part.
-RULED_OUT = {"misaligned_labels": "labels that slipped by up to five rows"}
+#: What is not there where a cause was looked for in part.
+RULED_OUT = {"misaligned_labels": "Labels did not slip by up to five rows; that is all that shows."}
 #: What limits a task.
 LIMITS = {
     "data": "limited by the data",

@@ -29,6 +29,9 @@ def sentence_of(
         "healthy": f"Nothing was found that holds {task} back.",
         "undetermined": f"What was measured does not tell what holds {task} back.",
     }[limit]
+    blind = [TITLES[name] for name, one in evidence.items() if one.details.get("without_power")]
+    if blind and limit == "healthy":
+        said += f" The data are too few to show {_joined(blind, 'or')}."
     if not undetermined:
         return f"{said} {missing[0].upper()}{missing[1:]} would tell." if missing else said
     titles = [TITLES[name] for name in undetermined]

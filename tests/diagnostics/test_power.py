@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from diagnostics.made_images import reference
+
+from mtlkit.diagnostics import Evidence
+from mtlkit.diagnostics._power import PLANTS, with_power
+from mtlkit.diagnostics.data_probes import uniform_noise
+
+
+def of(made):
+    return uniform_noise(made.x, made.y, reference=made)
+
+
+def test_what_would_have_been_seen_is_absent():
+    made = reference("any", 0.0)
+    found = with_power(of(made), of, made, 0)
+    assert found.status == "absent" and found.details["planted"] > found.effect
+
+
+def test_a_probe_that_sees_nothing_has_tested_nothing():
+    made = reference("any", 0.0)
+    blind = Evidence("uniform_noise", "absent", "None.", 0.0, (0.0, 0.01), threshold=0.04)
+    found = with_power(blind, lambda _: blind, made, 0)
+    assert found.status == "not_tested" and "planted" in found.text
+    assert found.details["without_power"]
+
+
+def test_what_was_found_and_what_cannot_be_planted_stay():
+    made = reference("any", 0.0)
+    for one in (
+        Evidence("uniform_noise", "found", "", 0.2, (0.1, 0.3), threshold=0.04),
+        Evidence("duplicates", "absent", "", threshold=0.1),
+        Evidence("ambiguity", "absent", "Of other labels."),
+    ):
+        assert with_power(one, of, made, 0) is one
+
+
+@pytest.mark.parametrize("size", [0.05, 0.3])
+def test_as_much_is_planted_as_is_said(size):
+    y = np.arange(10_000) % 10
+    rng = np.random.default_rng(0)
+    replaced = PLANTS["uniform_noise"](y, 10, size, rng)
+    assert (replaced != y).mean() == pytest.approx(size, abs=0.02)
+    exchanged = PLANTS["structured_noise"](y, 10, size, rng)
+    assert (exchanged != y).mean() == pytest.approx(size, abs=0.02)
+    assert all(len(np.unique(exchanged[y == one])) == 2 for one in range(10))
+    mixed = PLANTS["ambiguity"](y, 10, size, rng)
+    assert (mixed != y).mean() == pytest.approx(size, abs=0.06)
+    counts = np.bincount(y * 10 + mixed, minlength=100).reshape(10, 10)
+    assert ((counts > 0).sum(axis=1) <= 2).all()
