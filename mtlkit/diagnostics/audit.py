@@ -115,11 +115,15 @@ def of_samples(samples: Samples) -> dict[str, str]:
 
 
 def report(
-    samples: Samples, steps: Steps, setup: Mapping[str, Any], circular: bool | None = None
+    samples: Samples,
+    steps: Steps,
+    setup: Mapping[str, Any],
+    circular: bool | None = None,
+    adopted: bool = False,
 ) -> Diagnosis:
     """Puts verdict and evidence together, with what is to be done and how it was found.
 
-    Of `circular`, see `recommend`.
+    Of `circular` and `adopted`, see `recommend`.
     """
     task, evidence = samples.task, reinterpreted(steps.evidence)
     made = {
@@ -130,5 +134,5 @@ def report(
         **setup,
     }
     verdict = decide(evidence, task)
-    advice = recommend(task, verdict, evidence, circular=circular)
+    advice = recommend(task, verdict, evidence, circular=circular, adopted=adopted)
     return Diagnosis(task, verdict, evidence, advice, made)

@@ -43,6 +43,7 @@ from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.preflight import preflight
 from mtlkit.heads import OrientationHead
 from mtlkit.metrics._labels import is_labelled
+from mtlkit.model import MultiTaskModel
 from mtlkit.model._data_checks import check_arrays
 
 
@@ -122,6 +123,7 @@ def diagnose(
     """
     start = time.process_time()
     check_budget(budget)
+    is_adopted = not isinstance(model, MultiTaskModel)
     model, by_task = adopted(model)
     task = _checked_task(model, task)
     y = by_task(y)
@@ -162,7 +164,8 @@ def diagnose(
             for more in (of_features, partial(of_problems, problems), partial(of_networks, seed)):
                 steps.note(*more(steps.evidence).values())
     head = model.tasks[task].head
-    return report(samples, steps, setup, isinstance(head, OrientationHead) and head.circular)
+    circular = isinstance(head, OrientationHead) and head.circular
+    return report(samples, steps, setup, circular, is_adopted)
 
 
 def _of_model(model: Any, x: Any, y: Any) -> str:

@@ -13,6 +13,7 @@ from mtlkit.diagnostics._training.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics._training.copies import compiled, compiled_like
 from mtlkit.diagnostics._training.standardised import Standardised, is_standardised
 from mtlkit.diagnostics._training.trials import TWIN, Trials
+from mtlkit.diagnostics.causes import BY_CAUSE
 from mtlkit.diagnostics.evidence import Evidence
 
 #: The part of the budget for the user's own training; what it leaves is for the task alone.
@@ -87,7 +88,7 @@ def _judged(bench: Bench, trials: Trials, remedy: str) -> Evidence:
     found = trials.evidence(
         "input_scale",
         remedy,
-        code="backbone = mtl.backbones.ConvBackbone(..., normalize=True)  # adapted by fit",
+        code=BY_CAUSE["input_scale"].code,
         mean=float(bench.images.mean()),
         deviation=float(bench.images.std()),
         early=_early(trials),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit.diagnostics.causes import BY_CAUSE, MERGE, MERGE_NEIGHBOURS, WITH_HEAD
 from mtlkit.diagnostics.diagnosis import Recommendation
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.verdict import Verdict
@@ -23,103 +24,9 @@ class Remedy:
 
 #: The turns after which objects may look the same, and their degrees.
 _PERIODS = {"rot180": 180, "rot90": 90}
-#: Merges the classes that images do not tell apart; classes of any kind.
-_MERGE = """\
-groups = np.asarray(found.evidence["symmetry"].details["groups"])  # found: this diagnosis
-merged = np.unique(groups, return_inverse=True)[1]  # the new class of each class
-labels = np.where(labels < 0, -1, merged[labels])  # those of {task}; -1: unlabelled
-head = mtl.heads.ClassificationHead(int(merged.max()) + 1, pooling="flatten")
-"""
-_MERGE_NEIGHBOURS = """\
-labels = labels // 2  # of two neighbours one class; -1, unlabelled, stays
-head = mtl.heads.ClassificationHead({half}, pooling="flatten")
-"""
-#: Finds the samples that a cause lists.
-_SUSPECTS = """\
-rows = found.evidence["{cause}"].details["suspects"]["rows"]  # found: this diagnosis
-images = x[rows]  # have their labels checked"""
-_WITH_HEAD = 'model = model.with_head("{task}", head)'
 
-#: What helps, by cause.
-REMEDIES = {
-    "invalid_split": Remedy("Split anew, so that no image is in two splits; then diagnose again."),
-    "misaligned_labels": Remedy("Bring inputs and labels back into the same order."),
-    "no_signal": Remedy(
-        "Look at inputs and labels side by side: what should show the label is not in the inputs, "
-        "or the labels are those of other samples."
-    ),
-    "label_leak": Remedy(
-        "Find out why the other task's labels, or marks in the training inputs, show this one's: "
-        "the model learns them instead."
-    ),
-    "uniform_noise": Remedy(
-        "Have the labels of the listed samples checked, the first ones first; a loss that smooths "
-        "labels bears the rest.",
-        _SUSPECTS,
-    ),
-    "structured_noise": Remedy(
-        "Have the labels of the listed samples checked, the first ones first: they were exchanged "
-        "for a certain other class.",
-        _SUSPECTS,
-    ),
-    "ambiguity": Remedy(
-        "Merge the classes that look the same, or predict them at two levels.",
-        'matrix = found.evidence["confusion"].details["matrix"]  # found: this diagnosis\n'
-        "tree = mtl.Hierarchy.from_confusion(matrix, num_groups={half})\n"
-        'model = model.with_head("{task}", mtl.heads.HierarchicalHead(tree))',
-    ),
-    "symmetry": Remedy(
-        "Make one class of those that images do not tell apart.", _MERGE + _WITH_HEAD
-    ),
-    "class_overlap": Remedy(
-        "Make one class of two neighbours, whose images overlap.", _MERGE_NEIGHBOURS + _WITH_HEAD
-    ),
-    "needs_context": Remedy(
-        "Let the task see what the other one predicts.",
-        'mtl.Task("{task}", head, condition_on="{other}")',
-    ),
-    "imbalance": Remedy(
-        "Draw batches in which classes are even.",
-        'mtl.datasets.ClassBalancedBatches(x, y, "{task}", 8, 8)  # 8 classes, 8 samples of each',
-    ),
-    "resolution": Remedy("Train on the images of the higher resolution."),
-    "too_little_data": Remedy("Label more samples, or turn and mirror those that there are."),
-    "label_scale": Remedy("Bring the labels to mean 0 and deviation 1, or let the head do so."),
-    "stale_batch_norm": Remedy(
-        "Let the statistics of batch normalisation follow faster, or train for longer: the model "
-        "is better in training mode than in use."
-    ),
-    "weak_features": Remedy(
-        "Take the model that made the features as the backbone.",
-        "backbone = mtl.backbones.KerasBackbone(pretrained)  # the model of `features`",
-    ),
-    "loss_mismatch": Remedy("Take the loss that comes with the head.", 'mtl.Task("{task}", head)'),
-    "backbone_collapse": Remedy(
-        "Initialise the backbone anew: its features are the same for every image."
-    ),
-    "optimizer": Remedy("Change the learning rate.", "model.compile(keras.optimizers.Adam(1e-3))"),
-    "under_trained": Remedy("Train for longer."),
-    "input_scale": Remedy(
-        "Standardise the input.", "mtl.backbones.ConvBackbone(input_shape, normalize=True)"
-    ),
-    "head_destroys_space": Remedy(
-        "Take a head that keeps positions.",
-        'model = model.with_head("{task}", mtl.heads.OrientationHead({classes}, spatial="polar"))',
-    ),
-    "loss_starvation": Remedy(
-        "Raise the task's weight, or stop the gradient of the task that drowns it.",
-        'model.task_weights["{task}"].assign(weight)',
-    ),
-    "interference": Remedy(
-        "Stop the gradient of the task that disturbs, or give each task features of its own.",
-        'mtl.Task("{other}", head, gradient="stop")',
-    ),
-    "backbone_lacks_task": Remedy(
-        "Let the task train the backbone, or read an earlier map.",
-        'mtl.Task("{task}", head, gradient="flow", feature="input")',
-    ),
-}
-
+#: What a model of tasks has, and a Keras model has not.
+_OF_TASKS = ("model.with_head", "model.task_weights", "model.unfreeze_backbone")
 #: What helps where labels are bins of a circle. (After a flip, bins are no circle any more.)
 _ON_CIRCLE = {
     "symmetry": Remedy(
@@ -137,17 +44,17 @@ _EITHER = {
     "symmetry": Remedy(
         "Make one class of those that images do not tell apart; where labels are bins of a "
         "circle, give the head the period after which objects look the same.",
-        f"{_MERGE}"
+        f"{MERGE}"
         "# bins of a circle: head = mtl.heads.OrientationHead({bins}, period={period})\n"
-        f"{_WITH_HEAD}",
+        f"{WITH_HEAD}",
     ),
     "class_overlap": Remedy(
         "Make one class of two neighbours, whose images overlap; where labels are bins of a "
         "circle, let them spread over neighbours instead.",
-        f"{_MERGE_NEIGHBOURS}"
+        f"{MERGE_NEIGHBOURS}"
         "# bins of a circle, labels as they were: "
         'head = mtl.heads.OrientationHead({classes}, target="smooth")\n'
-        f"{_WITH_HEAD}",
+        f"{WITH_HEAD}",
     ),
 }
 
@@ -158,8 +65,17 @@ def recommend(
     evidence: Mapping[str, Evidence],
     *,
     circular: bool | None = None,
+    adopted: bool = False,
 ) -> tuple[Recommendation, ...]:
-    """Says what to do about the causes of a verdict, the largest measured gain first."""
+    """Says what to do about the causes of a verdict, the largest measured gain first.
+
+    Args:
+        task: Name of the task.
+        verdict: The verdict.
+        evidence: The evidence, by name.
+        circular: Whether classes are bins of a circle; `None`: not known.
+        adopted: Whether the user's model is a Keras model, which has no tasks to change.
+    """
     found = []
     for cause in verdict.causes:
         if _is_of_symmetry(cause.name, verdict, evidence):
@@ -167,6 +83,8 @@ def recommend(
         details = _details(cause.name, evidence)
         remedy = _remedy(cause.name, details, circular)
         code = _filled(details.get("code") or remedy.code, cause.name, task, evidence)
+        if adopted and any(name in code for name in _OF_TASKS):
+            code = f"model = mtl.MultiTaskModel.from_keras(model)\n{code}"
         found.append(
             Recommendation(
                 cause.name, remedy.text, code, details.get("gain"), details.get("gain_interval")
@@ -183,7 +101,7 @@ def _remedy(cause: str, details: Mapping[str, Any], circular: bool | None) -> Re
     """The remedy for labels of this kind."""
     no_turn = cause == "symmetry" and details.get("transform") not in _PERIODS
     if circular is False or no_turn or cause not in _ON_CIRCLE:
-        return REMEDIES[cause]
+        return Remedy(BY_CAUSE[cause].remedy, BY_CAUSE[cause].code)
     return (_ON_CIRCLE if circular else _EITHER)[cause]
 
 

@@ -5,8 +5,8 @@ import pytest
 
 import mtlkit as mtl
 from mtlkit.diagnostics import Cause, Evidence, Verdict
-from mtlkit.diagnostics.causes import RULES
-from mtlkit.diagnostics.verdict._recommendations import REMEDIES, recommend
+from mtlkit.diagnostics.causes import BY_CAUSE, RULES
+from mtlkit.diagnostics.verdict._recommendations import recommend
 
 
 def of(*causes):
@@ -33,17 +33,16 @@ def active(code):
 
 
 def test_every_cause_has_a_remedy():
-    assert set(REMEDIES) == {rule.cause for rule in RULES}
-    assert all(remedy.text.endswith(".") for remedy in REMEDIES.values())
+    assert all(rule.remedy.endswith(".") for rule in RULES)
 
 
-@pytest.mark.parametrize("cause", REMEDIES)
+@pytest.mark.parametrize("cause", BY_CAUSE)
 def test_places_are_filled(cause):
     (one,) = recommend("pose", of(cause), {cause: found(cause, task="shade")}, circular=False)
-    assert one.cause == cause and one.text == REMEDIES[cause].text
+    assert one.cause == cause and one.text == BY_CAUSE[cause].remedy
     assert not re.search(r"{\w+}", one.code)
     for place, name in (("{task}", "pose"), ("{other}", "shade")):
-        assert (name in one.code) == (place in REMEDIES[cause].code)
+        assert (name in one.code) == (place in BY_CAUSE[cause].code)
     compile(one.code, cause, "exec")  # it is Python
 
 
@@ -149,3 +148,11 @@ def test_twins_of_a_symmetry_are_no_hierarchy(pairs, named):
     assert sorted(one.cause for one in causes) == named
     (alone,) = recommend("pose", of("ambiguity"), evidence)
     assert "HierarchicalHead" in alone.code
+
+
+def test_a_keras_model_is_adopted_first():
+    evidence = {"head_destroys_space": Evidence("head_destroys_space", "found", "", 0.5)}
+    verdict = Verdict("model", (Cause("head_destroys_space", 0.5),), "")
+    (own,) = recommend("pose", verdict, evidence)
+    (adopted,) = recommend("pose", verdict, evidence, adopted=True)
+    assert adopted.code == f"model = mtl.MultiTaskModel.from_keras(model)\n{own.code}"
