@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 from mtlkit.diagnostics.causes import LABELS, OF_MODELS, OF_OTHER_TASKS, TITLES, WIRED_WRONG, Rule
 from mtlkit.diagnostics.evidence import Evidence
@@ -33,122 +35,307 @@ from mtlkit.diagnostics.verdict._readings import (
 _FEW = 20
 #: Of classes so uneven, the rare ones have next to no samples where there are few.
 _UNEVEN = 10
-#: What may hide behind a poor score of all that were tried, and what would tell.
+#: What may hide behind a poor score of all that were tried.
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
+
+# What would decide.
 _MORE = "more samples, or second labels for some"
 _LONGER = "more and longer trainings (a larger `budget`)"
 _BETTER_REFERENCE = (
     "embeddings of a pretrained model (`features=`), or a second label for some hundred samples"
 )
-_THE_REST = "the rest of the diagnosis, which was interrupted"
 _HIGHER = "images of a higher resolution (`x_high=`)"
 _OF_RARE = "more held-out samples of the rare classes"
 _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
-_FLIPPED_OR_TWINS = (
-    ("structured_noise", "ambiguity"),
-    "a second label for some hundred images, given without knowing the first",
-)
-_FLIPPED_OR_OVERLAP = (("structured_noise", "class_overlap"), "several labels an image")
+_SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
+_SEVERAL_LABELS = "several labels an image"
+_THE_REST = "the rest of the diagnosis, which was interrupted"
+_WHERE_USED = "whether the other label is known where the model is used"
+
+Evidences = Mapping[str, Evidence]
 
 
-def undecidable(evidence: Mapping[str, Evidence], found: list[Rule]) -> tuple[tuple[str, ...], str]:
-    """What the data cannot tell apart, and what would tell."""
-    causes = {rule.cause for rule in found}
-    if "ambiguity" in causes and "symmetry" not in causes and are_twins(evidence):
-        return _FLIPPED_OR_TWINS
-    if "no_signal" in causes and not higher_was_seen(evidence):
-        return _why_no_signal(evidence)
-    if is_faint(evidence) and is_found("uniform_noise", evidence) and not causes:
-        if higher_was_seen(evidence):
-            return ("uniform_noise", "no_signal"), "second labels for some"
-        return (
-            ("uniform_noise", "no_signal", "resolution"),
-            "images of a higher resolution, or second labels for some",
+class Case:
+    """The evidence, and what follows from it alone.
+
+    Attributes:
+        evidence: What was measured, by name.
+        causes: The causes that it makes.
+    """
+
+    def __init__(self, evidence: Evidences, found: list[Rule]) -> None:
+        self.evidence = evidence
+        self.causes = {rule.cause for rule in found}
+
+    @cached_property
+    def weak(self) -> tuple[str, ...]:
+        """Effects that references do not agree on."""
+        doubted = (*LABELS, "too_little_data")
+        return tuple(
+            name
+            for name in doubted
+            if is_of_weak_reference(name, self.evidence) or is_contradicted(name, self.evidence)
         )
-    doubted = (*LABELS, "too_little_data")
-    weak = tuple(
-        name
-        for name in doubted
-        if is_of_weak_reference(name, evidence) or is_contradicted(name, evidence)
-    )
-    of_model = tuple(name for name in OF_MODELS if may_be(name, evidence))
-    behind = of_model if is_behind(evidence) and not causes & set(OF_MODELS) else ()
-    if weak and not causes:
-        decide = f"{_LONGER}; {_BETTER_REFERENCE}" if behind else _BETTER_REFERENCE
-        return (*behind, *weak, "weak_reference"), decide
-    # Other tasks may be why a trunk lacks features; the same few trainings tell of both causes.
-    if "backbone_lacks_task" in causes and any(is_open(n, evidence) for n in OF_OTHER_TASKS):
-        others = (name for name in OF_OTHER_TASKS if name in evidence)
-        return ("backbone_lacks_task", *others), _LONGER
-    # A network whose head loses positions stays long where it began, whatever its inputs.
-    if "head_destroys_space" in causes and is_unclear("input_scale", evidence):
-        return ("input_scale",), _LONGER
-    doubtful = tuple(name for name in LABELS if may_be(name, evidence))
-    if "too_little_data" in causes and _are_few(evidence):
-        return tuple(name for name in (*LABELS, "imbalance") if _may_hide(name, evidence)), _MORE
-    if "too_little_data" in causes and doubtful:
-        return ("too_little_data", *doubtful), _MORE
-    if behind:
-        return behind, _LONGER
-    if are_mixed_alike(evidence) and not causes & {*LABELS, "needs_context", "symmetry"}:
-        return _FLIPPED_OR_OVERLAP
-    if causes:
-        return (), ""
-    if "signal" in evidence and evidence["signal"].status == "unclear":
-        return ("no_signal", "too_little_data"), "more samples"
-    likely = is_likely("uniform_noise", evidence)
-    if may_be("uniform_noise", evidence, end=0) or (
-        likely and (evidence["uniform_noise"].effect or 0.0) > LIKELY_NOISE
-    ):
-        return ("uniform_noise", "too_little_data"), _MORE
-    if is_likely("imbalance", evidence):
-        by_model = evidence["imbalance"].details.get("of") == "the model"
-        return ("imbalance", "too_little_data"), _OF_RARE if by_model else _OF_A_MODEL
-    hidden = tuple(name for name in _MAY_HIDE if _may_hide(name, evidence))
-    if best_skill(evidence) < HALF_OF_THE_WAY and len(hidden) > 1:
-        return hidden, _MORE
-    # Merging classes helps, which the images do not explain; flipped labels would.
-    if is_likely("structured_noise", evidence) and (
-        is_found("ambiguity", evidence) or evidence["structured_noise"].details.get("single_pairs")
-    ):
-        return _FLIPPED_OR_TWINS
-    if was_interrupted(evidence):
-        left = (name for name, one in evidence.items() if one.details.get("interrupted"))
-        return tuple(name for name in left if name in TITLES), _THE_REST
-    if is_unknown(evidence):
-        causes_left = _not_measured(evidence)
-        if "model_gap" in evidence and evidence["model_gap"].status == "absent":
-            # The model is as good as all references, and all of them are poor.
-            of_data = tuple(name for name in causes_left if name not in OF_MODELS)
-            return (*of_data, "weak_reference"), _BETTER_REFERENCE
-        if "model_gap" in evidence:
-            return causes_left, _LONGER
-        return causes_left, _MORE if causes_left else _OF_A_MODEL
-    if is_likely("resolution", evidence) and evidence["resolution"].details["detail_share"] < 1:
-        return ("resolution",), _HIGHER
-    if is_related(evidence):
-        return ("label_leak",), "whether the other label is known where the model is used"
+
+    @cached_property
+    def of_model(self) -> tuple[str, ...]:
+        """What about a model that is behind may be why, though it was not found."""
+        if not is_behind(self.evidence) or self.causes & set(OF_MODELS):
+            return ()
+        return tuple(name for name in OF_MODELS if may_be(name, self.evidence))
+
+    @cached_property
+    def of_labels(self) -> tuple[str, ...]:
+        """What may be wrong with the labels, though it was not found."""
+        return tuple(name for name in LABELS if may_be(name, self.evidence))
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """What may hide behind a poor score."""
+        return tuple(name for name in _MAY_HIDE if _may_hide(name, self.evidence))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the evidence may leave open.
+
+    Attributes:
+        when: Whether it is open.
+        among: The causes among which it is, or what returns them.
+        decides: What would decide, or what returns it.
+    """
+
+    when: Callable[[Case], bool]
+    among: tuple[str, ...] | Callable[[Case], tuple[str, ...]]
+    decides: str | Callable[[Case], str]
+
+
+def undecidable(evidence: Evidences, found: list[Rule]) -> tuple[tuple[str, ...], str]:
+    """What the data cannot tell apart, and what would tell: the first question that is open."""
+    case = Case(evidence, found)
+    for question in QUESTIONS:
+        if question.when(case):
+            among, decides = question.among, question.decides
+            return (
+                among(case) if callable(among) else among,
+                decides(case) if callable(decides) else decides,
+            )
     return (), ""
 
 
-def _why_no_signal(evidence: Mapping[str, Evidence]) -> tuple[tuple[str, ...], str]:
+# === When a question is open ===
+
+
+def _twins_or_flips(case: Case) -> bool:
+    named = "ambiguity" in case.causes and "symmetry" not in case.causes
+    return named and are_twins(case.evidence)
+
+
+def _no_signal(case: Case) -> bool:
+    return "no_signal" in case.causes and not higher_was_seen(case.evidence)
+
+
+def _faint_and_noisy(case: Case) -> bool:
+    noisy = is_found("uniform_noise", case.evidence) and not case.causes
+    return noisy and is_faint(case.evidence)
+
+
+def _weak_references(case: Case) -> bool:
+    return bool(case.weak) and not case.causes
+
+
+def _trunk_or_other_tasks(case: Case) -> bool:
+    """Other tasks may be why a trunk lacks features; the same few trainings tell of both causes."""
+    lacks = "backbone_lacks_task" in case.causes
+    return lacks and any(is_open(name, case.evidence) for name in OF_OTHER_TASKS)
+
+
+def _raw_behind_a_poor_head(case: Case) -> bool:
+    """A network whose head loses positions stays long where it began, whatever its inputs."""
+    return "head_destroys_space" in case.causes and is_unclear("input_scale", case.evidence)
+
+
+def _few_samples(case: Case) -> bool:
+    return "too_little_data" in case.causes and _are_few(case.evidence)
+
+
+def _few_or_wrong_labels(case: Case) -> bool:
+    return "too_little_data" in case.causes and bool(case.of_labels)
+
+
+def _model_is_behind(case: Case) -> bool:
+    return bool(case.of_model)
+
+
+def _flips_or_overlap(case: Case) -> bool:
+    named = case.causes & {*LABELS, "needs_context", "symmetry"}
+    return are_mixed_alike(case.evidence) and not named
+
+
+def _is_explained(case: Case) -> bool:
+    return bool(case.causes)
+
+
+def _signal_is_unclear(case: Case) -> bool:
+    return is_unclear("signal", case.evidence)
+
+
+def _noise_or_few(case: Case) -> bool:
+    if may_be("uniform_noise", case.evidence, end=0):
+        return True
+    likely = is_likely("uniform_noise", case.evidence)
+    return likely and (case.evidence["uniform_noise"].effect or 0.0) > LIKELY_NOISE
+
+
+def _uneven_or_few(case: Case) -> bool:
+    return is_likely("imbalance", case.evidence)
+
+
+def _poor_score(case: Case) -> bool:
+    return best_skill(case.evidence) < HALF_OF_THE_WAY and len(case.hidden) > 1
+
+
+def _merging_helps(case: Case) -> bool:
+    """Merging classes helps, which the images do not explain; flipped labels would."""
+    if not is_likely("structured_noise", case.evidence):
+        return False
+    single = case.evidence["structured_noise"].details.get("single_pairs")
+    return bool(single) or is_found("ambiguity", case.evidence)
+
+
+def _interrupted(case: Case) -> bool:
+    return was_interrupted(case.evidence)
+
+
+def _unknown(case: Case) -> bool:
+    return is_unknown(case.evidence)
+
+
+def _enlarged(case: Case) -> bool:
+    likely = is_likely("resolution", case.evidence)
+    return likely and case.evidence["resolution"].details.get("detail_share", 1.0) < 1
+
+
+def _related_label(case: Case) -> bool:
+    return is_related(case.evidence)
+
+
+# === Among which causes, and what would decide ===
+
+
+def _why_no_signal(case: Case) -> tuple[str, ...]:
     """Why samples may not show their labels, though the other tasks may be read from them."""
-    causes, decide = ["no_signal"], []
-    if others_are_read(evidence):
+    causes = ["no_signal"]
+    if others_are_read(case.evidence):
         # Only labels that slipped by a few rows were looked for, not those in another order.
         causes.append("misaligned_labels")
-        decide.append("a look at whether labels and samples are in the same order")
-    if "resolution" in evidence:
+    if "resolution" in case.evidence:
         causes.append("resolution")
+    return tuple(causes) if len(causes) > 1 else ()
+
+
+def _shows_signal(case: Case) -> str:
+    decide = []
+    if others_are_read(case.evidence):
+        decide.append("a look at whether labels and samples are in the same order")
+    if "resolution" in case.evidence:
         decide.append("images of a higher resolution")
-    return (tuple(causes), ", or ".join(decide)) if decide else ((), "")
+    return ", or ".join(decide)
 
 
-def _not_measured(evidence: Mapping[str, Evidence]) -> tuple[str, ...]:
+def _noise_or_none(case: Case) -> tuple[str, ...]:
+    coarse = () if higher_was_seen(case.evidence) else ("resolution",)
+    return ("uniform_noise", "no_signal", *coarse)
+
+
+def _shows_noise(case: Case) -> str:
+    if higher_was_seen(case.evidence):
+        return "second labels for some"
+    return "images of a higher resolution, or second labels for some"
+
+
+def _weak_or_model(case: Case) -> tuple[str, ...]:
+    return (*case.of_model, *case.weak, "weak_reference")
+
+
+def _shows_weakness(case: Case) -> str:
+    return f"{_LONGER}; {_BETTER_REFERENCE}" if case.of_model else _BETTER_REFERENCE
+
+
+def _lacks_or_disturbed(case: Case) -> tuple[str, ...]:
+    others = (name for name in OF_OTHER_TASKS if name in case.evidence)
+    return ("backbone_lacks_task", *others)
+
+
+def _hidden_by_few(case: Case) -> tuple[str, ...]:
+    return tuple(name for name in (*LABELS, "imbalance") if _may_hide(name, case.evidence))
+
+
+def _few_or_labels(case: Case) -> tuple[str, ...]:
+    return ("too_little_data", *case.of_labels)
+
+
+def _shows_rare(case: Case) -> str:
+    by_model = case.evidence["imbalance"].details.get("of") == "the model"
+    return _OF_RARE if by_model else _OF_A_MODEL
+
+
+def _not_come_to(case: Case) -> tuple[str, ...]:
+    left = (name for name, one in case.evidence.items() if one.details.get("interrupted"))
+    return tuple(name for name in left if name in TITLES)
+
+
+def _all_are_poor(case: Case) -> bool:
+    """Whether the model is as good as all references, and all of them are poor."""
+    return "model_gap" in case.evidence and case.evidence["model_gap"].status == "absent"
+
+
+def _not_measured(case: Case) -> tuple[str, ...]:
     """What may be, where too little is known to tell anything."""
+    evidence = case.evidence
     asked = (*_MAY_HIDE, *OF_MODELS) if "model_gap" in evidence else _MAY_HIDE
     measured = [name for name in asked if name not in (*WIRED_WRONG, "weak_features")]
-    return tuple(name for name in measured if name not in evidence or is_open(name, evidence))
+    left = [name for name in measured if name not in evidence or is_open(name, evidence)]
+    if _all_are_poor(case):
+        left = [*(name for name in left if name not in OF_MODELS), "weak_reference"]
+    return tuple(left)
+
+
+def _shows_more(case: Case) -> str:
+    if _all_are_poor(case):
+        return _BETTER_REFERENCE
+    if "model_gap" in case.evidence:
+        return _LONGER
+    return _MORE if _not_measured(case) else _OF_A_MODEL
+
+
+#: What may be open, the first one that is counts. What stands below `_is_explained` is asked only
+#: where no cause was found.
+QUESTIONS = (
+    Question(_twins_or_flips, ("structured_noise", "ambiguity"), _SECOND_LABEL),
+    Question(_no_signal, _why_no_signal, _shows_signal),
+    Question(_faint_and_noisy, _noise_or_none, _shows_noise),
+    Question(_weak_references, _weak_or_model, _shows_weakness),
+    Question(_trunk_or_other_tasks, _lacks_or_disturbed, _LONGER),
+    Question(_raw_behind_a_poor_head, ("input_scale",), _LONGER),
+    Question(_few_samples, _hidden_by_few, _MORE),
+    Question(_few_or_wrong_labels, _few_or_labels, _MORE),
+    Question(_model_is_behind, lambda case: case.of_model, _LONGER),
+    Question(_flips_or_overlap, ("structured_noise", "class_overlap"), _SEVERAL_LABELS),
+    Question(_is_explained, (), ""),
+    Question(_signal_is_unclear, ("no_signal", "too_little_data"), "more samples"),
+    Question(_noise_or_few, ("uniform_noise", "too_little_data"), _MORE),
+    Question(_uneven_or_few, ("imbalance", "too_little_data"), _shows_rare),
+    Question(_poor_score, lambda case: case.hidden, _MORE),
+    Question(_merging_helps, ("structured_noise", "ambiguity"), _SECOND_LABEL),
+    Question(_interrupted, _not_come_to, _THE_REST),
+    Question(_unknown, _not_measured, _shows_more),
+    Question(_enlarged, ("resolution",), _HIGHER),
+    Question(_related_label, ("label_leak",), _WHERE_USED),
+)
+
+
+# === What both ask ===
 
 
 def _are_few(evidence: Mapping[str, Evidence]) -> bool:
