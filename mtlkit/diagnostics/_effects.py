@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from mtlkit.diagnostics.evidence import Status
-
-#: How unlikely luck must be before a probe speaks of an effect, after correction for all looks.
-ALPHA = 0.01
-#: No effect below two points is worth a user's time.
-LEAST_EFFECT = 0.02
-#: Nor is one below a tenth of what can be learned at all, the way from chance to the ceiling.
-LEAST_SHARE = 0.1
+from mtlkit.diagnostics.thresholds import LEAST_EFFECT, LEAST_SHARE
 
 
 def least_effect(chance: float, ceiling: float) -> float:

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.diagnostics._training.trainer import outputs_of
+from mtlkit.diagnostics.thresholds import MEAN_OFF, SCALE_OFF
 from mtlkit.model import MultiTaskModel
 
-#: The mean may be off by so many deviations, and the deviation by such a factor.
-_OFF, _FACTOR = 0.5, 4.0
 #: Inputs that are looked at.
 _LOOKED_AT = 512
 
@@ -60,7 +59,7 @@ def is_standardised(model: MultiTaskModel, images: NDArray) -> bool:
         values = outputs_of(keras.Model(model.backbone.inputs[0], first.input), values)
     values = np.asarray(values, "float64")
     mean, deviation = float(values.mean()), float(values.std())
-    return abs(mean) <= _OFF * deviation and 1 / _FACTOR <= deviation <= _FACTOR
+    return abs(mean) <= MEAN_OFF * deviation and 1 / SCALE_OFF <= deviation <= SCALE_OFF
 
 
 def _first_learning(backbone: Any) -> Any:

@@ -15,17 +15,14 @@ from mtlkit.diagnostics._training.copies import fresh_copy
 from mtlkit.diagnostics._training.standardised import Standardised
 from mtlkit.diagnostics._training.trainer import BATCH, Trainer
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import ENOUGH_STEPS, RECOVERED
 
 #: Epochs of a fresh start at most, with all tasks and on the task alone.
 _EPOCHS, _EPOCHS_ALONE = 8, 16
 #: Steps of a fresh start at least, if the budget allows so many.
 LEAST_STEPS = 100
-#: The share of the gap to the reference that a remedy has to recover.
-RECOVERED = 0.5
 #: What the same start unchanged is called among the scores.
 TWIN = "as it is"
-#: That a change does not help is only said after this share of the user's steps.
-ENOUGH_STEPS = 0.2
 
 
 class Trials:

@@ -9,18 +9,9 @@ from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.data_probes._structured_noise import is_overlap, pairs_of
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import AMBIGUITY, CONFUSION_STAYS, TWINS_HALF, TWINS_MIXED
 from mtlkit.references._partners import Pairing
 from mtlkit.references.reference import Reference
-
-#: What merging the classes must gain, in accuracy, to matter.
-_THRESHOLD = 0.05
-#: Where floors reach up to this, images do not tell the two classes apart.
-_HALF = 0.42
-#: Mixed labels of clear samples that are more than this are no accident.
-_MIXED = 0.3
-#: Images stay alike when there are more samples, mistakes of the reference become fewer: a
-#: gain below this share of that with half of the samples is not ambiguity.
-_STAYS = 0.75
 
 
 def ambiguity(
@@ -76,16 +67,14 @@ def ambiguity(
     twins = _twins(pairing)
     before = _gain_with_half(reference, pairing)
     floor = pairing.ladder.floor
-    if gain - half < _THRESHOLD or is_overlap(reference):
-        status: Status = (
-            "absent" if gain + half < _THRESHOLD or is_overlap(reference) else "unclear"
-        )
+    if gain - half < AMBIGUITY or is_overlap(reference):
+        status: Status = "absent" if gain + half < AMBIGUITY or is_overlap(reference) else "unclear"
     elif twins:
         status = "found"
-    elif floor.low > _THRESHOLD:
+    elif floor.low > AMBIGUITY:
         status = "absent"  # flipped labels
     else:
-        partial = pairing.distance is not None and gain >= _STAYS * before
+        partial = pairing.distance is not None and gain >= CONFUSION_STAYS * before
         status = "found" if partial else "unclear"
     text = {
         "found": f"Classes look the same: merging them would gain {100 * gain:.0f} points.",
@@ -99,7 +88,7 @@ def ambiguity(
         gain,
         (gain - half, gain + half),
         0.0,
-        _THRESHOLD,
+        AMBIGUITY,
         unit="accuracy",
         samples=len(reference),
         details={
@@ -131,4 +120,4 @@ def _twins(pairing: Pairing) -> bool:
     """Whether labels are mixed even where the reference tells partners apart best."""
     steps = pairing.ladder.steps()
     mixed = steps["partner"][0] / max(steps["partner"][0] + steps["self"][0], 1e-9)
-    return pairing.ladder.floor.high >= _HALF and mixed > _MIXED
+    return pairing.ladder.floor.high >= TWINS_HALF and mixed > TWINS_MIXED

@@ -8,15 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import FAR_FROM_LEARNED, TOO_LITTLE_DATA
 from mtlkit.references.reference import Reference
 
 #: Shares of the samples that the reference is fitted to, besides half and all of them.
 _SHARES = (1 / 8, 1 / 4)
-#: What doubling the data must gain, in accuracy, to say that there are too few.
-_THRESHOLD = 0.03
-#: Who comes further than this from the best constant to perfection does not lack data in the
-#: first place.
-_FAR = 0.5
 _BOOTSTRAPS = 500
 #: Small sets are halved again and again, up to so often, until so many samples have been used.
 _HALVINGS, _USED = 8, 4000
@@ -77,8 +73,10 @@ def amount(
     low, high = (float(end) for end in np.quantile(gains, (0.025, 0.975)))
     constant = np.bincount(reference.y).max() / len(reference)
     way = (scores[-1] - constant) / max(1 - constant, 1e-9)
-    status: Status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
-    if status == "found" and way > _FAR:
+    status: Status = (
+        "found" if low > TOO_LITTLE_DATA else "absent" if high < TOO_LITTLE_DATA else "unclear"
+    )
+    if status == "found" and way > FAR_FROM_LEARNED:
         status = "unclear"
     spread = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(scores, counts, strict=True)]
     details = {
@@ -101,7 +99,7 @@ def amount(
         gain,
         (low, high),
         0.0,
-        _THRESHOLD,
+        TOO_LITTLE_DATA,
         unit="accuracy",
         samples=len(reference),
         details=details,

@@ -14,10 +14,8 @@ from mtlkit.diagnostics.data_probes._structured_noise import (
     neighbours,
 )
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import CLASS_OVERLAP
 from mtlkit.references.reference import Reference
-
-#: Labels of neighbours below this share do not matter.
-_THRESHOLD = 0.05
 
 
 def class_overlap(
@@ -88,7 +86,7 @@ def class_overlap(
         rate,
         (low, high),
         0.0,
-        _THRESHOLD,
+        CLASS_OVERLAP,
         unit="share of labels",
         samples=len(reference),
         details={"ladder": sides[0].steps(), "other_side": sides[1].steps(), "or_flipped": either},

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, count_table, holm, p_better, share_interval
-from mtlkit.diagnostics._effects import ALPHA, least_effect, status_of
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.thresholds import ALPHA, LEAST_BITS, SAME_TASK
 from mtlkit.references._ridge import Ridge, one_hot
 from mtlkit.references.reference import Reference
 
-#: Two tasks are one under two names if so large a share of their classes belongs together.
-_SAME = 0.8
 #: Principal components that all arms see: enough for most of what the full features tell.
 _COMPONENTS = 200
 #: Components that each class of the other task may weigh its own way.
@@ -25,9 +24,6 @@ _INTERACTING = 50
 _MOST_INTERACTIONS = 800
 #: Permutations of the test of dependence, and of the association of being right.
 _PERMUTATIONS = 999
-#: The least mutual information that is a leak, in bits: with less, a label is not given away
-#: however sure it is that the two depend on each other.
-_LEAST_BITS = 0.02
 #: Classes of another task with fewer samples than this are too small to permute within.
 _LEAST_OF_CLASS = 5
 #: Of several tasks, the one is reported of which most is known.
@@ -391,7 +387,7 @@ def _same(table: NDArray) -> bool:
         return False
     partners = present.argmax(axis=1)
     one_to_one = len(set(partners.tolist())) == len(partners)
-    return one_to_one and bool(present.max(axis=1).sum() >= _SAME * present.sum())
+    return one_to_one and bool(present.max(axis=1).sum() >= SAME_TASK * present.sum())
 
 
 def _bits(table: NDArray) -> float:
@@ -410,7 +406,7 @@ def _bits_beyond_luck(one: dict[str, Any]) -> float:
 
 
 def _leak_status(one: dict[str, Any]) -> str:
-    if one["p"] >= ALPHA or _bits_beyond_luck(one) <= _LEAST_BITS:
+    if one["p"] >= ALPHA or _bits_beyond_luck(one) <= LEAST_BITS:
         return "absent"
     return status_of(one["interval"], one["threshold"])
 

@@ -15,9 +15,8 @@ from mtlkit.diagnostics._checks import input_array
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics.data_probes._samples import checked_tasks, timed
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import COPIES_THAT_MATTER
 
-#: Copies in the validation data lift its accuracy by at most their share: two points matter.
-COPIES_THAT_MATTER = 0.02
 #: How many indices are listed.
 LISTED = 50
 

@@ -8,18 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, p_better, share_interval
-from mtlkit.diagnostics._effects import ALPHA, least_effect, status_of
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import checked_probabilities, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import ALPHA, RARE_CLASS, RARE_LAG
 from mtlkit.references.reference import Reference
 
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
 #: says for perfect probabilities. The best is chosen on other samples than it is judged on.
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
-#: A class is rare below this part of an equal share of the samples, and frequent from one on.
-_RARE = 0.5
-#: Rare classes are learned badly if so much of the frequent ones' recall is missing.
-_LAG = 0.5
 #: Why what is found of a reference decides nothing.
 _OF_A_BETTER_MODEL = "whether a better model needs help, only its own predictions tell"
 
@@ -111,12 +108,12 @@ def _judged(
     gained = _measured(probabilities, labels, trained, seed, of)
     share = trained[labels] * (trained > 0).sum() / trained.sum()
     right = probabilities.argmax(axis=1) == labels
-    rare, frequent = right[share < _RARE], right[share >= 1]
+    rare, frequent = right[share < RARE_CLASS], right[share >= 1]
     if gained.found or not len(rare) or not len(frequent):
         return gained
     low, high = share_interval(rare.sum(), len(rare))
     least, most = share_interval(frequent.sum(), len(frequent))
-    interval, threshold = (least - high, most - low), _LAG * float(frequent.mean())
+    interval, threshold = (least - high, most - low), RARE_LAG * float(frequent.mean())
     status = status_of(interval, threshold)
     if status != "found":
         # A gain that is too small to matter tells nothing of classes that are hardly known.

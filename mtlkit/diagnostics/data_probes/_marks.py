@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval
 from mtlkit.diagnostics._checks import checked_inputs
-from mtlkit.diagnostics._effects import ALPHA, least_effect, status_of
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.thresholds import ALPHA
 from mtlkit.references._ridge import Ridge
 from mtlkit.references.reference import Reference
 

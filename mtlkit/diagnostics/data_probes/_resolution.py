@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, p_better
 from mtlkit.diagnostics._checks import checked_inputs
-from mtlkit.diagnostics._effects import ALPHA, least_effect, status_of
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.thresholds import EMPTY_OCTAVE
+from mtlkit.diagnostics.thresholds import ALPHA, EMPTY_OCTAVE, REPEATED_PIXELS
 from mtlkit.references._patches import patch_features
 from mtlkit.references._reduced import at_most, averaging, resized, spreading
 from mtlkit.references._ridge import Ridge
@@ -29,8 +29,6 @@ _SHARES = (0.25, 0.5, 0.75)
 _PATCHES = 48
 #: Images whose detail is looked at, and the least side that has octaves.
 _LOOKED_AT, _FEWEST_PIXELS = 300, 16
-#: Share of the spread of pixels within blocks that are one repeated pixel.
-_REPEATED = 1e-4
 #: Higher resolutions are averaged down to so many pixels a side, to bound the work.
 _MOST_PIXELS = 64
 
@@ -127,7 +125,7 @@ def _is_enlarged(grey: NDArray) -> bool:
     spread = float(grey.var(axis=(1, 2)).mean())
     if spread <= 0:
         return False
-    if float(blocks.var(axis=(2, 4)).mean()) < _REPEATED * spread:
+    if float(blocks.var(axis=(2, 4)).mean()) < REPEATED_PIXELS * spread:
         return True
     window = np.hanning(grey.shape[1])[:, None] * np.hanning(grey.shape[2])
     centred = grey - grey.mean(axis=(1, 2), keepdims=True)

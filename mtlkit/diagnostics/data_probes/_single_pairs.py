@@ -8,19 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.diagnostics.thresholds import AS_MANY, HALF_EXCHANGED, LEAST_OF_PAIR, STANDS_OUT
 from mtlkit.references._partners import Floor, ladder_of
 from mtlkit.references.reference import Reference
-
-#: Samples of a class to read a floor from, at least.
-LEAST_OF_CLASS = 100
-#: A class stands out from this floor on; at most half of the classes do, or it is no matter of
-#: single pairs.
-_STANDS_OUT = 0.05
-#: Exchanged labels stay within the two classes, so there are about as many predictions of both
-#: as labels. A linear reference takes what is near an end of a scale for the end itself.
-_AS_MANY = (0.7, 1.15)
-#: Above it, labels flipped half of the time are not told from twins.
-HALF = 0.42
 
 
 @dataclass(frozen=True)
@@ -42,10 +32,10 @@ class Exchanged:
     @property
     def told(self) -> bool:
         """Whether images tell the two classes apart, so that the floor is known."""
-        return self.floor.high < HALF
+        return self.floor.high < HALF_EXCHANGED
 
 
-def exchanged_classes(reference: Reference, least: int = LEAST_OF_CLASS) -> list[Exchanged]:
+def exchanged_classes(reference: Reference, least: int = LEAST_OF_PAIR) -> list[Exchanged]:
     """Finds classes of which many labels are those of one other class.
 
     Args:
@@ -73,7 +63,7 @@ def exchanged_classes(reference: Reference, least: int = LEAST_OF_CLASS) -> list
     """
     asked = (_look(reference, label, least) for label in range(reference.num_classes))
     looks = [one for one in asked if one is not None]
-    found = [one for one in looks if one.floor.rate >= _STANDS_OUT]
+    found = [one for one in looks if one.floor.rate >= STANDS_OUT]
     return found if len(found) <= reference.num_classes / 2 else []
 
 
@@ -109,7 +99,7 @@ def _look(reference: Reference, label: int, least: int) -> Exchanged | None:
 def _as_many(reference: Reference, pair: list[int]) -> bool:
     """Whether two classes are predicted about as often as they are the label."""
     predictions, labels = np.isin(reference.predicted, pair).sum(), np.isin(reference.y, pair).sum()
-    return bool(_AS_MANY[0] * labels <= predictions <= _AS_MANY[1] * labels)
+    return bool(AS_MANY[0] * labels <= predictions <= AS_MANY[1] * labels)
 
 
 def _most_frequent_other(reference: Reference, rows: NDArray[np.integer], label: int) -> int:

@@ -15,15 +15,13 @@ from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import outputs_of
 from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.thresholds import LEAST_SKILL
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
 from mtlkit.references.reference import Reference
-
-#: Skill from here on counts, as a share of the way from the baseline to perfection.
-_LEAST_SKILL = 0.02
 
 
 @timed
@@ -192,12 +190,12 @@ def _evidence(
     }
     return Evidence(
         "skill",
-        status_of(interval, _LEAST_SKILL),
+        status_of(interval, LEAST_SKILL),
         f"{one.text}, by {by[task]}.",
         one.gap_closed,
         interval,
         null=0.0,
-        threshold=_LEAST_SKILL,
+        threshold=LEAST_SKILL,
         unit="share of the way to perfection",
         samples=one.samples,
         details={"task": task, "tasks": rows, "not_scored": reasons},

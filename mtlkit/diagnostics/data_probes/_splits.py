@@ -11,19 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._checks import input_array, labels_by_name
 from mtlkit.diagnostics._effects import status_of
-from mtlkit.diagnostics.data_probes._duplicates import (
-    COPIES_THAT_MATTER,
-    LISTED,
-    differ,
-    rows_by_input,
-)
+from mtlkit.diagnostics.data_probes._duplicates import LISTED, differ, rows_by_input
 from mtlkit.diagnostics.data_probes._samples import small_images, timed, unit_vectors
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import COPIES_THAT_MATTER, NEAR_COPY
 from mtlkit.metrics._labels import is_labelled
 
-#: A near copy is so much nearer than the usual nearest neighbour, by which new images of the
-#: same kind are told from images that were saved twice.
-_NEAR = 0.25
 #: Images whose nearest neighbour is looked for, and training images among which it is.
 _QUERIES, _KNOWN = 3000, 50_000
 #: Images looked at together, so that large arrays are not copied whole.
@@ -116,7 +109,7 @@ def _near_copies(
         return _no_near_copies(), _no_near_copies()
     some = np.sort(rng.permutation(len(known))[:_QUERIES])
     usual, usual_of = _nearest(known[some], known, itself=some)
-    cut = _NEAR * float(np.median(usual))
+    cut = NEAR_COPY * float(np.median(usual))
     asked = np.sort(rng.permutation(varied)[:_QUERIES])
     found, found_of = _nearest(_vectors(held, asked), known)
     return (

@@ -9,32 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.data_probes._single_pairs import (
-    HALF,
-    LEAST_OF_CLASS,
-    exchanged_classes,
-    of_all_labels,
-)
+from mtlkit.diagnostics.data_probes._single_pairs import exchanged_classes, of_all_labels
 from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import (
+    BOTH_SIDES,
+    EXCHANGE_STAYS,
+    FEW_OF_CLASS,
+    HALF_EXCHANGED,
+    LEAST_OF_LADDER,
+    LEAST_OF_PAIR,
+    STRUCTURED_NOISE,
+    TOLD_APART,
+    UNTOLD,
+)
 from mtlkit.references._partners import Floor, Pairing
 from mtlkit.references.reference import Reference
-
-#: A rate below this does not matter.
-_THRESHOLD = 0.05
-#: With fewer samples to read a floor from, mistakes of the reference look like one.
-_LEAST_SURE = 400
-#: The same holds for classes with fewer samples than this, on average.
-_LEAST_OF_CLASS = 40
-#: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
-#: floor below this share of that with half of the samples is not told from them.
-_STAYS = 0.6
-#: Where labels of both neighbours are mixed alike: if images tell them apart but for a floor below
-#: the first of these, labels were flipped; above the second one, classes overlap; between them,
-#: it may be either.
-_TOLD, _UNTOLD = 0.2, 0.28
-#: Neighbours on both sides, one at least this share as often as the other, are an overlap.
-_BOTH_SIDES = 0.6
 
 
 def structured_noise(
@@ -94,17 +84,17 @@ def structured_noise(
         status, text = "absent", "Labels of both neighbours are mixed alike: classes overlap."
     elif either:
         status, text = "unclear", "Labels of both neighbours are mixed alike: flipped, or overlap."
-    elif floor.high >= HALF:
+    elif floor.high >= HALF_EXCHANGED:
         status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
-    elif floor.low > _THRESHOLD and not is_reliable(reference, pairing):
+    elif floor.low > STRUCTURED_NOISE and not is_reliable(reference, pairing):
         status, text = "unclear", "With so few samples, mistakes of the reference look the same."
-    elif floor.low > _THRESHOLD:
+    elif floor.low > STRUCTURED_NOISE:
         status = "found"
         text = (
             f"About {100 * floor.rate:.0f} % of the labels were exchanged for {_named(pairing)}, "
             "even where samples are clear."
         )
-    elif floor.high < _THRESHOLD or floor.rate < _THRESHOLD / 2:
+    elif floor.high < STRUCTURED_NOISE or floor.rate < STRUCTURED_NOISE / 2:
         status = "absent"
         text = "Clear samples have the right labels: none were exchanged in pairs."
     else:
@@ -112,7 +102,9 @@ def structured_noise(
         text = (
             f"Up to {100 * floor.high:.0f} % of the labels may be exchanged for {_named(pairing)}."
         )
-    if not either and (status == "absent" or (status == "unclear" and floor.rate < _THRESHOLD)):
+    if not either and (
+        status == "absent" or (status == "unclear" and floor.rate < STRUCTURED_NOISE)
+    ):
         singles = _of_single_pairs(reference, start)
         if singles is not None:
             return singles
@@ -150,7 +142,7 @@ def _evidence(
         floor.rate,
         (floor.low, floor.high),
         0.0,
-        _THRESHOLD,
+        STRUCTURED_NOISE,
         unit="share of labels",
         samples=samples,
         details={**details, "suspects": listed},
@@ -165,10 +157,10 @@ def _of_single_pairs(reference: Reference, start: float) -> Evidence | None:
     classes = exchanged_classes(reference)
     told = [one for one in classes if one.told]
     floor, most = of_all_labels(told), of_all_labels(classes)
-    if most.rate <= _THRESHOLD:
+    if most.rate <= STRUCTURED_NOISE:
         return None
     status: Status = (
-        "found" if floor.low > _THRESHOLD and _stay(reference, floor.rate) else "unclear"
+        "found" if floor.low > STRUCTURED_NOISE and _stay(reference, floor.rate) else "unclear"
     )
     if status == "unclear":
         floor = replace(most, low=floor.low)
@@ -198,8 +190,8 @@ def _of_single_pairs(reference: Reference, start: float) -> Evidence | None:
 
 def _stay(reference: Reference, rate: float) -> bool:
     """Whether as many labels are exchanged as with half of the samples."""
-    before = exchanged_classes(reference.smaller, LEAST_OF_CLASS // 2)
-    return rate >= _STAYS * of_all_labels(before).rate
+    before = exchanged_classes(reference.smaller, LEAST_OF_PAIR // 2)
+    return rate >= EXCHANGE_STAYS * of_all_labels(before).rate
 
 
 def _pairing(reference: Reference) -> Pairing:
@@ -210,16 +202,16 @@ def _pairing(reference: Reference) -> Pairing:
     """
     pairing = max(reference.pairings, key=lambda one: one.ladder.floor.low)
     floor = pairing.ladder.floor
-    if pairing.distance is None or floor.low > _THRESHOLD or floor.high >= HALF:
+    if pairing.distance is None or floor.low > STRUCTURED_NOISE or floor.high >= HALF_EXCHANGED:
         return pairing
     own = reference.pairing_by_class
-    return own if own.ladder.floor.low > _THRESHOLD else pairing
+    return own if own.ladder.floor.low > STRUCTURED_NOISE else pairing
 
 
 def beyond_chance(pairing: Pairing, num_classes: int) -> Floor:
     """The floor of a pairing, without the labels that are wrong by chance."""
     floor, chance = pairing.ladder.floor, pairing.ladder.by_chance(num_classes)
-    if floor.high >= HALF:
+    if floor.high >= HALF_EXCHANGED:
         return floor  # twins: there is no floor to correct
     rate, low, high = (max(0.0, one - chance) for one in (floor.rate, floor.low, floor.high))
     return Floor(rate, low, high, floor.slope)
@@ -231,34 +223,36 @@ def is_reliable(reference: Reference, pairing: Pairing) -> bool:
     ways = [smaller.pairing_by_class] if pairing.distance is None else smaller.pairings
     alike = [one for one in ways if one.distance == pairing.distance]
     before = alike[0].ladder.floor.rate if alike else 0.0
-    enough = len(pairing.ladder.own) >= _LEAST_SURE
-    return enough and not has_few(reference) and pairing.ladder.floor.rate >= _STAYS * before
+    enough = len(pairing.ladder.own) >= LEAST_OF_LADDER
+    return (
+        enough and not has_few(reference) and pairing.ladder.floor.rate >= EXCHANGE_STAYS * before
+    )
 
 
 def has_few(reference: Reference) -> bool:
     """Whether classes have so few samples that the reference confuses what is clear."""
-    return len(reference) < _LEAST_OF_CLASS * reference.num_classes
+    return len(reference) < FEW_OF_CLASS * reference.num_classes
 
 
 def is_overlap(reference: Reference) -> bool:
     """Whether clear samples have labels of both neighbours around the circle, about alike."""
-    return _mixed_alike(reference) >= _UNTOLD
+    return _mixed_alike(reference) >= UNTOLD
 
 
 def is_overlap_or_flips(reference: Reference) -> bool:
     """Whether they have, but images may tell neighbours apart: then labels may be flipped."""
-    return _TOLD <= _mixed_alike(reference) < _UNTOLD
+    return TOLD_APART <= _mixed_alike(reference) < UNTOLD
 
 
 def _mixed_alike(reference: Reference) -> float:
     """Where labels of both neighbours are mixed alike, the highest floor that both sides allow."""
     sides = neighbours(reference)
-    if len(sides) < 2 or len(sides[0].ladder.own) < _LEAST_SURE:
+    if len(sides) < 2 or len(sides[0].ladder.own) < LEAST_OF_LADDER:
         return 0.0
     rates, lows, _ = zip(*(one.ladder.clear() for one in sides), strict=True)
     before = [one.ladder.clear()[0] for one in neighbours(reference.smaller)]
-    stay = not before or np.mean(rates) >= _STAYS * np.mean(before)
-    if stay and min(lows) > _THRESHOLD and min(rates) >= _BOTH_SIDES * max(rates):
+    stay = not before or np.mean(rates) >= EXCHANGE_STAYS * np.mean(before)
+    if stay and min(lows) > STRUCTURED_NOISE and min(rates) >= BOTH_SIDES * max(rates):
         return min(one.ladder.floor.high for one in sides)
     return 0.0
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, holm, p_better, share_interval
-from mtlkit.diagnostics._effects import ALPHA, least_effect, status_of
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import (
     checked_labels,
     prepared,
@@ -18,20 +18,11 @@ from mtlkit.diagnostics.data_probes._samples import (
     unit_vectors,
 )
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.thresholds import ALPHA, CLEAR_TWIN, NEAREST_TWIN, TWIN_SHARE, USUAL_TWIN
 from mtlkit.references.reference import Reference
 
 #: Images that are compared with all others; the rest would tell the same.
 _QUERIES = 3000
-#: A symmetric image differs from its turned self no more than from its nearest neighbour, give
-#: or take: noise moves both alike.
-_NEAREST = 1.5
-#: And far less than from a usual other image, in squared distance.
-_USUAL = 0.25
-#: Of exact twins, the reference takes each for the other half of the time. A detail that tells
-#: them apart makes the right one win; from here on they count as twins.
-_TWIN_SHARE = 0.35
-#: The axis of a flip must be so many times as frequent as any other.
-_CLEAR = 2.0
 #: Random groupings of equal size.
 _GROUPINGS = 100
 #: A class of another task is listed as symmetric if most of its images are.
@@ -169,8 +160,8 @@ def _look(
 ) -> dict[str, Any]:
     away = distances.to_turned(_TURNS[name])
     symmetric = (
-        (away <= _NEAREST * distances.nearest + 1e-5)
-        & (away <= _USUAL * distances.usual)
+        (away <= NEAREST_TWIN * distances.nearest + 1e-5)
+        & (away <= USUAL_TWIN * distances.usual)
         & distances.varied()
     )
     labels, scores = reference.y[rows], reference.scores[rows]
@@ -206,7 +197,7 @@ def _axis(labels: NDArray, turned: NDArray, bins: int) -> int | None:
     """
     sums = np.bincount((labels + turned) % bins, minlength=bins)
     second, first = np.sort(sums)[-2:]
-    return int(sums.argmax()) if first >= _CLEAR * second else None
+    return int(sums.argmax()) if first >= CLEAR_TWIN * second else None
 
 
 def _gain(
@@ -273,7 +264,7 @@ def _random_groupings(groups: NDArray, rng: np.random.Generator) -> list[NDArray
 def _status(one: dict[str, Any]) -> str:
     if one["p"] >= ALPHA:
         return "absent"
-    twins = status_of(share_interval(one["twin"], one["self"] + one["twin"]), _TWIN_SHARE)
+    twins = status_of(share_interval(one["twin"], one["self"] + one["twin"]), TWIN_SHARE)
     costs = status_of(one["interval"], one["threshold"])
     if "absent" in (twins, costs):
         return "absent"
@@ -364,6 +355,6 @@ def _text(name: str, one: dict[str, Any], classes: dict[str, dict[str, Any]]) ->
         return text
     if one["status"] == "unclear":
         return f"{share}; whether that limits the task cannot be told."
-    if one["share"] > _USUAL:
+    if one["share"] > USUAL_TWIN:
         return f"{share}, which does not limit this task."
     return "No symmetry limits the task."

@@ -11,21 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.thresholds import SEVERAL_CLASSES
+from mtlkit.diagnostics.thresholds import NOISE_STAYS, RATE_RISES, SEVERAL_CLASSES, UNIFORM_NOISE
 from mtlkit.references._partners import fit_free_floor, ranks
 from mtlkit.references.reference import Reference
 
-#: A rate below this does not matter.
-_THRESHOLD = 0.04
 #: Which labels are counted: those of a share of the samples, of which the reference is surest,
 #: that have a rank in the last part of all ranks. The first is hurt least by mistakes of the
 #: reference, the last has the most samples.
 _LOOKS = ((0.25, 1 / 2), (0.5, 1 / 2), (1.0, 1 / 2), (1.0, 3 / 4), (1.0, 1.0))
-#: A look at more samples may find a higher rate by this share of half its interval, not by more.
-_RISE = 0.5
-#: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
-#: rate below this share of that with half of the samples is not noise.
-_STAYS = 0.6
 
 
 def uniform_noise(
@@ -84,8 +77,10 @@ def uniform_noise(
     rate, interval, samples = _rate(reference)
     before, _, _ = _rate(reference.smaller)
     low, high = interval
-    status: Status = "found" if low > _THRESHOLD else "absent" if high < _THRESHOLD else "unclear"
-    if status == "found" and rate < _STAYS * before:
+    status: Status = (
+        "found" if low > UNIFORM_NOISE else "absent" if high < UNIFORM_NOISE else "unclear"
+    )
+    if status == "found" and rate < NOISE_STAYS * before:
         status = "unclear"  # it falls with the samples, as mistakes of the reference do
     found = status == "found"
     listed = suspects(reference, rate, ~_is_on_circle(reference)) if found else no_suspects()
@@ -102,7 +97,7 @@ def uniform_noise(
         rate,
         interval,
         0.0,
-        _THRESHOLD,
+        UNIFORM_NOISE,
         unit="share of labels",
         samples=samples,
         details={"ranks": counts, "rate_with_half_the_samples": before, "suspects": listed},
@@ -114,13 +109,13 @@ def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
     if reference.num_classes < SEVERAL_CLASSES:
         return _floor_of_errors(reference)
     found = _rank_tail(reference, *_LOOKS[0])
-    if found[1][0] <= _THRESHOLD:
+    if found[1][0] <= UNIFORM_NOISE:
         return found
     low, high = found[1]
     for look in _LOOKS[1:]:
         other = _rank_tail(reference, *look)
         rise, half_width = other[0] - found[0], (other[1][1] - other[1][0]) / 2
-        if not low <= other[0] <= high or rise > _RISE * half_width:
+        if not low <= other[0] <= high or rise > RATE_RISES * half_width:
             break
         found = other
         low, high = max(low, other[1][0]), min(high, other[1][1])

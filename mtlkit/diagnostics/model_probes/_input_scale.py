@@ -15,14 +15,10 @@ from mtlkit.diagnostics._training.standardised import Standardised, is_standardi
 from mtlkit.diagnostics._training.trials import TWIN, Trials
 from mtlkit.diagnostics.causes import BY_CAUSE
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import LEFT_THE_PLATEAU, SCALE_RECOVERS
 
 #: The part of the budget for the user's own training; what it leaves is for the task alone.
 _OWN = 0.9
-#: The share of the gap to the reference that standardised inputs have to recover on the task
-#: alone: what raw ones spoil, a poor head often spoils, too.
-_RECOVERED = 1 / 3
-#: Where even the best training closes less of the gap, none has left the plateau.
-_LEARNED = 0.1
 #: A rate that suits most networks if it falls to zero.
 _RATE = 2e-3
 #: A plateau is left after so many steps, rather than samples: small batches leave it for less.
@@ -74,7 +70,7 @@ def _own(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Eviden
 def _alone(bench: Bench, gap: Gap, inputs: Standardised, seconds: float) -> Evidence:
     """Trained on the task alone, which learns faster."""
     trials = Trials(
-        bench, gap, seconds, alone=True, recovered=_RECOVERED, batch=_BATCH, looks=_LOOKS
+        bench, gap, seconds, alone=True, recovered=SCALE_RECOVERS, batch=_BATCH, looks=_LOOKS
     )
     setting = lambda one: compiled(one, keras.optimizers.Adam(_RATE))  # noqa: E731
     trials.run(_REMEDY, setting, inputs)
@@ -93,7 +89,7 @@ def _judged(bench: Bench, trials: Trials, remedy: str) -> Evidence:
         deviation=float(bench.images.std()),
         early=_early(trials),
     )
-    if found.status == "absent" and found.details["recovered"] < _LEARNED:
+    if found.status == "absent" and found.details["recovered"] < LEFT_THE_PLATEAU:
         return replace(found, status="unclear")  # of what was not learned, nothing is known
     return found
 

@@ -14,17 +14,15 @@ from mtlkit.diagnostics._training.bench import Bench, Gap
 from mtlkit.diagnostics._training.copies import compiled, fresh_copy
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
 from mtlkit.diagnostics.evidence import Evidence, Status
+from mtlkit.diagnostics.thresholds import BEHIND_BY_HEART, BY_HEART, LOSS_RECOVERS
 from mtlkit.losses.masked import MaskedLoss
 
 #: The handful of samples that any head should learn by heart, and the steps that it gets.
 _HANDFUL, _STEPS = 64, 200
 #: Rates of Adam that are tried.
 _RATES = (1e-3, 4e-3)
-#: A handful is learned from this skill on; a loss that is so much behind on it does not fit.
-_LEARNED, _BEHIND = 0.5, 0.2
 #: Epochs of a training on all samples at most.
 _EPOCHS = 8
-_RECOVERED = 0.5
 
 
 def loss_mismatch(bench: Bench, gap: Gap, seconds: float) -> Evidence:
@@ -47,7 +45,7 @@ def loss_mismatch(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     all_rows["plain"] = _on_all(bench, plain[best], share)
     effect, interval, status = _compare(bench, gap, all_rows)
     _, (behind, _) = mean_interval(handful[best] - own, comparisons=len(plain))
-    if learned >= _LEARNED and behind > _BEHIND:
+    if learned >= BY_HEART and behind > BEHIND_BY_HEART:
         status = "found"
     skill = float(all_rows["plain"].mean())
     text = (
@@ -87,7 +85,7 @@ def _compare(
         key=lambda found: found[0],
     )
     status = status_of(interval, gap.delta)
-    if status == "found" and gap.recovered(float(rows["plain"].mean())) < _RECOVERED:
+    if status == "found" and gap.recovered(float(rows["plain"].mean())) < LOSS_RECOVERS:
         status = "unclear"
     return effect, interval, status
 

@@ -18,6 +18,7 @@ from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import SIMPLE_IS_AHEAD
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
@@ -35,8 +36,6 @@ _LEAST_STEPS = 400
 _FILTERS = (16, 32, 64)
 #: Shorter sequences have nothing to convolve.
 _FEWEST_STEPS = 8
-#: A simple reference has to be so much skill ahead of networks.
-_PREFERRED = 0.05
 #: Fewer steps teach a network nothing.
 _FEWEST = 20
 #: What the user's network is called among the references.
@@ -274,7 +273,7 @@ def _better(networks: list[_Candidate], simple: list[_Candidate]) -> _Candidate:
     """The best network, which is trained in the way of the user's, unless others are far ahead."""
     best = max(simple, key=_skill)
     network = max(networks, key=_skill, default=None)
-    return best if network is None or best.skill > network.skill + _PREFERRED else network
+    return best if network is None or best.skill > network.skill + SIMPLE_IS_AHEAD else network
 
 
 def _is_ahead(bench: Bench, one: _Candidate) -> bool:

@@ -18,6 +18,7 @@ from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._shares import Shares, gradient_shares
 from mtlkit.diagnostics.model_probes.ceiling import bench_and_ceiling
+from mtlkit.diagnostics.thresholds import ARMS_LEARN, STARVED
 
 NAMES = ("interference", "loss_starvation")
 #: Paired seeds; and as many more where the first ones do not tell and the budget allows it.
@@ -30,10 +31,6 @@ _LEAST_STEPS = 25
 _MEASURED = 128
 #: How often the shares are made equal in the course of a training.
 _BALANCED = 4
-#: That there is no effect can be said of arms of which one recovers so much of the gap.
-_LEARNED = 0.5
-#: A task is starved if its share is below this part of an equal one.
-_STARVED = 0.5
 
 
 def probe(
@@ -253,7 +250,7 @@ class _Found:
             f'model.task_weights["{name}"].assign({weight:.3g})' for name, weight in equal.items()
         )
         found = self._evidence("loss_starvation", text, effect, interval, code)
-        if found.found and self._share_of_equal > _STARVED:
+        if found.found and self._share_of_equal > STARVED:
             return bench.evidence(
                 "loss_starvation",
                 "absent",
@@ -288,7 +285,7 @@ class _Found:
         bench, arms = self.bench, self.arms
         status = status_of(interval, self.gap.delta)
         best = max(self._means().values())
-        few = status == "absent" and self.gap.recovered(best) < _LEARNED
+        few = status == "absent" and self.gap.recovered(best) < ARMS_LEARN
         if few or best < self.gap.delta:
             status = "unclear"  # too little was learned in so few steps
         return bench.evidence(

@@ -30,18 +30,11 @@ from mtlkit.diagnostics.model_probes._location_arms import (
     train_arms,
 )
 from mtlkit.diagnostics.model_probes.ceiling import bench_and_ceiling
+from mtlkit.diagnostics.thresholds import COLLAPSED, HEAD_AHEAD, HEAD_RECOVERS, MOVED
 
 NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
 #: Training samples that the linear probes are fitted to, and samples that ranks are taken of.
 _FITTED, _RANKED = 2000, 1000
-#: The share of the gap to the reference that a remedy has to recover, and that by which it has to
-#: be ahead of its rivals.
-_RECOVERED, _AHEAD = 0.5, 1 / 3
-#: Features have collapsed where so much of their rank, or so many channels, are gone.
-_COLLAPSED = 0.9
-#: A head reads positions if what it says changes so much when the map is moved, compared with
-#: another sample's map.
-_MOVED = 0.3
 
 
 def probe(
@@ -176,7 +169,7 @@ class _Reading:
 
 def _threshold(gap: Gap) -> float:
     """By how much a remedy has to be ahead: all arms are short, and some learn slowly."""
-    return max(gap.delta, _AHEAD * (gap.reference - gap.user))
+    return max(gap.delta, HEAD_AHEAD * (gap.reference - gap.user))
 
 
 def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
@@ -192,7 +185,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         (mean_interval(best - rows) for rows in rivals), key=lambda found: found[0]
     )
     threshold = _threshold(gap)
-    status = status_of(interval, threshold) if gap.recovered(skill) >= _RECOVERED else "absent"
+    status = status_of(interval, threshold) if gap.recovered(skill) >= HEAD_RECOVERS else "absent"
     text = (
         f"With the trunk frozen, {arms.best} reaches {bench.score.text(skill)}, where the model "
         f"has {bench.score.text(bench.user_skill)}"
@@ -207,7 +200,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         text += f"; trained afresh on the task alone, the whole network reaches {reached}"
     status = status if arms.enough else "unclear"
     moved = reads_positions(bench, reading.first) if status == "found" else None
-    if moved is not None and moved >= _MOVED:
+    if moved is not None and moved >= MOVED:
         status = "absent"
         text += "; but the user's head reads positions, too"
     return bench.evidence(
@@ -241,7 +234,10 @@ def _trunk(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     skill = float(arms.afresh.mean())
     threshold = _threshold(gap)
     status = status_of(interval, threshold)
-    if gap.recovered(skill) < _RECOVERED or gap.recovered(reading.probes["map"]) >= _RECOVERED:
+    if (
+        gap.recovered(skill) < HEAD_RECOVERS
+        or gap.recovered(reading.probes["map"]) >= HEAD_RECOVERS
+    ):
         status = "absent"
     status = status if arms.enough else "unclear"
     text = (
@@ -279,7 +275,7 @@ def _collapse(bench: Bench, gap: Gap, reading: _Reading) -> Evidence:
     effect, interval = _lost(now, first), (min(lost), max(lost))
     ranks = effective_rank(on_grid(now, 1)), effective_rank(on_grid(first, 1))
     shares = dead_share(now), dead_share(first)
-    status = status_of(interval, _COLLAPSED)
+    status = status_of(interval, COLLAPSED)
     if status == "found" and not gap.evident:
         status = "absent"  # a task that is learned does not need more
     text = (
@@ -293,7 +289,7 @@ def _collapse(bench: Bench, gap: Gap, reading: _Reading) -> Evidence:
         effect=effect,
         interval=interval,
         null=0.0,
-        threshold=_COLLAPSED,
+        threshold=COLLAPSED,
         unit="share of the features",
         details={
             "rank": ranks[0],

@@ -13,17 +13,12 @@ from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics._training.copies import compiled, compiled_like, copy_of
 from mtlkit.diagnostics._training.trainer import Trainer
-from mtlkit.diagnostics._training.trials import (
-    ENOUGH_STEPS,
-    LEAST_STEPS,
-    RECOVERED,
-    Trials,
-    too_dear,
-)
+from mtlkit.diagnostics._training.trials import LEAST_STEPS, Trials, too_dear
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._input_scale import input_scale
 from mtlkit.diagnostics.model_probes._mismatch import loss_mismatch
 from mtlkit.diagnostics.model_probes.ceiling import bench_and_ceiling
+from mtlkit.diagnostics.thresholds import ENOUGH_STEPS, RECOVERED
 from mtlkit.model import MultiTaskModel
 
 NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mtlkit.diagnostics.causes import LABELS, OF_OTHER_TASKS, RULES, SIGNAL_ELSEWHERE, Rule
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import EXPLAINS, HARDLY_ANY_SHARE, OF_EXCHANGED
 from mtlkit.diagnostics.verdict._readings import (
     are_twins,
     is_behind,
@@ -14,15 +15,6 @@ from mtlkit.diagnostics.verdict._readings import (
     is_found,
     is_open,
 )
-
-#: What other tasks do explains a gap to the reference from this share of it on, unless nothing
-#: else does. (The other probes of the model ask the same of themselves.)
-_EXPLAINS = 0.5
-#: The trainings that tell are shorter than the user's, and close less of the gap. Of a task with
-#: such a small part of an equal share of the gradient, what they reach at all is the measure.
-_HARDLY_ANY = 0.1
-#: Beside exchanged labels, fewer than so many of theirs are not called wrong by chance.
-_OF_EXCHANGED = 0.5
 
 
 def causes_of(evidence: Mapping[str, Evidence]) -> list[Rule]:
@@ -41,9 +33,9 @@ def _explains(name: str, evidence: Mapping[str, Evidence]) -> bool:
     if name not in OF_OTHER_TASKS or not is_behind(evidence):
         return True
     one, most = evidence[name], evidence["model_gap"].effect or 0.0
-    if one.details.get("share_of_equal", 1.0) < _HARDLY_ANY:
+    if one.details.get("share_of_equal", 1.0) < HARDLY_ANY_SHARE:
         most = min(most, one.details["reach"])
-    return (one.effect or 0.0) >= _EXPLAINS * most
+    return (one.effect or 0.0) >= EXPLAINS * most
 
 
 def _is_admitted(name: str, one: Evidence, evidence: Mapping[str, Evidence]) -> bool:
@@ -76,7 +68,7 @@ def _comes_of_exchanged(evidence: Mapping[str, Evidence]) -> bool:
     chance, exchanged = evidence["uniform_noise"], evidence.get("structured_noise")
     if exchanged is None or not exchanged.found:
         return False
-    return (chance.effect or 0.0) < _OF_EXCHANGED * (exchanged.effect or 0.0)
+    return (chance.effect or 0.0) < OF_EXCHANGED * (exchanged.effect or 0.0)
 
 
 def _not_explained(names: set[str]) -> list[Rule]:

@@ -9,9 +9,8 @@ from functools import cached_property
 
 from mtlkit.diagnostics.causes import LABELS, OF_MODELS, OF_OTHER_TASKS, TITLES, WIRED_WRONG, Rule
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.thresholds import LIKELY_NOISE
+from mtlkit.diagnostics.thresholds import FEW_SAMPLES, HALF_OF_THE_WAY, LIKELY_NOISE, UNEVEN_CLASSES
 from mtlkit.diagnostics.verdict._readings import (
-    HALF_OF_THE_WAY,
     are_mixed_alike,
     are_twins,
     best_skill,
@@ -31,10 +30,6 @@ from mtlkit.diagnostics.verdict._readings import (
     was_interrupted,
 )
 
-#: So few samples of a class are few for any task that is not learned from them.
-_FEW = 20
-#: Of classes so uneven, the rare ones have next to no samples where there are few.
-_UNEVEN = 10
 #: What may hide behind a poor score of all that were tried.
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 
@@ -344,7 +339,7 @@ def _are_few(evidence: Mapping[str, Evidence]) -> bool:
     That is so of a dozen a class, from which a task is learned badly, and better with each
     sample, unless it is evident that labels are wrong.
     """
-    few = _samples_of_class(evidence) < _FEW
+    few = _samples_of_class(evidence) < FEW_SAMPLES
     return few and not any(may_be(name, evidence, end=0) for name in LABELS)
 
 
@@ -356,10 +351,10 @@ def _may_hide(name: str, evidence: Mapping[str, Evidence]) -> bool:
     """
     if may_be(name, evidence):
         return True
-    if name not in ("too_little_data", "imbalance") or _samples_of_class(evidence) >= _FEW:
+    if name not in ("too_little_data", "imbalance") or _samples_of_class(evidence) >= FEW_SAMPLES:
         return False
     details = evidence["imbalance"].details if "imbalance" in evidence else {}
-    return details.get("of") == "the reference" and details["ratio"] >= _UNEVEN
+    return details.get("of") == "the reference" and details["ratio"] >= UNEVEN_CLASSES
 
 
 def _samples_of_class(evidence: Mapping[str, Evidence]) -> float:

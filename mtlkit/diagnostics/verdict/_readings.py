@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mtlkit.diagnostics.evidence import Evidence
-
-#: A task that nobody comes half of the way with is not called healthy.
-HALF_OF_THE_WAY = 0.5
-#: Of a task that nobody comes so far with, labels tell nothing: they may be wrong by chance, or
-#: the images may not show them, and one test in a hundred sees a signal where there is none.
-_FAINT = 0.05
-#: A margin for the score of a network on some hundred samples.
-_MARGIN = 0.03
+from mtlkit.diagnostics.thresholds import FAINT, HALF_OF_THE_WAY, MARGIN
 
 
 def is_found(name: str, evidence: Mapping[str, Evidence]) -> bool:
@@ -90,7 +83,7 @@ def most_errors(evidence: Mapping[str, Evidence]) -> float:
     details = evidence["model_gap"].details if "model_gap" in evidence else {}
     if details.get("metric") != "accuracy" or "inner_score" not in details:
         return 1.0
-    return 1 - details["inner_score"] + _MARGIN
+    return 1 - details["inner_score"] + MARGIN
 
 
 def is_contradicted(name: str, evidence: Mapping[str, Evidence]) -> bool:
@@ -147,7 +140,7 @@ def was_interrupted(evidence: Mapping[str, Evidence]) -> bool:
 
 def is_faint(evidence: Mapping[str, Evidence]) -> bool:
     """Whether there is hardly more of a signal than chance may bring about."""
-    return is_found("signal", evidence) and best_skill(evidence) < _FAINT
+    return is_found("signal", evidence) and best_skill(evidence) < FAINT
 
 
 def is_behind(evidence: Mapping[str, Evidence]) -> bool:

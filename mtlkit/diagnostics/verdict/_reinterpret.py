@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.thresholds import OF_REACH, SURELY
 from mtlkit.diagnostics.verdict._readings import is_found
-
-#: Behind a head that loses positions, standardised inputs must bring so much of what they reach,
-#: and surely so much skill.
-_OF_REACH, _SURELY = 0.1, 0.02
 
 
 def reinterpreted(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -42,8 +39,8 @@ def _raw_behind_a_poor_head(evidence: Mapping[str, Evidence]) -> Mapping[str, Ev
     end = {"effect": scale.effect or 0.0, "interval": scale.interval or (0.0, 0.0), "reach": reach}
     looks = [end, *scale.details.get("early", ())]
     one = max(looks, key=lambda look: look["interval"][0])
-    least = max(_SURELY, _OF_REACH * one["reach"])
-    if one["interval"][0] <= _SURELY or one["effect"] < least:
+    least = max(SURELY, OF_REACH * one["reach"])
+    if one["interval"][0] <= SURELY or one["effect"] < least:
         return evidence
     when = f"After {one['steps']} steps it" if "steps" in one else "At the end it"
     text = (

@@ -27,7 +27,7 @@ def test_labels_that_reach_into_both_neighbours_are_found():
 def test_overlap_that_may_as_well_be_flips_is_asserted_by_nobody(monkeypatch):
     """Were it less than what overlaps for certain."""
     module = sys.modules["mtlkit.diagnostics.data_probes._structured_noise"]
-    monkeypatch.setattr(module, "_UNTOLD", 0.51)
+    monkeypatch.setattr(module, "UNTOLD", 0.51)
     made = reference("blurred")
     for found in (of(made), structured_noise(made.x, made.y, reference=made)):
         assert found.status == "unclear" and "mixed alike" in found.text
