@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._labels import LabelReader
+from mtlkit.diagnostics._labels import LabelReader, labels_by_output
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.model import MultiTaskModel
 from mtlkit.references._encodings import word_counts
@@ -62,27 +62,13 @@ def adopted(model: Any) -> tuple[MultiTaskModel, ByTask]:
     names = list(found.tasks)
 
     def by_task(y: Any) -> dict[str, Any]:
-        given = _named(y, names)
+        given = labels_by_output(y, names)
         return {
             name: LabelReader(labels, name).read(labels) if name in one_hot else labels
             for name, labels in given.items()
         }
 
     return found, by_task
-
-
-def _named(y: Any, names: list[str]) -> dict[str, Any]:
-    """Labels by task: of a dict, of a list in the order of outputs, or of the single output."""
-    if isinstance(y, Mapping):
-        return {str(name): labels for name, labels in y.items()}
-    if isinstance(y, list | tuple) and len(y) == len(names) > 1:
-        return dict(zip(names, y, strict=True))
-    if len(names) == 1:
-        return {names[0]: y}
-    raise ValueError(
-        f"Expected labels by output, as a dict of {names} or a list in this order. "
-        f"Received: {type(y).__name__}"
-    )
 
 
 def one_array(inputs: Any) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,25 @@ def readers_of(y: Any, task: str) -> dict[str, LabelReader]:
     """Returns a reader for each task; labels that are no dict are those of `task`."""
     by_task = y if isinstance(y, Mapping) else {task: y}
     return {str(name): LabelReader(labels, str(name)) for name, labels in by_task.items()}
+
+
+def labels_by_output(y: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Labels by output, as they are, in any structure that `fit` takes.
+
+    Args:
+        y: A dict by output, a list in the order of the outputs, or the labels of the only one.
+        names: Names of the outputs.
+    """
+    if isinstance(y, Mapping):
+        return {str(name): labels for name, labels in y.items()}
+    if isinstance(y, list | tuple) and len(y) == len(names) and np.ndim(y[0]):
+        return dict(zip(names, y, strict=True))
+    if len(names) == 1:
+        return {names[0]: y}
+    raise ValueError(
+        f"Expected labels by output, as a dict of {list(names)} or a list in this order. "
+        f"Received: {type(y).__name__}"
+    )
 
 
 def read_all(y: Any, task: str, readers: Mapping[str, LabelReader]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mtlkit._gradients import Unchanged, gradients
 from mtlkit.backbones._graph import is_graph, node_of, nodes_before, replay
+from mtlkit.diagnostics._labels import labels_by_output
 from mtlkit.diagnostics.thresholds import BATCH, STEPS
 from mtlkit.heads._label_kinds import width
 from mtlkit.heads.adopted import AdoptedHead
@@ -22,6 +23,7 @@ from mtlkit.heads.head import Head
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._adoption import inputs_of, outputs_by_name
+from mtlkit.model._arrays import to_numpy
 from mtlkit.model._compile_settings import compile_settings
 from mtlkit.model._graph_split import inlined
 from mtlkit.model._label_inference import (
@@ -100,7 +102,7 @@ class Program:
 
     def __init__(self, model: keras.Model, x: Any, y: Any, seed: int = 0) -> None:
         self.model = model
-        self.x = keras.tree.map_structure(np.asarray, x)
+        self.x = keras.tree.map_structure(to_numpy, x)
         self.y = y
         self.outputs = _outputs(model, y)
         labelled = [out.labels for out in self.outputs if out.labels is not None]
@@ -109,7 +111,7 @@ class Program:
         chosen = np.random.default_rng(seed).permutation(rows)[:BATCH]
         self.rows = np.sort(chosen)
         self.batch_x = _rows(self.x, self.rows)
-        self.batch_y = _rows(keras.tree.map_structure(np.asarray, y), self.rows)
+        self.batch_y = _rows(keras.tree.map_structure(to_numpy, y), self.rows)
         self._losses: dict[bool, float] = {}
         self._trials: dict[float | None, Trial] = {}
 
@@ -288,7 +290,8 @@ def _outputs(model: keras.Model, y: Any) -> list[Output]:
         return [_of_task(name, task, y) for name, task in model.tasks.items()]
     tensors: Mapping[str, Any] = outputs_by_name(model) if is_graph(model) else {"output": None}
     settings = compile_settings(model, list(tensors))
-    labels = _by_name(y, list(tensors))
+    by_output = labels_by_output(y, list(tensors))
+    labels = {name: to_numpy(by_output[name]) for name in tensors if name in by_output}
     found = []
     for name, tensor in tensors.items():
         given = settings.outputs[name]
@@ -302,21 +305,10 @@ def _outputs(model: keras.Model, y: Any) -> list[Output]:
 
 def _of_task(name: str, task: Any, y: Any) -> Output:
     head = task.head
-    labels = np.asarray(y[name]) if isinstance(y, Mapping) and name in y else None
+    labels = to_numpy(y[name]) if isinstance(y, Mapping) and name in y else None
     if isinstance(head, AdoptedHead):
         return Output(name, head.graph.outputs[0], task.loss or head.loss, labels, head)
     return Output(name, None, head.training_loss(task.loss), labels, head)
-
-
-def _by_name(y: Any, names: list[str]) -> dict[str, NDArray]:
-    """Labels by output, in any structure that `fit` takes."""
-    if isinstance(y, Mapping):
-        return {str(name): np.asarray(labels) for name, labels in y.items() if name in names}
-    if isinstance(y, list | tuple) and len(names) > 1:
-        return dict(zip(names, map(np.asarray, y), strict=True))
-    if isinstance(y, list | tuple) and len(y) == 1 and np.ndim(y[0]):
-        return {names[0]: np.asarray(y[0])}
-    return {names[0]: np.asarray(y)}
 
 
 def _rows(structure: Any, rows: NDArray) -> Any:
