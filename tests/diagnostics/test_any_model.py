@@ -82,6 +82,7 @@ MAKERS = {
 def test_models_and_inputs_of_any_kind(kind, monkeypatch):
     # However slow the machine is, all probes are run, if only for a few steps.
     monkeypatch.setattr(_model_steps, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(_model_steps, "_LONGER", ())
     keras.utils.set_random_seed(0)
     model, x, y = MAKERS[kind]()
     model.fit(x[:180], y[:180], epochs=3, batch_size=32, verbose=0)
@@ -119,6 +120,7 @@ def test_several_inputs_and_outputs():
 
 def test_features_that_tell_more_are_the_cause(monkeypatch):
     monkeypatch.setattr(_model_steps, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(_model_steps, "_LONGER", ())
     rng = np.random.default_rng(0)
     y = rng.integers(4, size=400)
     x = rng.normal(size=(400, 6)).astype("float32")

@@ -165,6 +165,30 @@ def test_what_is_left_of_a_small_budget_is_used(model, quick, monkeypatch):
     )
 
 
+class Undecided(FakeProbe):
+    """A probe that decides once it trains for four times as long."""
+
+    def probe(self, model, **given):
+        super().probe(model, **given)
+        status = "found" if given["longer"] == 4 else "unclear"
+        return tuple(Evidence(name, status, "", 0.2, (0.1, 0.3)) for name in self.names)
+
+
+@pytest.mark.parametrize("open_question", [True, False])
+def test_seconds_that_remain_are_spent_on_the_open_question(
+    model, quick, monkeypatch, open_question
+):
+    gap = FakeProbe("model_gap")
+    other = Undecided("optimizer", "under_trained") if open_question else FakeProbe("optimizer")
+    set_steps(monkeypatch, [(gap, 0.25), (other, 0.5)])
+    found = diagnose(model, X, LABELS, "pose", validation_data=(X, LABELS), budget=1e4, verbose=0)
+    asked = [one["longer"] for one in other.given]
+    assert asked == ([1, 2, 4] if open_question else [1])
+    assert other.given[-1]["budget"] > (9e3 if open_question else 4e3)
+    assert len(gap.given) == 1
+    assert found.verdict.limit == ("model" if open_question else "healthy")
+
+
 @pytest.mark.parametrize(("normalize", "share"), [(True, 0.5), (False, 0.95)])
 def test_raw_inputs_get_the_time_that_a_training_takes(normalize, share, monkeypatch):
     gap, training = FakeProbe("model_gap"), FakeProbe("optimizer", "input_scale")

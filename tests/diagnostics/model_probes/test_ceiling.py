@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from diagnostics.planted_users import unchanged
+from diagnostics.planted_users import unchanged, user
 
 import mtlkit as mtl
 from mtlkit.diagnostics.model_probes import ceiling
@@ -86,3 +86,23 @@ def test_references_fit_the_task():
     assert list(vectors) == ["flatten"]
     assert vectors["flatten"].predict(np.zeros((2, 5)), verbose=0)["reference"].shape == (2, 2)
     assert isinstance(vectors["flatten"], mtl.MultiTaskModel)
+
+
+@pytest.mark.parametrize(("epochs", "status"), [(1, "found"), (12, "absent")])
+def test_where_no_reference_is_ahead_its_own_network_is_one(data, monkeypatch, epochs, status):
+    def worthless(bench, *_):
+        decoded = {"label": (bench.y_val + 1) % 4}
+        yield ceiling._Candidate("kernel", 0.0, decoded)
+
+    monkeypatch.setattr(ceiling, "_simple", worthless)
+    monkeypatch.setattr(ceiling, "_networks", lambda *_: iter(()))
+    evidence = run(user(epochs=epochs, rate=1e-2 if epochs > 1 else 1e-5), data)
+    assert evidence.status == status
+    assert evidence.details["reference"] == ceiling.OWN
+    assert evidence.details["reference_skill"] > 0.9
+    assert "its own network" in evidence.text
+
+
+def test_what_cannot_be_afforded_is_left_out(healthy, data):
+    evidence = run(healthy, data, budget=0.1)
+    assert set(evidence.details["inner_skill"]) <= ceiling.SIMPLE
