@@ -88,6 +88,18 @@ def check_num_classes(num_classes: Any) -> None:
         )
 
 
+def check_class_names(class_names: Any, labels: NDArray) -> None:
+    """Checks that there is a name for each class, or none at all."""
+    if class_names is None:
+        return
+    needed = int(labels.max()) + 1 if labels.dtype.kind != "f" else 0
+    if isinstance(class_names, str) or len(class_names) < needed:
+        given = repr(class_names) if isinstance(class_names, str) else f"{len(class_names)} names"
+        raise ValueError(
+            f"Expected class_names with a name for each of {needed} classes. Received: {given}"
+        )
+
+
 def check_budget(budget: Any) -> None:
     """Checks that a budget is a number of seconds: finite, and above 0."""
     number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)

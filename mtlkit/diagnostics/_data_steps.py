@@ -122,14 +122,19 @@ class Samples:
         """The references."""
         rows = self.rows
         x = self.inputs if len(rows) == len(self.inputs) else self.inputs[rows]
-        known = given_features(self.features, self.inputs, None)
         return Panel(
             looked_at(x),
             self.labels[rows],
             self.num_classes,
             self.seed,
-            features=None if known is None else known[0][rows],
+            features=None if self.known is None else self.known[rows],
         )
+
+    @cached_property
+    def known(self) -> np.ndarray | None:
+        """Embeddings of all samples."""
+        found = given_features(self.features, self.inputs, None)
+        return None if found is None else found[0]
 
     @cached_property
     def stored(self) -> dict[str, np.ndarray]:
@@ -166,7 +171,11 @@ class Samples:
 
 def run_data_steps(steps: Steps, samples: Samples) -> None:
     """Runs all steps that need no model."""
-    _ = samples.held_out, samples.high  # says what is wrong with them before anything is run
+    _ = (
+        samples.held_out,
+        samples.high,
+        samples.known,
+    )  # says what is wrong with them before anything is run
     # More threads would spend more CPU time, much more beside other work, and round otherwise.
     with threadpool_limits(1, "blas"):
         for name, probe in data_steps(samples):

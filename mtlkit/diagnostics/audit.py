@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from mtlkit._versions import versions
-from mtlkit.diagnostics._checks import checked_labels, checked_pair, input_array
+from mtlkit.diagnostics._checks import check_class_names, checked_labels, checked_pair, input_array
 from mtlkit.diagnostics._data_steps import Samples, data_steps, run_data_steps
 from mtlkit.diagnostics._kept import KeptEvidence, fingerprint
 from mtlkit.diagnostics._labels import read_all, readers_of
@@ -88,6 +88,7 @@ def audit(
     if validation_data is not None:
         x_val, y_val = checked_pair(validation_data)
         validation_data = x_val, read_all(y_val, task, readers)
+    check_class_names(class_names, labels)
     samples = Samples(
         inputs, labels, others, task, validation_data, num_classes, x_high, features, seed
     )

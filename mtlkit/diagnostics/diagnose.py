@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mtlkit.diagnostics._any_model import adopted, one_array
 from mtlkit.diagnostics._checks import (
     check_budget,
+    check_class_names,
     check_given,
     checked_labels,
     checked_pair,
@@ -130,6 +131,7 @@ def diagnose(
     x, images, measured = _checked(model, x, y, task, "")
     labels, others = checked_labels(measured, task, len(images))
     _check_fit(model, x, y, task, "training data")
+    check_class_names(class_names, labels)
     held = None
     if validation_data is not None:
         x_val, y_val = checked_pair(validation_data)

@@ -57,20 +57,23 @@ def split(
     return backbone, parts
 
 
-def inlined(inputs: Any, outputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def inlined(
+    inputs: Any, outputs: Mapping[str, Any], everything: bool = False
+) -> tuple[Any, dict[str, Any]]:
     """Puts the layers of nested models into the graph where it may have to be split within.
 
     These are nested models with several outputs, and those that are a single output's last
-    layer. Other nested models stay single layers.
+    layer. Other nested models stay single layers, unless it is `everything` that is looked at.
     """
     outputs = dict(outputs)
-    while nested := _to_inline(outputs):
-        _pass_on_trainable(nested.operation)
+    while nested := _to_inline(outputs, everything):
+        if not everything:
+            _pass_on_trainable(nested.operation)
         fresh = {id(x): _input_like(x, x.name) for x in keras.tree.flatten(inputs)}
         values = dict(fresh)
         nodes = nodes_before(outputs.values())
         before = nodes[: nodes.index(nested)]
-        inner = nested.operation
+        inner = _nested_graph(nested)
         replay(before, values)
         given = [values[id(x)] for x in _given(nested)]
         within = dict(zip(map(id, inner.inputs), given, strict=True))
@@ -84,19 +87,27 @@ def inlined(inputs: Any, outputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any
     return inputs, outputs
 
 
-def _to_inline(outputs: Mapping[str, Any]) -> Any:
+def _to_inline(outputs: Mapping[str, Any], everything: bool) -> Any:
     """The first node of a nested model that the graph may have to be split within, or `None`."""
     last = node_of(next(iter(outputs.values()))) if len(outputs) == 1 else None
     for node in nodes_before(outputs.values()):
-        inner = node.operation
-        if is_graph(inner) and (len(node.outputs) > 1 or node is last):
+        if everything and _nested_graph(node) is not None:
+            return node
+        if is_graph(node.operation) and (len(node.outputs) > 1 or node is last):
             return node
     return None
 
 
+def _nested_graph(node: Any) -> Any:
+    """The nested model of a node, that of an adopted head among them, or `None`."""
+    inner = node.operation
+    inner = getattr(inner, "graph", inner)
+    return inner if is_graph(inner) else None
+
+
 def _given(nested: Any) -> list[Any]:
     """The tensors that a nested model was called on, in the order of its inputs."""
-    inner, arguments = nested.operation, nested.arguments
+    inner, arguments = _nested_graph(nested), nested.arguments
     given = arguments.args[0] if arguments.args else arguments.kwargs["inputs"]
     if isinstance(given, Mapping) and not isinstance(inner.input, Mapping):
         return [given[x.name] for x in inner.inputs]

@@ -66,7 +66,7 @@ def test_json_holds_everything(clean, tmp_path):
 def test_it_is_printed(clean, capsys):
     clean.show()
     said = capsys.readouterr().out
-    assert said.startswith(clean.verdict.sentence)
+    assert said.replace("\n", " ").startswith(clean.verdict.sentence)
     assert all(name in said for name in clean.evidence)
 
 
@@ -220,3 +220,15 @@ def test_copies_are_not_learned_by_heart():
     assert not found.evidence["signal"].found and found.verdict.limit != "healthy"
     other = of(np.concatenate([y, (y + 1) % 4]), x=np.concatenate([x, x]))
     assert other.evidence["signal"].samples == 300  # which label is right, is not known
+
+
+@pytest.mark.parametrize("names", [["a", "b"], "abcdefgh"])
+def test_a_name_for_each_class(names):
+    with pytest.raises(ValueError, match="Expected class_names with a name for each of 8 classes"):
+        audit(X, Y, "pose", class_names=names, verbose=0)
+
+
+def test_wrong_features_are_named_before_anything_is_run(capsys):
+    with pytest.raises(ValueError, match="Expected features of shape"):
+        audit(X, Y, "pose", features=np.ones((3, 2)))
+    assert not capsys.readouterr().out

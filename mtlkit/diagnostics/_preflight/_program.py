@@ -142,7 +142,7 @@ class Program:
         if not is_graph(self.model):
             return None
         named = {f"output{n}": tensor for n, tensor in enumerate(self.model.outputs)}
-        return inlined(inputs_of(self.model), named)
+        return inlined(inputs_of(self.model), named, everything=True)
 
     @cached_property
     def activations(self) -> list[tuple[Any, NDArray, NDArray]]:

@@ -128,6 +128,9 @@ class Bench:
     def evidence(self, name: str, status: Status, text: str, **fields: Any) -> Evidence:
         """Evidence with the unit, the samples and the costs of this bench."""
         fields = {"unit": "skill", "samples": len(self.y_val), **fields}
+        if fields["unit"] == "skill" and fields.get("interval") is not None:
+            low, high = fields["interval"]
+            fields["interval"] = low, min(high, 1 - self.user_skill)  # more cannot be gained
         return Evidence(name, status, text, seconds=self.clock.spent, **fields)
 
     def not_tested(self, name: str, why: str) -> Evidence:

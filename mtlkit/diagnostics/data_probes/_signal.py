@@ -112,7 +112,8 @@ def _score(scores: NDArray, y: NDArray, classes: bool) -> float:
     if classes:
         return float((scores.argmax(axis=1) == y).mean())
     values = y.reshape(len(y), -1)
-    return float(1 - ((scores - values) ** 2).sum() / ((values - values.mean(0)) ** 2).sum())
+    left = ((scores - values) ** 2).sum() / ((values - values.mean(0)) ** 2).sum()
+    return float(max(0.0, 1 - left))  # what is worse than the mean explains nothing
 
 
 def _permuted(reference: Reference, order: NDArray) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mtlkit.diagnostics.causes import TITLES, Rule
+from mtlkit.diagnostics.causes import LABELS, TITLES, Rule
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.verdict._readings import is_behind
+from mtlkit.diagnostics.verdict._readings import is_behind, may_be
 
 
 def sentence_of(
@@ -29,7 +29,11 @@ def sentence_of(
         "healthy": f"Nothing was found that holds {task} back.",
         "undetermined": f"What was measured does not tell what holds {task} back.",
     }[limit]
-    blind = [TITLES[name] for name, one in evidence.items() if one.details.get("without_power")]
+    blind = [
+        TITLES[name]
+        for name, one in evidence.items()
+        if one.details.get("without_power") or (name in LABELS and may_be(name, evidence))
+    ]
     if blind and limit == "healthy":
         said += f" The data are too few to show {_joined(blind, 'or')}."
     if not undetermined:

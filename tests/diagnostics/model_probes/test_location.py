@@ -111,7 +111,7 @@ def test_heads_that_read_positions(head, reads):
     blobs = np.exp(-4 * ((rows - centres[:, 0]) ** 2 + (columns - centres[:, 1]) ** 2))
     maps = (blobs[..., None] * rng.uniform(0.5, 1, size=(60, 1, 1, 6))).astype("float32")
     bench = SimpleNamespace(seed=0, task=mtl.Task("place", head))
-    assert (reads_positions(bench, maps) >= location._MOVED) == reads
+    assert (reads_positions(bench, maps) >= location.MOVED) == reads
 
 
 def test_a_head_that_reads_positions_is_not_blamed(pooled, data, monkeypatch):

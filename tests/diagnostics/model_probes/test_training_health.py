@@ -114,7 +114,7 @@ def test_inputs_of_another_scale_are_found(data):
     model.fit(far[0], {"place": y["place"]}, epochs=3, verbose=0)
     found = run(model, (far[0], y, far[1], y_val), gap(), budget=8)
     assert found["input_scale"].status == "found"
-    assert "normalize=True" in found["input_scale"].details["code"]
+    assert "Normalization()" in found["input_scale"].details["code"]
 
 
 def test_of_several_inputs_the_images_are_standardised(data):
