@@ -123,8 +123,8 @@ def checked_labels(
     there = own[is_labelled(own)]
     if len(there) < LEAST_SAMPLES:
         raise ValueError(
-            f"Task {task!r}: expected at least {LEAST_SAMPLES} labelled samples in {what}, to tell "
-            f"anything. Received: {len(there)}"
+            f"Task {task!r}: expected at least {LEAST_SAMPLES} labelled samples in {what}. "
+            f"Received: {len(there)}"
         )
     kinds = len(np.unique(there))
     if kinds < 2:

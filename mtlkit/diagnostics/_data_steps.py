@@ -171,11 +171,7 @@ class Samples:
 
 def run_data_steps(steps: Steps, samples: Samples) -> None:
     """Runs all steps that need no model."""
-    _ = (
-        samples.held_out,
-        samples.high,
-        samples.known,
-    )  # says what is wrong with them before anything is run
+    _ = samples.held_out, samples.high, samples.known  # says first what is wrong with them
     # More threads would spend more CPU time, much more beside other work, and round otherwise.
     with threadpool_limits(1, "blas"):
         for name, probe in data_steps(samples):

@@ -148,8 +148,7 @@ def _look_again(steps: Steps, question: ModelQuestion) -> None:
             is_open = any(one is not None and _is_open(one, steps, question) for one in found)
             if not is_open or steps.left < max(LEAST_SECONDS, longer * took):
                 continue
-            steps.total += 1
-            steps.run_again(step.names, partial(_probed, step, steps, question, longer))
+            steps.run(step.names, partial(_probed, step, steps, question, longer), again=True)
 
 
 def _is_open(one: Evidence, steps: Steps, question: ModelQuestion) -> bool:

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from mtlkit.diagnostics._kept import KeptEvidence
 from mtlkit.diagnostics.evidence import Evidence, not_tested
@@ -64,12 +63,20 @@ class Steps:
         return float("inf") if self.budget is None else self.budget - self.spent
 
     def run(
-        self, names: Iterable[str], make: Callable[[], Evidence | tuple[Evidence, ...]]
+        self,
+        names: Iterable[str],
+        make: Callable[[], Evidence | tuple[Evidence, ...]],
+        again: bool = False,
     ) -> tuple[Evidence, ...]:
-        """Runs a step that finds evidence of these names, and returns it."""
+        """Runs a step that finds evidence of these names, and returns it.
+
+        What was kept is not run once more, unless it is to be `again`; then its seconds add up.
+        """
         names = tuple(names)
+        before = [self.evidence[name].seconds for name in names if name in self.evidence]
+        self.total += again
         self.done += 1
-        if all(name in self.evidence for name in names):
+        if len(before) == len(names) and not again:
             return tuple(self.evidence[name] for name in names)
         began = time.process_time()
         self._say(f"{self._place()} {', '.join(names)} ...", end=" ")
@@ -77,32 +84,11 @@ class Steps:
             found = make()
         found = found if isinstance(found, tuple) else (found,)
         took = time.process_time() - began
-        found = tuple(replace(one, seconds=took / len(found)) for one in found)
+        each = (took + sum(before)) / len(found)
+        found = tuple(replace(one, seconds=each) for one in found)
         self.kept.keep(*found)
         self._say(f"{', '.join(one.status.replace('_', ' ') for one in found)} ({took:.1f} s)")
         return found
-
-    @contextmanager
-    def until_interrupted(self, setup: dict[str, Any]) -> Iterator[None]:
-        """Ends the steps at Ctrl-C, and writes that down."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            setup["interrupted"] = True
-            self._say(f"\nInterrupted: {self.done - 1} of {self.total} steps were done.")
-            missing = {name for names in self.plan for name in names} - self.evidence.keys()
-            self.missed(*(_interrupted(name) for name in missing))
-
-    def run_again(
-        self, names: Iterable[str], make: Callable[[], Evidence | tuple[Evidence, ...]]
-    ) -> None:
-        """Runs a step once more; its seconds add up."""
-        names = tuple(names)
-        before = {name: self.evidence[name].seconds for name in names}
-        for name in names:
-            del self.kept.evidence[name]
-        for one in self.run(names, make):
-            self.kept.keep(replace(one, seconds=one.seconds + before[one.name]))
 
     @contextmanager
     def named(self, name: str) -> Iterator[list[str]]:

@@ -211,7 +211,7 @@ RULES = (
         "weak_features",
         "model",
         "features that another model has",
-        "features of another model tell more",
+        "features of another model show more",
         NO_SIGNAL,
         remedy="Take the model that made the features as the backbone.",
         code="backbone = mtl.backbones.KerasBackbone(pretrained)  # the model of `features`",
@@ -310,7 +310,7 @@ OF_MODELS = tuple(rule.cause for rule in RULES if rule.limit == "model")
 #: Titles of the causes, and of what is only left open.
 TITLES = {
     **{rule.cause: rule.title for rule in RULES},
-    "weak_reference": "references that are too weak to tell",
+    "weak_reference": "references that are too weak",
 }
 #: The rules by their causes.
 BY_CAUSE = {rule.cause: rule for rule in RULES}

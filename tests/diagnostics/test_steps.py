@@ -99,8 +99,20 @@ def test_interrupted(capsys):
 def test_a_step_is_run_again():
     one = steps()
     one.run(["b", "c"], lambda: (evidence("b", "unclear"), evidence("c")))
-    one.run_again(["b", "c"], lambda: (evidence("b", "found"), evidence("c")))
-    assert one.evidence["b"].found
+    one.run(["b", "c"], lambda: (evidence("b", "found"), evidence("c")), again=True)
+    assert one.evidence["b"].found and one.total == 4
+
+
+def test_what_was_found_before_survives_an_interruption():
+    one = steps()
+    one.run(["a"], lambda: evidence("a", "unclear"))
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with one.until_interrupted({}):
+        one.run(["a"], interrupt, again=True)
+    assert one.evidence["a"].status == "unclear"
 
 
 def test_backends_are_silent_and_users_are_not():

@@ -234,4 +234,4 @@ def _alignment_text(task: str, one: dict[str, Any], scan: dict[str, Any]) -> str
         )
     if one["status"] == "absent":
         return f"Labels did not slip by a few rows: no shift gains more than {one['gain']:.3f}."
-    return f"Whether the labels of {task} have slipped cannot be told."
+    return f"Whether the labels of {task} have slipped is open."

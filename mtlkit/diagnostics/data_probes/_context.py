@@ -191,7 +191,7 @@ def _leak_text(task: str, one: dict[str, Any]) -> str:
         )
     if one["status"] == "unclear":
         return (
-            f"{task} alone tells {_bits_beyond_luck(one):.3f} bits of the label, and a guess gains "
+            f"{task} alone gives {_bits_beyond_luck(one):.3f} bits of the label, and a guess gains "
             f"{one['gain']:.3f}: related tasks, or labels that give each other away."
         )
     return f"No other label gives this one away (p = {one['p']:.2f} for {task})."
@@ -341,12 +341,12 @@ def _context_text(task: str, one: dict[str, Any]) -> str:
         f"{task}, {arms['predicted']:.1f} % with the predicted, {arms['shuffled']:.1f} % shuffled"
     )
     start = {
-        "found": f"The task needs {task}, which the image does not tell: ",
-        "absent": f"{task} adds nothing that the image does not tell: ",
+        "found": f"The task needs {task}, which the image does not show: ",
+        "absent": f"{task} adds nothing that the image does not show: ",
         "unclear": (
             f"{task} alone gives the label away: "
             if one["leaks"]
-            else f"Whether the task needs {task} cannot be told: "
+            else f"Whether the task needs {task} is open: "
         ),
     }[one["status"]]
     return f"{start}{text}."

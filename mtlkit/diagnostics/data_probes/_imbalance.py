@@ -18,7 +18,7 @@ from mtlkit.references.reference import Reference
 #: says for perfect probabilities. The best is chosen on other samples than it is judged on.
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Why what is found of a reference decides nothing.
-_OF_A_BETTER_MODEL = "whether a better model needs help, only its own predictions tell"
+_OF_A_BETTER_MODEL = "only the predictions of a better model show whether it needs help"
 
 
 @timed
@@ -212,5 +212,5 @@ def _text(status: Status, ratio: float, gain: float, of: str) -> str:
         "found": (
             f"{start}: were frequency taken off, the mean recall of {of} would gain {gain:.3f}."
         ),
-        "unclear": f"{start}; whether that costs anything cannot be told.",
+        "unclear": f"{start}; whether that costs anything is open.",
     }[status]

@@ -92,7 +92,7 @@ def marks(
     where = np.stack(np.unravel_index(pixels, ready.x.shape[1:]), axis=1)
     text = (
         f"{len(pixels)} inputs have values that only training samples have; from them alone "
-        f"{100 * float(right.mean()):.0f} % of the labels are told."
+        f"{100 * float(right.mean()):.0f} % of the labels are predicted."
     )
     return Evidence(
         "label_leak",

@@ -230,13 +230,13 @@ def _text(status: Status, effect: float, higher: bool, learned: bool) -> str:
         return {
             "found": f"At the higher resolution the score gains {effect:.3f}.",
             "absent": f"The higher resolution does not help: the score changes by {effect:.3f}.",
-            "unclear": "Whether the higher resolution helps cannot be told.",
+            "unclear": "Whether the higher resolution helps is open.",
         }[status]
     if not learned:
-        return "Nothing is learned at any resolution; only images of a higher one could tell more."
+        return "Nothing is learned at any resolution; only images of a higher one could show more."
     if status == "absent":
         return f"Resolution does not limit the task: halving costs {effect:.3f}."
     return (
         f"Halving the resolution costs {effect:.3f}; whether a higher one would help, only "
-        "images of a higher one can tell."
+        "images of a higher one can show."
     )

@@ -85,7 +85,10 @@ def structured_noise(
     elif either:
         status, text = "unclear", "Labels of both neighbours are mixed alike: flipped, or overlap."
     elif floor.high >= HALF_EXCHANGED:
-        status, text = "unclear", "Partners cannot be told apart, so a rate cannot be told."
+        status, text = (
+            "unclear",
+            "The reference does not tell the partners apart, so their rate is open.",
+        )
     elif floor.low > STRUCTURED_NOISE and not is_reliable(reference, pairing):
         status, text = "unclear", "With so few samples, mistakes of the reference look the same."
     elif floor.low > STRUCTURED_NOISE:

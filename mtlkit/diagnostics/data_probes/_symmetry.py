@@ -354,7 +354,7 @@ def _text(name: str, one: dict[str, Any], classes: dict[str, dict[str, Any]]) ->
                 text += f" These are the classes {found['symmetric']} of {task}."
         return text
     if one["status"] == "unclear":
-        return f"{share}; whether that limits the task cannot be told."
+        return f"{share}; whether that limits the task is open."
     if one["share"] > USUAL_TWIN:
         return f"{share}, which does not limit this task."
     return "No symmetry limits the task."

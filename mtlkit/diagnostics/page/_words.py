@@ -24,7 +24,7 @@ LIMITS = {
     "model": "limited by the model",
     "mixed": "limited by data and model",
     "healthy": "healthy",
-    "undetermined": "cannot be told",
+    "undetermined": "open",
 }
 #: Evidence that a cause rests on, where it has another name.
 EVIDENCE = {"no_signal": "signal"}

@@ -20,14 +20,14 @@ def sentence_of(
     """The verdict in a sentence, with what is left open and what would decide it."""
     named = "; ".join(rule.words for rule in found)
     if is_behind(evidence) and not any(rule.limit == "model" for rule in found):
-        behind = "a reference network does better, and none of the tests tells why"
+        behind = "a reference network does better, and none of the tests shows why"
         named = f"{named}; {behind}" if named else behind
     said = {
         "data": f"The data limit {task}: {named}.",
         "model": f"The model limits {task}: {named}.",
         "mixed": f"Both the model and the data limit {task}: {named}.",
         "healthy": f"Nothing was found that holds {task} back.",
-        "undetermined": f"What was measured does not tell what holds {task} back.",
+        "undetermined": f"What was measured does not show what holds {task} back.",
     }[limit]
     blind = [
         TITLES[name]
@@ -35,16 +35,16 @@ def sentence_of(
         if one.details.get("without_power") or (name in LABELS and may_be(name, evidence))
     ]
     if blind and limit == "healthy":
-        said += f" The data are too few to show {_joined(blind, 'or')}."
+        said += f" Too little was seen to rule out {_joined(blind, 'or')}."
     if not undetermined:
-        return f"{said} {missing[0].upper()}{missing[1:]} would tell." if missing else said
+        return f"{said} {missing[0].upper()}{missing[1:]} would decide." if missing else said
     titles = [TITLES[name] for name in undetermined]
     beside = limit == "healthy" or found
     if beside and not {rule.cause for rule in found} & set(undetermined):
         also = "Also possible" if found else "Possible"
-        return f"{said} {also}: {_joined(titles, 'or')}; {missing} would tell."
+        return f"{said} {also}: {_joined(titles, 'or')}; {missing} would decide."
     if len(undetermined) == 1:
-        return f"{said} Possible: {titles[0]}; {missing} would tell."
+        return f"{said} Possible: {titles[0]}; {missing} would decide."
     return f"{said} The data cannot decide between {_joined(titles, 'and')}; {missing} would."
 
 

@@ -213,7 +213,7 @@ class TestSparsePages:
     def test_without_evidence(self, tmp_path):
         page = saved(of(), tmp_path)
         assert "Nothing was measured." in page.of("p") and "img" not in page.tags
-        assert "cannot be told" in page.of("span") and page.of("h2") == ["What was measured"]
+        assert "open" in page.of("span") and page.of("h2") == ["What was measured"]
 
     def test_evidence_without_details(self, full, tmp_path):
         bare = [dataclasses.replace(one, details={}) for one in full.evidence.values()]

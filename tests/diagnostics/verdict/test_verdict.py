@@ -306,7 +306,7 @@ def test_a_rate_that_is_too_high_kills_features():
 def test_a_gap_without_a_cause_is_the_models():
     given = verdict("model_gap")
     assert given.limit == "model" and given.causes == ()
-    assert "none of the tests tells why" in given.sentence
+    assert "none of the tests shows why" in given.sentence
     assert verdict("model_gap", "uniform_noise").limit == "mixed"
     assert "none of the tests" not in verdict("model_gap", "optimizer").sentence
     assert verdict("model_gap", signal=NO_SIGNAL).limit == "data"
@@ -543,7 +543,7 @@ def test_what_a_simple_reference_does_not_learn_a_model_would_tell():
     )
     given = decide({"signal": SIGNAL, **evidence}, "pose")
     assert given.limit == "undetermined" and given.undetermined == ()
-    assert given.sentence.endswith("(as `diagnose` looks at) would tell.")
+    assert given.sentence.endswith("(as `diagnose` looks at) would decide.")
 
 
 def test_what_was_not_measured_is_left_open():
