@@ -244,8 +244,10 @@ def _slipped(samples: Samples) -> Evidence:
 
 
 def _signal(samples: Samples) -> Evidence:
-    quick = samples.panel.quick
-    return signal(quick.x, quick.y, reference=quick, seed=samples.seed)
+    panel = samples.panel
+    quick = panel.quick
+    rivals = [one for one in panel.others if one.kind.quick and one is not quick]
+    return signal(quick.x, quick.y, reference=quick, rivals=rivals, seed=samples.seed)
 
 
 def _skills(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:

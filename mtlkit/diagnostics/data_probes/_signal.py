@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +29,7 @@ def signal(
     num_classes: int | None = None,
     permutations: int = 199,
     reference: Reference | None = None,
+    rivals: Sequence[Reference] = (),
     seed: int = 0,
 ) -> Evidence:
     """Tests whether labels can be predicted from images better than permuted ones.
@@ -44,6 +46,8 @@ def signal(
         num_classes: Number of classes.
         permutations: Number of permutations, 99 at least: with fewer no signal could be found.
         reference: The reference of these samples, if there is one already.
+        rivals: Others among which it was the best: of permuted labels, too, the best counts, or
+            the choice would look like a signal.
         seed: Seed of permutations and watermarks.
 
     Returns:
@@ -76,9 +80,9 @@ def signal(
     reference = reference or Reference(x, y, num_classes, seed)
     rng = np.random.default_rng(seed)
     score = _score(reference.scores, reference.y, reference.classes)
-    null = np.array(
-        [_permuted(reference, rng.permutation(len(reference))) for _ in range(permutations)]
-    )
+    orders = [rng.permutation(len(reference)) for _ in range(permutations)]
+    each = [[_permuted(one, order) for order in orders] for one in (reference, *rivals)]
+    null = np.max(each, axis=0)
     p_value = (1 + int((null >= score).sum())) / (1 + permutations)
     details = {"score": score, "null_scores": null, "chance": float(null.mean())}
     what = "accuracy" if reference.classes else "share of the variance"

@@ -20,7 +20,7 @@ def sentence_of(
     """The verdict in a sentence, with what is left open and what would decide it."""
     named = "; ".join(rule.words for rule in found)
     if is_behind(evidence) and not any(rule.limit == "model" for rule in found):
-        behind = "a reference network does better, and none of the tests shows why"
+        behind = "a reference does better, and none of the tests shows why"
         named = f"{named}; {behind}" if named else behind
     said = {
         "data": f"The data limit {task}: {named}.",

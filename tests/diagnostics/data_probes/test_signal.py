@@ -30,6 +30,18 @@ def test_permuted_labels_are_none(visible, seed):
     assert found.interval[0] < 0.05
 
 
+def test_the_best_of_several_is_compared_with_the_best_of_permuted_labels(visible):
+    """Choosing the luckiest of several references is no signal."""
+    rng = np.random.default_rng(0)
+    y = rng.permutation(visible.y)
+    made = [Reference(rng.random((300, 8, 8, 1), dtype="float32"), y) for _ in range(4)]
+    best, *rivals = sorted(made, key=lambda one: -one.accuracy)
+    alone = signal(best.x, y, reference=best, permutations=99)
+    among = signal(best.x, y, reference=best, rivals=rivals, permutations=99)
+    assert among.p_value >= alone.p_value
+    assert (among.details["null_scores"] >= alone.details["null_scores"]).all()
+
+
 def test_values(visible):
     x = visible.x
     shade = x[:, :4].mean(axis=(1, 2, 3)) - x[:, 4:].mean(axis=(1, 2, 3))
