@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from mtlkit.diagnostics._kept import KeptEvidence
 from mtlkit.diagnostics.evidence import Evidence, not_tested
@@ -89,6 +90,17 @@ class Steps:
         self.kept.keep(*found)
         self._say(f"{', '.join(one.status.replace('_', ' ') for one in found)} ({took:.1f} s)")
         return found
+
+    @contextmanager
+    def until_interrupted(self, setup: dict[str, Any]) -> Iterator[None]:
+        """Ends the steps at Ctrl-C, and writes that down."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            setup["interrupted"] = True
+            self._say(f"\nInterrupted: {self.done - 1} of {self.total} steps were done.")
+            missing = {name for names in self.plan for name in names} - self.evidence.keys()
+            self.missed(*(_interrupted(name) for name in missing))
 
     @contextmanager
     def named(self, name: str) -> Iterator[list[str]]:

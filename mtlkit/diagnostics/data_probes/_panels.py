@@ -20,7 +20,21 @@ def confusion(reference: Reference) -> Evidence:
         reference: The reference of the samples.
 
     Returns:
-        Evidence `"confusion"`, as `confusion_of` returns it.
+        Evidence `"confusion"`, a description; `details["matrix"]` has a row for each true class.
+
+    Example:
+        ```python
+        import numpy as np
+
+        from mtlkit.diagnostics.data_probes import confusion
+        from mtlkit.references import Reference
+
+        y = np.arange(200) % 2
+        x = np.random.default_rng(0).random((200, 6), dtype="float32")
+        x[:, 0] += 2 * y
+        matrix = confusion(Reference(x, y)).details["matrix"]
+        assert matrix.sum() == 200 and matrix[0, 0] > 90
+        ```
     """
     predicted, num_classes = reference.predicted, reference.num_classes
     return confusion_of(reference.y, predicted, num_classes, of="a simple reference")
@@ -51,6 +65,18 @@ def gallery(reference: Reference) -> Evidence:
     Returns:
         Evidence `"gallery"`, a description. Of classes with few samples, places stay blank. Values
         are shown from the smallest to the largest (of several, the first one).
+
+    Example:
+        ```python
+        import numpy as np
+
+        from mtlkit.diagnostics.data_probes import gallery
+        from mtlkit.references import Reference
+
+        x = np.random.default_rng(0).random((60, 8, 8, 1), dtype="float32")
+        shown = gallery(Reference(x, np.arange(60) % 3)).details
+        assert shown["images"].shape == (3, 4, 8, 8, 1)
+        ```
     """
     y = reference.y
     if reference.classes:

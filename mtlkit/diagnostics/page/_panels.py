@@ -169,9 +169,9 @@ def _gallery(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     images = evidence.details.get("images")
     if images is None:
         return []
-    labels = evidence.details.get("labels")
-    shown = range(len(images)) if labels is None else labels
-    names = [diagnosis.class_name(label) for label in shown]
+    shown = evidence.details.get("labels") or [str(number) for number in range(len(images))]
+    # Classes are numbered; values are no classes, and have a point or a sign.
+    names = [diagnosis.class_name(int(one)) if one.isdigit() else one for one in shown]
     ax = plot_gallery(images, names, _order(len(images), diagnosis))
     how = "A column for each class; classes that are confused are neighbours."
     return [picture(ax, f"{evidence.text} {how}")]
