@@ -115,8 +115,9 @@ def _limit(
         return "mixed"
     if limits:
         return limits.pop()
-    # A label that may be given away holds no training back.
-    doubts = set(undetermined) - {"label_leak"}
+    # A label that may be given away holds no training back; and images of which more detail may
+    # help may have no more to show.
+    doubts = set(undetermined) - {"label_leak", "resolution"}
     return "undetermined" if doubts or is_unknown(evidence) else "healthy"
 
 

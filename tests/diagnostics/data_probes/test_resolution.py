@@ -3,6 +3,7 @@ import pytest
 
 from mtlkit.diagnostics.data_probes._resolution import (
     _reduced_and_back,
+    detail_share,
     resolution,
 )
 from mtlkit.references._reduced import averaging
@@ -77,3 +78,36 @@ def test_higher_resolution_must_be_higher():
     x, y = checkers(samples=60)
     with pytest.raises(ValueError, match="x_high"):
         resolution(x, y, x_high=halved(x))
+
+
+def photos(samples=40, side=64, seed=0):
+    """Images with as much energy in each octave of frequency, as photographs have."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
+    frequency[0, 0] = np.inf
+    phases = np.exp(2j * np.pi * rng.random((samples, side, side)))
+    return np.fft.ifft2(phases / frequency).real[..., None].astype("float32")
+
+
+def test_enlarged_images_have_less_detail_than_pixels():
+    from scipy.ndimage import zoom
+
+    x = photos()
+    half, quarter = halved(x), halved(halved(x))
+    repeated = half.repeat(2, axis=1).repeat(2, axis=2)
+    assert detail_share(x) == 1.0 and detail_share(repeated) == 0.5
+    assert detail_share(zoom(half, (1, 2, 2, 1), order=1)) == 0.5
+    assert detail_share(zoom(half, (1, 2, 2, 1), order=3)) == 0.5
+    assert detail_share(zoom(quarter, (1, 4, 4, 1), order=1)) == 0.25
+    assert detail_share(np.ones((5, 32, 32, 1))) == 1.0
+    assert detail_share(np.random.default_rng(0).random((5, 32, 32, 1))) == 1.0
+
+
+def test_of_enlarged_images_the_detail_is_halved():
+    """Stripes of two pixels, which are gone at half of what they were drawn at."""
+    x, y = checkers(side=16)
+    large = x.repeat(2, axis=1).repeat(2, axis=2)
+    found = resolution(large, y)
+    assert found.details["detail_share"] == 0.5
+    assert found.status == "unclear" and found.effect > 0.3
+    assert "no more detail than 16 pixels" in found.text

@@ -575,3 +575,14 @@ def test_why_there_is_no_signal(images, others):
     assert names(given) == ["no_signal"]
     assert list(given.undetermined) == (wanted if len(wanted) > 1 else [])
     assert ("same order" in given.missing) == (others > 0.5)
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.5, ("resolution",)), (1.0, ())])
+def test_of_enlarged_images_more_detail_may_help(share, left):
+    details = {"detail_share": share}
+    coarse = Evidence(
+        "resolution", "unclear", "", 0.1, (0.05, 0.15), threshold=0.06, details=details
+    )
+    found = decide({"signal": SIGNAL, "resolution": coarse}, "pose")
+    assert found.limit == "healthy" and found.undetermined == left
+    assert ("higher resolution" in found.sentence) == bool(left)
