@@ -103,8 +103,8 @@ class Samples:
     def rows(self) -> np.ndarray:
         """The samples that are learned from: one of each input and label.
 
-        Of a copy that is left in, any label is known. Rows of a table may be equal by chance, and
-        stay.
+        The label of a copy that stays in gives that of its twin away. Rows of a table may be equal
+        by chance, and stay.
         """
         if self.inputs.ndim == 2:
             return self.drawn

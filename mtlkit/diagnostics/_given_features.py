@@ -40,7 +40,7 @@ def given_features(features: Any, x: Any, x_val: Any) -> tuple[NDArray, NDArray 
 def of_features(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     """Whether a simple reference on the given features does better than the model.
 
-    What their backbone would gain is not measured: it is not trained.
+    Their backbone is not trained here, so its gain is not measured.
     """
     gap = evidence.get("model_gap")
     rows = None if gap is None else gap.details.get("features_rows")

@@ -18,7 +18,7 @@ from mtlkit.diagnostics.evidence import Evidence
 
 #: The file in the folder.
 _FILE = "evidence.json"
-#: What stands for an array, a tuple, or a dict whose keys are no texts.
+#: Keys that mark an array, a tuple, or a dict with keys other than texts, which JSON lacks.
 _ARRAY, _TUPLE, _PAIRS = "__array__", "__tuple__", "__pairs__"
 
 
@@ -27,7 +27,7 @@ class KeptEvidence:
 
     Args:
         directory: The folder, made if need be. `None`: none.
-        of: What the question is: a fingerprint of each part, by its name.
+        of: A fingerprint of each part of the question, by the name of the part.
 
     Raises:
         ValueError: If the folder holds the evidence of another question.

@@ -16,7 +16,7 @@ from mtlkit.diagnostics._training.bench import Bench
 from mtlkit.diagnostics._training.standardised import is_standardised
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.model_probes import ceiling, interference, location, training_health
-from mtlkit.diagnostics.verdict import decide
+from mtlkit.diagnostics.verdict import Verdict, decide
 
 #: Below this many CPU-seconds a probe of the model finds nothing.
 LEAST_SECONDS = 15.0
@@ -106,8 +106,7 @@ def run_model_steps(steps: Steps, question: ModelQuestion, setup: dict[str, Any]
         needed = LEAST_SECONDS
         if question.validation is None and not question.data:
             needed = LEAST_WITH_TRAINING
-        blind = step.module is not ceiling and "model_gap" not in steps.evidence
-        if not _is_kept(step, steps) and (steps.left < needed or blind):
+        if not _is_kept(step, steps) and steps.left < needed:
             setup["left_out"] += step.names
             why = (
                 f"Left out: of the budget of {steps.budget:g} CPU-seconds {max(steps.left, 0):.1f} "
@@ -143,20 +142,18 @@ def _look_again(steps: Steps, question: ModelQuestion) -> None:
     """Spends what is left on the probes whose trainings were too short to decide."""
     for longer in _LONGER:
         for step in MODEL_STEPS:
-            found = [steps.evidence.get(name) for name in step.names]
-            took = sum(one.seconds for one in found if one is not None)
-            is_open = any(one is not None and _is_open(one, steps, question) for one in found)
+            found = [steps.evidence[name] for name in step.names]
+            took = sum(one.seconds for one in found)
+            is_open = _leave_open(found, decide(steps.evidence, question.task))
             if not is_open or steps.left < max(LEAST_SECONDS, longer * took):
                 continue
             steps.run(step.names, partial(_probed, step, steps, question, longer), again=True)
 
 
-def _is_open(one: Evidence, steps: Steps, question: ModelQuestion) -> bool:
+def _leave_open(found: list[Evidence], verdict: Verdict) -> bool:
     """Whether more of a training may decide what the verdict leaves open."""
-    if one.status != "unclear":
-        return False
-    verdict = decide(steps.evidence, question.task)
-    return one.name in verdict.undetermined or not verdict.causes
+    unclear = {one.name for one in found if one.status == "unclear"}
+    return bool(unclear & set(verdict.undetermined) or (unclear and not verdict.causes))
 
 
 def _is_kept(step: ModelStep, steps: Steps) -> bool:

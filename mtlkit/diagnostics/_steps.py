@@ -71,7 +71,7 @@ class Steps:
     ) -> tuple[Evidence, ...]:
         """Runs a step that finds evidence of these names, and returns it.
 
-        What was kept is not run once more, unless it is to be `again`; then its seconds add up.
+        A step whose evidence was kept is not run. With `again` it is, and its seconds add up.
         """
         names = tuple(names)
         before = [self.evidence[name].seconds for name in names if name in self.evidence]

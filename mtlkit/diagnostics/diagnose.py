@@ -147,7 +147,7 @@ def diagnose(
     samples = Samples(images, labels, others, task, held, classes, x_high, of_x, seed)
     both = None if known is None or known[1] is None else (known[0], known[1])
     question = ModelQuestion(model, x, y, task, validation_data, both, seed)
-    of = {} if directory is None else {**of_samples(samples), "model": _of_model(model, x, y)}
+    of = {} if directory is None else {**of_samples(samples), **_of_training(model, x, y)}
     kept = KeptEvidence(directory, of)
     plan = [(name,) for name, _ in data_steps(samples)] + [step.names for step in MODEL_STEPS]
     steps = Steps(kept, plan, start, budget, verbose)
@@ -170,9 +170,16 @@ def diagnose(
     return report(samples, steps, setup, circular, is_adopted)
 
 
-def _of_model(model: Any, x: Any, y: Any) -> str:
-    """A fingerprint of a model with its weights, and of all that it was trained on."""
-    return fingerprint(json.dumps(model.get_config(), default=str), model.get_weights(), x, dict(y))
+def _of_training(model: Any, x: Any, y: Any) -> dict[str, str]:
+    """Fingerprints of a model with its weights, and of what else than the samples it learns from.
+
+    The samples have the backbone's inputs, and labels as the probes of the data take them.
+    """
+    more = x if isinstance(x, Mapping) else None
+    return {
+        "model": fingerprint(json.dumps(model.get_config(), default=str), model.get_weights()),
+        "inputs or labels": fingerprint(more, dict(y)),
+    }
 
 
 def _wired_wrong(

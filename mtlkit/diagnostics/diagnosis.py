@@ -123,15 +123,15 @@ class Diagnosis:
 
     def show(self) -> None:
         """Prints the verdict, what to do, and all evidence."""
-        print("\n".join([*self._said(), "", *self._rows(self.ordered())]))
+        shown, rest = self.parted()
+        print("\n".join([*self._said(), "", *self._rows([*shown, *rest])]))
 
     def __str__(self) -> str:
         """The verdict, what to do, and the evidence that matters, within 100 columns."""
-        rows = self.ordered()
-        shown = [one for one in rows if one.status in _MATTER or one.name in self.named()]
+        shown, rest = self.parted()
         lines = [*self._said(), "", *self._rows(shown)]
-        if len(shown) < len(rows):
-            lines += ["", f"{len(rows) - len(shown)} more rows: found.show()"]
+        if rest:
+            lines += ["", f"{len(rest)} more rows: found.show()"]
         return "\n".join(lines)
 
     def _said(self) -> list[str]:
@@ -145,15 +145,17 @@ class Diagnosis:
             lines += [f"       {line}" for line in one.code.splitlines()]
         return lines
 
-    def ordered(self) -> list[Evidence]:
-        """The evidence: causes first, then by status."""
-        named = self.named()
-        return sorted(
+    def parted(self) -> tuple[list[Evidence], list[Evidence]]:
+        """The evidence that matters, that of causes first, and the rest; each by status."""
+        named = self._named()
+        order = sorted(
             self.evidence.values(),
             key=lambda one: (one.name not in named, STATUSES.index(one.status)),
         )
+        matters = [one for one in order if one.name in named or one.status in MATTER]
+        return matters, [one for one in order if not (one.name in named or one.status in MATTER)]
 
-    def named(self) -> set[str]:
+    def _named(self) -> set[str]:
         """Names of the evidence of causes, and of what is left open."""
         causes = {cause.name for cause in self.verdict.causes}
         return {*causes, *self.verdict.undetermined, *({"signal"} if "no_signal" in causes else ())}
@@ -176,7 +178,7 @@ class Diagnosis:
 #: Columns of a printed line.
 _WIDTH = 100
 #: What is printed without being asked for: what was seen, and what may be.
-_MATTER = ("found", "unclear")
+MATTER = ("found", "unclear")
 _HEADER = ["evidence", "status", "effect", "95 % interval"]
 
 

@@ -1,11 +1,9 @@
 """Plots and the page of what a search found."""
 
-import base64
 import json
 import re
 import xml.etree.ElementTree as ET
 from html import unescape
-from html.parser import HTMLParser
 
 import keras
 import made_searches as made
@@ -13,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import small_searches as small
+from html_page import Page
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -25,7 +24,6 @@ from mtlkit.search._records import TrialRecord
 from mtlkit.search._repetitions import repetitions_folder
 from mtlkit.search._tuner import Settings
 
-VOID = ("meta", "img", "br", "link", "hr", "input")
 NASTY = "<script>alert('&amp;\"')</script> $x_{ \ud800 é"
 
 
@@ -35,42 +33,6 @@ def no_screen(monkeypatch):
     before = plt.get_fignums()
     yield
     assert plt.get_fignums() == before  # no figure is left in the global state
-
-
-class Page(HTMLParser):
-    """Reads a page, and checks that its elements are closed in order."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.open, self.tags, self.texts, self.images = [], [], [], []
-        self.feed(self.source)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.images += [dict(attrs)] if tag == "img" else []
-        for name, value in attrs:
-            assert name not in ("href", "onclick", "onload", "srcset")
-            assert name != "src" or value.startswith("data:image/svg+xml;base64,")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style" and data.strip():
-            self.texts.append((self.open[-1], data))
-
-    def of(self, tag):
-        return [text for own, text in self.texts if own == tag]
-
-    def __contains__(self, text):
-        return text in " ".join(text for _, text in self.texts)
-
-    def pictures(self):
-        return [base64.b64decode(one["src"].partition(",")[2]) for one in self.images]
 
 
 def saved(result, tmp_path):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mtlkit.diagnostics.diagnosis import MATTER
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.diagnostics.page._levels import levels
@@ -35,8 +36,7 @@ from mtlkit.reports.diagnosis_plots import plot_waterfall
 if TYPE_CHECKING:
     from mtlkit.diagnostics.diagnosis import Diagnosis, Recommendation
 
-#: Evidence that is shown at once, and what is folded away under which title.
-_SHOWN = ("found", "unclear")
+#: Evidence that is folded away, and under which title.
 _FOLDED = {
     "absent": "Looked for, and not there",
     "not_tested": "Not tested",
@@ -133,11 +133,10 @@ def _tests(diagnosis: Diagnosis) -> list[Markup]:
     parts = [element("h2", "What was measured")]
     if not diagnosis.evidence:
         return [*parts, element("p", "Nothing was measured.")]
-    order = diagnosis.ordered()
-    named = diagnosis.named()
-    parts += [_row(one) for one in order if one.name in named or one.status in _SHOWN]
+    shown, rest = diagnosis.parted()
+    parts += [_row(one) for one in shown]
     for status, what in _FOLDED.items():
-        rows = [_row(one) for one in order if one.status == status and one.name not in named]
+        rows = [_row(one) for one in rest if one.status == status]
         if rows:
             parts.append(folded(f"{what} ({len(rows)})", *rows))
     return [*parts, element("p", f"{_HOW_TO_READ} {_SKILL}", class_="note")]
@@ -228,7 +227,7 @@ def _row(one: Evidence) -> Markup:
         element("p", text),
         element("p", f"{numbers[:1].upper()}{numbers[1:]}.", class_="note"),
     ]
-    return folded(summary, *parts, class_="row", opened=one.status in _SHOWN)
+    return folded(summary, *parts, class_="row", opened=one.status in MATTER)
 
 
 def _setting(value: Any) -> Any:

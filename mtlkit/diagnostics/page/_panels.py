@@ -170,7 +170,7 @@ def _gallery(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     if images is None:
         return []
     shown = evidence.details.get("labels") or [str(number) for number in range(len(images))]
-    # Classes are numbered; values are no classes, and have a point or a sign.
+    # Values are shown by themselves: they have no names.
     names = [diagnosis.class_name(int(one)) if one.isdigit() else one for one in shown]
     ax = plot_gallery(images, names, _order(len(images), diagnosis))
     how = "A column for each class; classes that are confused are neighbours."

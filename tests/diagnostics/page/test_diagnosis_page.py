@@ -1,14 +1,13 @@
 """The page of a diagnosis, and its plots."""
 
-import base64
 import dataclasses
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from diagnostics.page import real_diagnosis
+from html_page import Page
 from matplotlib.figure import Figure
 
 import mtlkit as mtl
@@ -28,42 +27,6 @@ from mtlkit.reports.gallery import plot_gallery
 OF_CHANCE = {"suspects", "second_opinions", "weak_reference", "planted", "without_power"}
 NASTY = "<script>alert('&amp;\"')</script> $x_{ é"
 UNKNOWN = Verdict("undetermined", (), "It cannot be told.")
-
-
-class Page(HTMLParser):
-    """Reads a page: its tags, its texts by tag, and the captions of its pictures."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.open, self.tags, self.texts, self.captions = [], [], [], []
-        self.feed(self.source)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for name, value in attrs:
-            assert name not in ("href", "onclick", "onload", "srcset")
-            assert name != "src" or value.startswith("data:image/svg+xml;base64,")
-            if tag == "img" and name == "src":
-                picture = base64.b64decode(value.partition(",")[2]).decode()
-                links = re.findall(r'href="([^"]*)"', picture)
-                assert all(link.startswith(("#", "data:")) for link in links)
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style" and data.strip():
-            self.texts.append((self.open[-1], data))
-
-    def of(self, tag):
-        return [text for own, text in self.texts if own == tag]
-
-    def __contains__(self, text):
-        return text in " ".join(text for _, text in self.texts)
 
 
 def saved(diagnosis, tmp_path):
@@ -168,7 +131,7 @@ class TestFullPage:
         } <= {*page.of("h3")}
 
     def test_classes_have_names(self, page, full):
-        assert "degrees as " in " ".join(page.captions or page.of("figcaption"))
+        assert "degrees as " in " ".join(page.of("figcaption"))
         assert full.class_name(2) == "90 degrees" and full.class_name(8) == "8"
 
     def test_other_tasks_stand_beside_their_baselines(self, page):
