@@ -82,7 +82,7 @@ def test_rare_classes_that_are_known_well_or_half(known, status):
     assert imbalance_of(sure(LABELS, 6, known), LABELS, np.bincount(LABELS)).status == status
 
 
-def test_few_rare_samples_tell_nothing_of_rare_classes():
+def test_few_rare_samples_say_nothing_of_rare_classes():
     labels = np.repeat([0, 1, 2], [60, 60, 2])
     found = imbalance_of(sure(labels, 3, [1, 1, 0]), labels, [3000, 3000, 100])
     assert found.status == "unclear"
@@ -94,4 +94,4 @@ def test_what_a_reference_does_not_recall_a_model_may():
     found = imbalance(reference.x, LABELS, reference=reference)
     assert found.status == "unclear" and found.interval[0] > found.threshold
     assert "of rare classes the reference knows" in found.text
-    assert found.text.endswith("only its own predictions tell.")
+    assert found.text.endswith("only the predictions of a better model show whether it needs help.")
