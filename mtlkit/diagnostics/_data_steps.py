@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._checks import (
     check_num_classes,
     checked_pair,
@@ -17,8 +18,9 @@ from mtlkit.diagnostics._checks import (
     input_array,
     labels_by_task,
 )
+from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics._given_features import given_features
-from mtlkit.diagnostics._power import with_power
+from mtlkit.diagnostics._power import mixed_by, with_power
 from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics.data_probes import (
     alignment,
@@ -41,9 +43,11 @@ from mtlkit.diagnostics.data_probes import (
     uncertainty,
     uniform_noise,
 )
+from mtlkit.diagnostics.data_probes._context import of_classes
 from mtlkit.diagnostics.data_probes._duplicates import rows_by_input
 from mtlkit.diagnostics.data_probes._suspects import in_users_rows
 from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.thresholds import LEAST_SKILL
 from mtlkit.diagnostics.verdict._second_opinions import with_second_opinion
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.references._kinds import input_kind, looked_at
@@ -52,6 +56,8 @@ from mtlkit.references.reference import Reference
 
 #: More samples than this add little, and cost much.
 _MOST_SAMPLES = 10_000
+#: Permutations of the labels: all references are asked of each.
+_PERMUTATIONS = 99
 _NO_SIGNAL = "Without a signal nothing is known of the labels."
 
 
@@ -119,7 +125,15 @@ class Samples:
 
     @cached_property
     def panel(self) -> Panel:
-        """The references."""
+        """The references; of classes, two more are told what other tasks' labels seem to be."""
+        if self.labels.dtype.kind == "f":
+            return self.unconditional
+        others = {name: one[self.rows] for name, one in self.others.items()}
+        return self.unconditional.with_other_tasks(of_classes(others, len(self.rows)))
+
+    @cached_property
+    def unconditional(self) -> Panel:
+        """The references that know of no other task."""
         rows = self.rows
         x = self.inputs if len(rows) == len(self.inputs) else self.inputs[rows]
         return Panel(
@@ -129,6 +143,20 @@ class Samples:
             self.seed,
             features=None if self.known is None else self.known[rows],
         )
+
+    @cached_property
+    def told_is_ahead(self) -> bool:
+        """Whether the best reference is one that is told of other tasks, and surely so."""
+        best, plain = self.panel.best, self.unconditional.best
+        if best is plain:
+            return False
+        _, (low, _) = mean_interval(best.skill_by_sample - plain.skill_by_sample)
+        return low > least_effect(0.0, best.skill)
+
+    @property
+    def simplest(self) -> Panel:
+        """The references that many labels are asked of: without other tasks, if that will do."""
+        return self.panel if self.told_is_ahead else self.unconditional
 
     @cached_property
     def known(self) -> np.ndarray | None:
@@ -219,7 +247,7 @@ def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:
         yield "gallery", lambda: gallery(samples.panel.best)
         yield "symmetry", lambda: asked(symmetry, others=complete(others()))
     if samples.others:
-        yield "needs_context", lambda: asked(needs_context, others())
+        yield "needs_context", lambda: _context(samples, others())
     if samples.others or held is not None:
         yield "label_leak", lambda: _leak(samples, others())
     yield "imbalance", lambda: asked(imbalance)
@@ -239,21 +267,41 @@ OF_LABELS: dict[str, Callable[..., Evidence]] = {
 
 def _slipped(samples: Samples) -> Evidence:
     """Whether labels belong to other rows, of all samples as they are stored."""
-    quick = samples.panel.quick
+    quick = samples.simplest.quick
     return alignment(quick.x, samples.labels, rows=samples.rows, reference=quick, seed=samples.seed)
 
 
 def _signal(samples: Samples) -> Evidence:
-    panel = samples.panel
+    panel = samples.simplest
     quick = panel.quick
     rivals = [one for one in panel.others if one.kind.quick and one is not quick]
-    return signal(quick.x, quick.y, reference=quick, rivals=rivals, seed=samples.seed)
+    return signal(
+        *(quick.x, quick.y),
+        permutations=_PERMUTATIONS,
+        reference=quick,
+        rivals=rivals,
+        seed=samples.seed,
+    )
 
 
 def _skills(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
     best = samples.panel.best
     labels = {samples.task: best.y, **others}
-    return skill_of_tasks(best.x, labels, task=samples.task, reference=best, seed=samples.seed)
+    found = skill_of_tasks(best.x, labels, task=samples.task, reference=best, seed=samples.seed)
+    return _widened(found, samples.panel.optimism)
+
+
+def _widened(skill: Evidence, optimism: float) -> Evidence:
+    """The skill of a reference that is the best of several on the same samples."""
+    if skill.interval is None:
+        return skill
+    interval = skill.interval[0] - optimism, skill.interval[1]
+    return replace(
+        skill,
+        status=status_of(interval, LEAST_SKILL),
+        interval=interval,
+        details={**skill.details, "optimism": optimism},
+    )
 
 
 def _of_labels(probe: Callable[..., Evidence], samples: Samples) -> Evidence:
@@ -263,8 +311,47 @@ def _of_labels(probe: Callable[..., Evidence], samples: Samples) -> Evidence:
         return probe(reference.x, reference.y, reference=reference, seed=samples.seed)
 
     panel = samples.panel
-    found = with_second_opinion(of(panel.best), of, panel)
+    # Such a label is read by few references, whose mistakes fall on certain classes.
+    found = with_second_opinion(of(panel.best), of, panel, sure=not samples.told_is_ahead)
     return with_power(found, of, panel.best, samples.seed)
+
+
+def _context(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
+    """Whether another task's label is needed, if a lot that is needed would have been seen."""
+    best = samples.panel.best
+    lot = np.random.default_rng(samples.seed).integers(2, size=len(best))
+
+    def given(reference: Reference, context: dict[str, np.ndarray]) -> Evidence:
+        return needs_context(
+            reference.x, reference.y, context, reference=reference, seed=samples.seed
+        )
+
+    def with_lot(planted: Reference) -> Evidence:
+        return given(planted, {"lot": lot})
+
+    found = _shown(given(best, others), samples)
+    return with_power(found, with_lot, best, samples.seed, mixed_by(lot))
+
+
+def _shown(found: Evidence, samples: Samples) -> Evidence:
+    """What references gain that are told what the inputs show of the other tasks."""
+    if found.found or not samples.told_is_ahead:
+        return found
+    best, plain = samples.panel.best, samples.unconditional.best
+    gain, interval = mean_interval(best.correct.astype("float64") - plain.correct)
+    text = (
+        "The label may mean something only beside another task's: "
+        f"{best.kind.says} is right {100 * best.accuracy:.1f} % of the time, the best reference "
+        f"without them {100 * plain.accuracy:.1f} %."
+    )
+    return replace(
+        found,
+        status="unclear",
+        text=text,
+        effect=gain,
+        interval=interval,
+        details={**found.details, "shown": True},
+    )
 
 
 def _copies(samples: Samples) -> Evidence:

@@ -16,7 +16,11 @@ Plant = Callable[[NDArray, int, float, np.random.Generator], NDArray]
 
 
 def with_power(
-    found: Evidence, probe: Callable[[Reference], Evidence], reference: Reference, seed: int
+    found: Evidence,
+    probe: Callable[[Reference], Evidence],
+    reference: Reference,
+    seed: int,
+    plant: Plant | None = None,
 ) -> Evidence:
     """Leaves "absent" to effects that would have been seen.
 
@@ -28,11 +32,12 @@ def with_power(
         probe: The probe, of a reference.
         reference: The reference of the user's labels.
         seed: Seed of what is planted.
+        plant: Plants the effect. `None`: as `PLANTS` names it, if it does.
 
     Returns:
         The evidence, `"not_tested"` where the planted effect was not noticed.
     """
-    plant = PLANTS.get(found.name)
+    plant = plant or PLANTS.get(found.name)
     if found.status != "absent" or plant is None or found.threshold is None:
         return found
     rng = np.random.default_rng(seed)
@@ -63,17 +68,26 @@ def _exchanged(y: NDArray, classes: int, size: float, rng: np.random.Generator) 
     return np.where(rng.random(len(y)) < size, partner[y], y)
 
 
+def mixed_by(lot: NDArray[np.int64]) -> Plant:
+    """Plants a lot between two classes, in so many pairs that knowing it gains the size."""
+
+    def mixed(y: NDArray, classes: int, size: float, rng: np.random.Generator) -> NDArray:
+        planted, left = y.copy(), 2 * size * len(y)
+        order = rng.permutation(classes)
+        for pair in zip(order[::2], order[1::2], strict=False):
+            rows = np.flatnonzero(np.isin(y, pair))
+            planted[rows] = np.asarray(pair)[lot[rows]]
+            left -= len(rows)
+            if left <= 0:
+                break
+        return planted
+
+    return mixed
+
+
 def _mixed(y: NDArray, classes: int, size: float, rng: np.random.Generator) -> NDArray:
     """Pairs of classes get each other's labels by lot, so many that merging them gains the size."""
-    planted, left = y.copy(), 2 * size * len(y)
-    order = rng.permutation(classes)
-    for first, second in zip(order[::2], order[1::2], strict=False):
-        rows = np.flatnonzero((y == first) | (y == second))
-        planted[rows] = rng.choice([first, second], len(rows))
-        left -= len(rows)
-        if left <= 0:
-            break
-    return planted
+    return mixed_by(rng.integers(2, size=len(y)))(y, classes, size, rng)
 
 
 #: What is planted, by the name of the evidence.

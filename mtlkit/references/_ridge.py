@@ -51,6 +51,35 @@ class Ridge:
         targets = np.asarray(targets, "float32")
         return self._left_out(targets, self._projected(targets), strength)
 
+    def without_its_fold(
+        self, targets: NDArray[np.floating], strength: float, folds: NDArray[np.int64]
+    ) -> NDArray:
+        """Predicts the samples of each fold from all other folds.
+
+        What is predicted without a single label shows that label: it is what all others lack to
+        their sum. So what others learn from has to be predicted without a whole fold. In closed
+        form, for the rows `B` of a fold: `y_B - (I - H_BB)^-1 (y_B - yhat_B)`, with the hat
+        matrix `H`.
+
+        Args:
+            targets: Array of shape `(samples, outputs)`.
+            strength: Strength of the penalty.
+            folds: The fold of each sample.
+
+        Returns:
+            Array of the shape of the targets.
+        """
+        targets = np.asarray(targets, "float32")
+        shrink, _ = self._shrinkage(strength)
+        residual = targets - self._fitted(targets, self._projected(targets), shrink)
+        found = np.empty_like(targets)
+        for fold in np.unique(folds):
+            rows = np.flatnonzero(folds == fold)
+            left = self._left[rows].astype("float64")
+            rest = np.eye(len(rows)) - (left * shrink) @ left.T - 1 / len(self._left)
+            found[rows] = targets[rows] - np.linalg.solve(rest, residual[rows])
+        return found
+
     def best_strength(self, targets: NDArray[np.floating]) -> float:
         """Returns the strength with the least squared error of left-out samples."""
         targets = np.asarray(targets, "float32")
@@ -91,8 +120,11 @@ class Ridge:
 
     def _left_out(self, targets: NDArray, projected: NDArray, strength: float) -> NDArray:
         shrink, leverage = self._shrinkage(strength)
-        fitted = self._left @ (shrink[:, None] * projected) + targets.mean(axis=0)
+        fitted = self._fitted(targets, projected, shrink)
         return targets - (targets - fitted) / (1 - leverage)[:, None]
+
+    def _fitted(self, targets: NDArray, projected: NDArray, shrink: NDArray) -> NDArray:
+        return self._left @ (shrink[:, None] * projected) + targets.mean(axis=0)
 
     def _shrinkage(self, strength: float) -> tuple[NDArray, NDArray]:
         """What a strength leaves of each component, and the leverages; kept for other labels."""

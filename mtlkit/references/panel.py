@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.references._kinds import KINDS, input_kind
+from mtlkit.references._other_tasks import told_features
 from mtlkit.references.reference import Reference
+
+#: Redraws that measure how much the choice of the best flatters it.
+_DRAWS = 200
 
 
 class Panel:
@@ -53,9 +58,8 @@ class Panel:
         if features is not None:
             given = np.asarray(features, "float32").reshape(len(inputs), -1)
             for kind in KINDS["features"]:
-                one = Reference(inputs, y, num_classes, seed, kind=kind)
-                one.features = kind.features(given, seed)
-                self.references[kind.name] = one
+                made = Reference(inputs, y, num_classes, seed, kind=kind)
+                self.references[kind.name] = made.with_features(kind.features(given, seed))
 
     @cached_property
     def skills(self) -> dict[str, float]:
@@ -66,6 +70,24 @@ class Panel:
     def best(self) -> Reference:
         """The reference with the most skill."""
         return self.references[max(self.skills, key=lambda name: self.skills[name])]
+
+    @cached_property
+    def optimism(self) -> float:
+        """By how much the skill of the best is too high, as it was chosen on the same samples.
+
+        Samples are drawn again, with replacement; the winner among them is on average this much
+        better there than it is on all samples. Source: Tibshirani and Tibshirani, "A bias
+        correction for the minimum error rate in cross-validation", Annals of Applied Statistics
+        2009, here by the bootstrap.
+        """
+        rows = np.stack([one.skill_by_sample for one in self.references.values()], axis=1)
+        rng = np.random.default_rng(self.best.seed)
+        gains = []
+        for _ in range(_DRAWS):
+            again = rows[rng.integers(len(rows), size=len(rows))].mean(axis=0)
+            winner = again.argmax()
+            gains.append(again[winner] - rows[:, winner].mean())
+        return max(0.0, float(np.mean(gains)))
 
     @cached_property
     def quick(self) -> Reference:
@@ -81,8 +103,31 @@ class Panel:
 
     def with_labels(self, y: ArrayLike, num_classes: int | None = None) -> Panel:
         """Returns the panel of other labels of the same samples; features are shared."""
-        other = Panel.__new__(Panel)
-        other.references = {
-            name: one.with_labels(y, num_classes) for name, one in self.references.items()
+        return self._of(
+            {name: one.with_labels(y, num_classes) for name, one in self.references.items()}
+        )
+
+    def with_other_tasks(self, others: Mapping[str, NDArray]) -> Panel:
+        """Returns the panel with two more references, which are told of other tasks.
+
+        They are told what is predicted of the other tasks' labels, of samples left out. So they
+        read a label that means something only beside another one, such as the pose of an object
+        from its own front.
+
+        Args:
+            others: Classes of the other tasks, by name, of the same samples; -1: unlabelled.
+        """
+        if not others:
+            return self
+        told = {
+            kind.name: Reference(
+                self.best.x, self.best.y, self.best.num_classes, self.best.seed, kind=kind
+            ).with_features(features)
+            for kind, features in told_features(self, others).items()
         }
+        return self._of({**self.references, **told})
+
+    def _of(self, references: dict[str, Reference]) -> Panel:
+        other = Panel.__new__(Panel)
+        other.references = references
         return other

@@ -146,11 +146,17 @@ class Reference:
 
         For values it is the share of the variance that is explained.
         """
+        return float(self.skill_by_sample.mean())
+
+    @property
+    def skill_by_sample(self) -> NDArray[np.float64]:
+        """What each left-out sample adds to the skill, which is the mean, `(samples,)`."""
         if not self.classes:
-            spread = ((self.targets - self.targets.mean(axis=0)) ** 2).sum()
-            return float(1 - ((self.scores - self.targets) ** 2).sum() / max(spread, 1e-12))
+            spread = ((self.targets - self.targets.mean(axis=0)) ** 2).sum(axis=1).mean()
+            errors = ((self.scores - self.targets) ** 2).sum(axis=1, dtype="float64")
+            return 1 - errors / max(float(spread), 1e-12)
         constant = np.bincount(self.y).max() / len(self)
-        return float((self.accuracy - constant) / max(1 - constant, 1e-12))
+        return (self.correct - constant) / max(1 - constant, 1e-12)
 
     @property
     def accuracy(self) -> float:
@@ -163,6 +169,12 @@ class Reference:
         other.features, other.predictor = self.features, self.predictor
         if self.kind.predictor is Ridge:
             other.ridge = self.ridge
+        return other
+
+    def with_features(self, features: NDArray) -> Reference:
+        """Returns the same reference with features that were made beforehand, one row a sample."""
+        other = self._like(self.x, self.y, self.num_classes)
+        other.features = features
         return other
 
     def of_rows(self, rows: NDArray) -> Reference:

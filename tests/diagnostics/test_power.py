@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import reference
 
 from mtlkit.diagnostics import Evidence
-from mtlkit.diagnostics._power import PLANTS, with_power
+from mtlkit.diagnostics._power import PLANTS, mixed_by, with_power
 from mtlkit.diagnostics.data_probes import uniform_noise
 
 
@@ -48,3 +48,13 @@ def test_as_much_is_planted_as_is_said(size):
     assert (mixed != y).mean() == pytest.approx(size, abs=0.06)
     counts = np.bincount(y * 10 + mixed, minlength=100).reshape(10, 10)
     assert ((counts > 0).sum(axis=1) <= 2).all()
+
+
+def test_a_lot_between_two_classes_is_planted():
+    y, lot = np.arange(4000) % 8, np.random.default_rng(1).integers(2, size=4000)
+    planted = mixed_by(lot)(y, 8, 0.1, np.random.default_rng(0))
+    changed = planted != y
+    # As many labels change as a guess without the lot gets wrong in these classes.
+    assert changed.mean() == pytest.approx(0.125, abs=0.02)
+    for one in np.unique(planted[changed]):
+        assert len(np.unique(lot[planted == one])) == 1  # the lot says which of the two it is

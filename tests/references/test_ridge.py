@@ -97,3 +97,22 @@ def test_calibrated_probabilities(scale):
         for factor in scale * np.linspace(0.5, 2, 31)
     ]
     assert found <= min(tried) + 1e-4
+
+
+def test_folds_are_predicted_from_the_others():
+    """The closed form against a ridge that is fitted to the other folds, by its normal equations."""
+    rng = np.random.default_rng(0)
+    features, targets = rng.normal(size=(60, 5)), rng.normal(size=(60, 2))
+    features -= features.mean(axis=0)
+    folds = np.arange(60) % 4
+    ridge, strength = Ridge(features), 0.1
+    found = ridge.without_its_fold(targets, strength, folds)
+    # The ridge does not penalise a constant, and centres features by all samples.
+    design = np.concatenate([np.ones((60, 1)), features], axis=1)
+    penalty = strength * np.mean(np.linalg.svd(features, compute_uv=False) ** 2)
+    for fold in range(4):
+        known, left = design[folds != fold], design[folds == fold]
+        weights = np.linalg.solve(
+            known.T @ known + penalty * np.diag([0, 1, 1, 1, 1, 1]), known.T @ targets[folds != fold]
+        )
+        np.testing.assert_allclose(found[folds == fold], left @ weights, atol=1e-4)

@@ -13,18 +13,14 @@ from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA, LEAST_BITS, SAME_TASK
+from mtlkit.references._neighbours import Neighbours
+from mtlkit.references._other_tasks import components_of, with_interactions
 from mtlkit.references._ridge import Ridge, one_hot
 from mtlkit.references.reference import Reference
 
-#: Principal components that all arms see: enough for most of what the full features tell.
-_COMPONENTS = 200
-#: Components that each class of the other task may weigh its own way.
-_INTERACTING = 50
-#: All interactions together, so that a task of many classes stays cheap.
-_MOST_INTERACTIONS = 800
 #: Permutations of the test of dependence, and of the association of being right.
 _PERMUTATIONS = 999
-#: Classes of another task with fewer samples than this are too small to permute within.
+#: Classes of another task with fewer samples than this are too small to look within.
 _LEAST_OF_CLASS = 5
 #: Of several tasks, the one is reported of which most is known.
 _RANK = {"absent": 0, "unclear": 1, "found": 2}
@@ -43,8 +39,11 @@ def needs_context(
 
     Five arms are scored on left-out samples, for each other task `A` of classes: the image
     alone; with the true `A`; with the *predicted* `A` (probabilities for left-out samples,
-    never for samples that were fitted); with `A` shuffled; and `A` alone. Each class of `A` may
-    weigh the image in its own way.
+    never for samples that were fitted); with `A` shuffled; and `A` alone. What the reference
+    gets wrong by the image alone, two simple models correct with `A`: a regression in which each
+    class of `A` weighs the image in its own way, and neighbours within the same class of `A`; the
+    better one counts in each arm. So a label that means something only beside `A`, such as the
+    pose of an object from its own front, is seen to need it.
 
     To be told `A` also helps a simple model that could have read it off the image. Therefore the
     effect is what the true `A` adds to the predicted one: what the image does not tell. What
@@ -80,7 +79,7 @@ def needs_context(
     ready = prepared("needs_context", x, y, reference, seed)
     if isinstance(ready, Evidence):
         return ready
-    usable = _of_classes(others, len(ready))
+    usable = of_classes(others, len(ready))
     if not usable:
         return not_tested("needs_context", "There is no other task of classes.")
     looks = {task: _arms(ready, labels, seed) for task, labels in usable.items()}
@@ -151,7 +150,7 @@ def label_leak(
     labels = checked_labels(y, len(np.asarray(y)))
     if labels.dtype.kind == "f":
         return not_tested("label_leak", "It needs classes; the labels are values.")
-    usable = _of_classes(others, len(labels))
+    usable = of_classes(others, len(labels))
     if len(np.unique(labels)) < 2 or not usable:
         return not_tested("label_leak", "There is only one class, or no other task of classes.")
     num_classes = num_classes or int(labels.max()) + 1
@@ -197,7 +196,7 @@ def _leak_text(task: str, one: dict[str, Any]) -> str:
     return f"No other label gives this one away (p = {one['p']:.2f} for {task})."
 
 
-def _of_classes(others: Mapping[str, ArrayLike], samples: int) -> dict[str, NDArray]:
+def of_classes(others: Mapping[str, ArrayLike], samples: int) -> dict[str, NDArray]:
     """Other tasks of two or more classes; labels that are missing stay -1."""
     found = {}
     for task, labels in others.items():
@@ -223,14 +222,13 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
     names, labels = np.unique(labels, return_inverse=True)
     true = one_hot(labels, len(names))
     other = reference.with_labels(labels, len(names))
-    components = _components(reference)
-    targets = reference.targets
+    told = _Corrected(reference)
     rows = {
-        "image": _right(components, None, targets, reference.y),
-        "true": _right(components, true, targets, reference.y),
-        "predicted": _right(components, other.probabilities, targets, reference.y),
-        "shuffled": _right(components, rng.permutation(true), targets, reference.y),
-        "alone": Ridge(true).left_out(targets, 1e-3).argmax(axis=1) == reference.y,
+        "image": told.right(None),
+        "true": told.right(true),
+        "predicted": told.right(other.probabilities),
+        "shuffled": told.right(rng.permutation(true)),
+        "alone": Ridge(true).left_out(reference.targets, 1e-3).argmax(axis=1) == reference.y,
     }
     known = rows["true"].astype("float64")
     gain = known - rows["predicted"]
@@ -257,22 +255,42 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
     }
 
 
-def _components(reference: Reference) -> NDArray[np.float32]:
-    """The first principal components of the features, the first of them with variance 1."""
-    components = reference.ridge.components(_COMPONENTS)
-    return components / max(float(components[:, 0].std()), 1e-9)
+class _Corrected:
+    """What a reference says of left-out samples, corrected by models that see a context, too."""
 
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._components = components_of(reference)
+        # Both are of left-out samples, so that the corrections are, too.
+        self._missing = reference.targets - reference.scores
 
-def _right(
-    components: NDArray, context: NDArray | None, targets: NDArray, labels: NDArray
-) -> NDArray[np.bool_]:
-    """Which left-out samples are right, if each context weighs the first components its way."""
-    features = components
-    if context is not None:
-        count = min(_INTERACTING, max(1, _MOST_INTERACTIONS // context.shape[1]))
-        products = context[:, :, None] * components[:, None, :count]
-        features = np.concatenate([components, context, products.reshape(len(labels), -1)], axis=1)
-    return np.asarray(Ridge(features).left_out(targets).argmax(axis=1) == labels)
+    def right(self, context: NDArray | None) -> NDArray[np.bool_]:
+        """Which left-out samples are right by the best of the reference and the two models."""
+        corrections = [self._by_regression(context)]
+        if context is not None:
+            corrections.append(self._by_neighbours(context.argmax(axis=1)))
+        scores = self._reference.scores
+        rows = [
+            np.asarray((scores + one).argmax(axis=1) == self._reference.y) for one in corrections
+        ]
+        return max([self._reference.correct, *rows], key=lambda right: float(right.mean()))
+
+    def _by_regression(self, context: NDArray | None) -> NDArray:
+        """Each context weighs the first components its own way."""
+        features = self._components
+        if context is not None:
+            features = with_interactions(features, [context])
+        return Ridge(features).left_out(self._missing)
+
+    def _by_neighbours(self, groups: NDArray) -> NDArray:
+        """The mean of neighbours within the same group."""
+        corrections = np.zeros_like(self._missing)
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            if len(rows) >= _LEAST_OF_CLASS:
+                near = Neighbours(self._components[rows])
+                corrections[rows] = near.left_out(self._missing[rows], near.usual_strength)
+        return corrections
 
 
 def _accuracy(right: NDArray[np.bool_]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose`
 _SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
 _SEVERAL_LABELS = "several labels an image"
 _THE_REST = "the rest of the diagnosis, which was interrupted"
+_CONDITIONED = "a head that sees what the other task predicts (`condition_on=`)"
 _WHERE_USED = "whether the other label is known where the model is used"
 
 Evidences = Mapping[str, Evidence]
@@ -211,6 +212,12 @@ def _enlarged(case: Case) -> bool:
     return likely and case.evidence["resolution"].details.get("detail_share", 1.0) < 1
 
 
+def _context_is_shown(case: Case) -> bool:
+    """The label seems to mean something only beside another one, which the inputs show."""
+    one = case.evidence.get("needs_context")
+    return one is not None and bool(one.details.get("shown"))
+
+
 def _related_label(case: Case) -> bool:
     return is_related(case.evidence)
 
@@ -247,6 +254,15 @@ def _shows_noise(case: Case) -> str:
     if higher_was_seen(case.evidence):
         return "second labels for some"
     return "images of a higher resolution, or second labels for some"
+
+
+def _context_or_labels(case: Case) -> tuple[str, ...]:
+    few = ("too_little_data",) if "too_little_data" in case.causes else ()
+    return tuple(dict.fromkeys(("needs_context", *case.weak, *case.of_labels, *few)))
+
+
+def _shows_context(case: Case) -> str:
+    return f"{_CONDITIONED}, or {_MORE}" if len(_context_or_labels(case)) > 1 else _CONDITIONED
 
 
 def _weak_or_model(case: Case) -> tuple[str, ...]:
@@ -310,6 +326,7 @@ QUESTIONS = (
     Question(_twins_or_flips, ("structured_noise", "ambiguity"), _SECOND_LABEL),
     Question(_no_signal, _why_no_signal, _shows_signal),
     Question(_faint_and_noisy, _noise_or_none, _shows_noise),
+    Question(_context_is_shown, _context_or_labels, _shows_context),
     Question(_weak_references, _weak_or_model, _shows_weakness),
     Question(_trunk_or_other_tasks, _lacks_or_disturbed, _LONGER),
     Question(_raw_behind_a_poor_head, ("input_scale",), _LONGER),

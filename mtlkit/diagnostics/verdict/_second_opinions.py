@@ -26,7 +26,7 @@ ASKED_TWICE = (
 
 
 def with_second_opinion(
-    found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel
+    found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel, sure: bool = True
 ) -> Evidence:
     """Leaves an effect open unless it is the same for references that err in different ways.
 
@@ -36,6 +36,7 @@ def with_second_opinion(
         found: The evidence by the best reference.
         probe: Measures the same by another one.
         panel: The references.
+        sure: Whether an effect that mistakes hardly bring about need not be confirmed.
 
     Returns:
         The evidence, with `details["second_opinions"]`, the effect by kind of reference.
@@ -56,7 +57,7 @@ def with_second_opinion(
         **found.details,
         "second_opinions": {name: _said(seen) for name, seen in opinions.items()},
     }
-    robust = _is_robust(found.name, panel.best) and not contradicted
+    robust = sure and _is_robust(found.name, panel.best) and not contradicted
     if confirmed or robust or _is_good(panel.best):
         return replace(found, details=details)
     said = "; ".join(

@@ -115,9 +115,9 @@ def _limit(
         return "mixed"
     if limits:
         return limits.pop()
-    # A label that may be given away holds no training back; and images of which more detail may
-    # help may have no more to show.
-    doubts = set(undetermined) - {"label_leak", "resolution"}
+    # A label that may be given away holds no training back, images of which more detail may help
+    # may have no more to show, and a context that the inputs show is for the model to read.
+    doubts = set(undetermined) - {"label_leak", "resolution", "needs_context"}
     return "undetermined" if doubts or is_unknown(evidence) else "healthy"
 
 

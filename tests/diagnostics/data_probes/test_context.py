@@ -31,8 +31,16 @@ def test_a_context_that_the_image_shows_is_none():
     x[np.arange(800), :, 3 * column + 1] += 1
     found = needs_context(x, (row + column) % 4, {"column": column})
     assert found.status == "absent"
-    # Told what the image shows, a simple model does better all the same.
-    assert found.details["gain_predicted"] > 0.02
+    assert found.details["arms"]["image"]["accuracy"] > 0.95
+
+
+def test_a_context_that_turns_what_the_image_shows_around():
+    """Neither the image nor the context weighs anything alone; neighbours within a context do."""
+    x, row, rng = stripes()
+    column, context = rng.integers(4, size=800), rng.integers(2, size=800)
+    x[np.arange(800), :, 3 * column + 1] += 1
+    found = needs_context(x, (row + column) % 2 ^ context, {"context": context})
+    assert found.found and found.details["arms"]["true"]["accuracy"] > 0.95
 
 
 def test_an_unrelated_task_adds_nothing():
