@@ -311,8 +311,9 @@ def _of_labels(probe: Callable[..., Evidence], samples: Samples) -> Evidence:
         return probe(reference.x, reference.y, reference=reference, seed=samples.seed)
 
     panel = samples.panel
-    # Such a label is read by few references, whose mistakes fall on certain classes.
-    found = with_second_opinion(of(panel.best), of, panel, sure=not samples.told_is_ahead)
+    # Mistakes of a reference that is told of other tasks fall on certain classes.
+    sure = probe is not structured_noise or not samples.told_is_ahead
+    found = with_second_opinion(of(panel.best), of, panel, sure)
     return with_power(found, of, panel.best, samples.seed)
 
 

@@ -92,6 +92,11 @@ RATE_RISES = 0.5
 #: Wrong labels stay when there are more samples, mistakes of the reference become fewer: a
 #: rate below this share of that with half of the samples is not noise.
 NOISE_STAYS = 0.6
+#: The same of a reference that will be right more often than the rate allows, if twice as many
+#: samples help it as much as the last ones.
+NOISE_STAYS_LEARNING = 0.8
+#: Where most labels would be wrong, a reference that knows next to nothing looks the same.
+MOST_WRONG = 0.5
 #: A rate below this does not matter.
 STRUCTURED_NOISE = 0.05
 #: With fewer samples to read a floor from, mistakes of the reference look like one.

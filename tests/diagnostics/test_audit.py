@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 from diagnostics.made_images import blobs, bright_rows, flipped
+from objects_and_poses import objects_and_poses
 
 import mtlkit as mtl
 from mtlkit.diagnostics import audit
@@ -232,3 +233,23 @@ def test_wrong_features_are_named_before_anything_is_run(capsys):
     with pytest.raises(ValueError, match="Expected features of shape"):
         audit(X, Y, "pose", features=np.ones((3, 2)))
     assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("samples", [400, 800])
+def test_a_pose_from_the_front_of_each_object_is_no_noise(samples):
+    """Labels are exact, but mean something only beside the object, of which images show which."""
+    x, pose, kind = objects_and_poses(samples)
+    found = of({"pose": pose, "kind": kind}, x=x)
+    assert not causes(found) and "needs_context" in found.verdict.undetermined
+    assert "condition_on" in found.verdict.missing
+    shown = found.evidence["needs_context"]
+    assert shown.details["shown"] and shown.interval[0] > 0
+
+
+def test_wrong_labels_are_found_beside_another_task():
+    """Of poses that count from the front of each object, too, where there are enough samples."""
+    x, pose, kind = objects_and_poses(2400)
+    wrong = flipped(pose, "any", 0.2)
+    found = of({"pose": wrong, "kind": kind}, x=x)
+    assert causes(found) == ["uniform_noise"]
+    assert found.verdict.causes[0].effect == pytest.approx(0.2, abs=0.05)

@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.thresholds import NOISE_STAYS, RATE_RISES, SEVERAL_CLASSES, UNIFORM_NOISE
+from mtlkit.diagnostics.thresholds import (
+    MOST_WRONG,
+    NOISE_STAYS,
+    NOISE_STAYS_LEARNING,
+    RATE_RISES,
+    SEVERAL_CLASSES,
+    UNIFORM_NOISE,
+)
 from mtlkit.references._partners import fit_free_floor, ranks
 from mtlkit.references.reference import Reference
 
@@ -19,6 +26,9 @@ from mtlkit.references.reference import Reference
 #: that have a rank in the last part of all ranks. The first is hurt least by mistakes of the
 #: reference, the last has the most samples.
 _LOOKS = ((0.25, 1 / 2), (0.5, 1 / 2), (1.0, 1 / 2), (1.0, 3 / 4), (1.0, 1.0))
+
+#: A rate, its interval and the number of samples that it is of.
+_Rate = tuple[float, tuple[float, float], int]
 
 
 def uniform_noise(
@@ -42,8 +52,10 @@ def uniform_noise(
     `structured_noise` and `ambiguity`. Where labels are wrong, more samples and more ranks
     are counted for as long as the rate stays within all intervals so far (Lepski's rule), and does
     not rise, as mistakes of the reference only add to it; so it is as exact as the reference
-    allows. With fewer than 6 classes the floor of such
-    errors of clear samples is taken in its place (see
+    allows. Mistakes of the reference become fewer with more samples, and wrong labels do not: a
+    rate that is higher with half of the samples is left open, and so is one above a half.
+
+    With fewer than 6 classes the floor of such errors of clear samples is taken in its place (see
     `mtlkit.references._partners.fit_free_floor`); with two, of all errors.
 
     Args:
@@ -75,13 +87,13 @@ def uniform_noise(
     start = time.process_time()
     reference = reference or Reference(x, y, num_classes, seed)
     rate, interval, samples = _rate(reference)
-    before, _, _ = _rate(reference.smaller)
+    half, _, _ = _rate(reference.smaller)
     low, high = interval
     status: Status = (
         "found" if low > UNIFORM_NOISE else "absent" if high < UNIFORM_NOISE else "unclear"
     )
-    if status == "found" and rate < NOISE_STAYS * before:
-        status = "unclear"  # it falls with the samples, as mistakes of the reference do
+    if status == "found" and _are_mistakes(reference, rate, half):
+        status = "unclear"
     found = status == "found"
     listed = suspects(reference, rate, ~_is_on_circle(reference)) if found else no_suspects()
     counts = np.bincount(ranks(reference.scores, reference.y), minlength=reference.num_classes)
@@ -100,12 +112,22 @@ def uniform_noise(
         UNIFORM_NOISE,
         unit="share of labels",
         samples=samples,
-        details={"ranks": counts, "rate_with_half_the_samples": before, "suspects": listed},
+        details={"ranks": counts, "rate_with_half_the_samples": half, "suspects": listed},
         seconds=time.process_time() - start,
     )
 
 
-def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
+def _are_mistakes(reference: Reference, rate: float, half: float) -> bool:
+    """Whether a rate may come of mistakes of the reference, which fall with more samples.
+
+    More so of one that learns so fast that it will soon be right more often than the rate allows.
+    """
+    soon = 2 * reference.accuracy - reference.smaller.accuracy
+    stays = NOISE_STAYS_LEARNING if soon > 1 - rate else NOISE_STAYS
+    return rate > MOST_WRONG or rate < stays * half
+
+
+def _rate(reference: Reference) -> _Rate:
     if reference.num_classes < SEVERAL_CLASSES:
         return _floor_of_errors(reference)
     found = _rank_tail(reference, *_LOOKS[0])
@@ -122,9 +144,7 @@ def _rate(reference: Reference) -> tuple[float, tuple[float, float], int]:
     return found
 
 
-def _rank_tail(
-    reference: Reference, share: float, part: float
-) -> tuple[float, tuple[float, float], int]:
+def _rank_tail(reference: Reference, share: float, part: float) -> _Rate:
     """The rate by the labels in the last part of the ranks, of the surest share of samples."""
     scores, classes = reference.scores, reference.num_classes
     first = max(1, math.ceil((1 - part) * classes))
@@ -156,7 +176,7 @@ def _is_sure(reference: Reference, share: float) -> NDArray[np.bool_]:
     return mass >= np.quantile(mass, 1 - share)
 
 
-def _floor_of_errors(reference: Reference) -> tuple[float, tuple[float, float], int]:
+def _floor_of_errors(reference: Reference) -> _Rate:
     ordered = np.sort(reference.scores, axis=1)
     wrong, factor = ~reference.correct, 1.0
     if reference.num_classes > 2:

@@ -41,7 +41,7 @@ def with_second_opinion(
     Returns:
         The evidence, with `details["second_opinions"]`, the effect by kind of reference.
     """
-    if found.status == "unclear" and found.name in ("uniform_noise", "structured_noise"):
+    if found.name in ("uniform_noise", "structured_noise") and _is_too_wide(found):
         return _surer(found, probe, panel)
     if not found.found or found.name not in ASKED_TWICE:
         return found
@@ -69,6 +69,12 @@ def with_second_opinion(
         f"({said}): it may be the mistakes of a weak reference."
     )
     return replace(found, status="unclear", text=text, details={**details, "weak_reference": True})
+
+
+def _is_too_wide(found: Evidence) -> bool:
+    """Whether only the width of its interval leaves an effect open."""
+    low = found.interval[0] if found.interval else 0.0
+    return found.status == "unclear" and low <= (found.threshold or 0.0)
 
 
 def _surer(found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel) -> Evidence:
