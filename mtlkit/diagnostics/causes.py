@@ -130,7 +130,7 @@ RULES = (
         remedy="Make one class of those that images do not tell apart.",
         code=MERGE + WITH_HEAD,
     ),
-    # Where images do not tell a turn, the reference mixes up more than the turned classes.
+    # Where images do not show a turn, the reference mixes up more than the turned classes.
     Rule(
         "class_overlap",
         "data",
@@ -234,7 +234,7 @@ RULES = (
         remedy="Take a head that keeps positions.",
         code=f"head = mtl.heads.OrientationHead({{classes}})\n{WITH_HEAD}",
     ),
-    # What positions would tell at once takes a head without them long, and other rates, and
+    # What positions would show at once takes a head without them long, and other rates, and
     # meanwhile other tasks have the trunk.
     Rule(
         "optimizer",

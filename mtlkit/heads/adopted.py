@@ -20,7 +20,7 @@ class AdoptedHead(Head):
     """A functional `keras.Model` as a head: what `MultiTaskModel.from_keras` makes of an output.
 
     The layers and weights are those of the graph; nothing is added or cast. The kind of
-    label tells what the layers alone do not:
+    label says what the layers alone do not:
 
     | kind | labels | loss | decoded |
     | --- | --- | --- | --- |

@@ -40,7 +40,7 @@ def conditional_log_probabilities(hierarchy: Hierarchy, logits: Any) -> Any:
 def node_log_probabilities(hierarchy: Hierarchy, outputs: Any) -> Any:
     """The log-probability of each node, from logits of the nodes or of the classes.
 
-    The width of the outputs tells which they are: `N` logits are read as a tree of
+    The width of the outputs shows which they are: `N` logits are read as a tree of
     softmaxes, each over siblings; `K` logits as one softmax over the classes, whose sums
     are the probabilities of the groups. In either case those of classes sum to 1, and
     that of a group is the sum of its children's. Without groups both are the same.

@@ -14,7 +14,7 @@ from mtlkit.layers._sizes import size_cure
 
 @keras.saving.register_keras_serializable(package="mtlkit")
 class AddCoordinates(keras.layers.Layer):
-    """Appends to a map where each pixel is, so that what follows can tell (CoordConv).
+    """Appends to a map where each pixel is, so that what follows knows it (CoordConv).
 
     The new channels are `x` and `y`, from -1 (left, top) to 1 (right, bottom), and the
     distance from the centre, `sqrt(x^2 + y^2)`.

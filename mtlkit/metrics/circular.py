@@ -13,7 +13,7 @@ from mtlkit.metrics._bins import BinAccuracy, BinMetric
 class CircularMeanAbsoluteError(BinMetric):
     """Mean absolute error, in degrees, around a circle.
 
-    Unless a `decoder` tells otherwise, predictions are logits over bins `b` that stand for
+    Unless a `decoder` reads them otherwise, predictions are logits over bins `b` that stand for
     the angles `period * b / num_bins`. A constant or random prediction is a quarter of the
     period off: 90 degrees where that is 360.
 
@@ -23,7 +23,7 @@ class CircularMeanAbsoluteError(BinMetric):
             same after less than a full turn.
         label_period: Length of the circle in the unit of the labels, such as 360 for labels
             in degrees. `None`: labels are bins.
-        decoder: What tells positions, in bins, from predictions: an object with a method
+        decoder: What makes positions, in bins, of predictions: an object with a method
             `position(y_pred)`. `None`: predictions are logits.
         name: Name of the metric.
         dtype: Dtype of the metric's state.

@@ -15,7 +15,7 @@ class OrdinalMeanAbsoluteError(BinMetric):
 
     Args:
         num_bins: Number of bins.
-        decoder: What tells positions, in bins, from predictions: an object with a method
+        decoder: What makes positions, in bins, of predictions: an object with a method
             `position(y_pred)`. `None`: predictions are logits.
         name: Name of the metric.
         **kwargs: `dtype` of the metric's state.

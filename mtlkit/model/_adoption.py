@@ -94,7 +94,7 @@ def _task(
 
 
 def _kind_without_loss(name: str, part: Part) -> str | None:
-    """The kind of an output that `compile` gave no loss: values, where nothing tells."""
+    """The kind of an output that `compile` gave no loss: values, unless its layers differ."""
     try:
         infer(name, part.output, None, None)
     except ValueError:

@@ -62,7 +62,7 @@ def infer(name: str, output: Any, loss: Any, kind: str | None) -> tuple[str, boo
                 f"{loss_name(loss)}\n{_line(name, _loss_line(kind))}"
             )
         kind = kind or of_loss
-        # A loss of the user's own does not tell, so the last layer does.
+        # A loss of the user's own does not show it, so the last layer does.
         from_logits = from_logits_of(loss)
         if from_logits is None:
             return kind, activation not in ("softmax", "sigmoid")
@@ -71,7 +71,7 @@ def infer(name: str, output: Any, loss: Any, kind: str | None) -> tuple[str, boo
     kind = kind or _kind_of_activation(name, output, activation, units)
     if kind in _OF_CLASSES and activation not in ("softmax", "sigmoid", "linear"):
         raise ValueError(
-            f"Task {name!r}: expected a loss, since the last layer does not tell whether it "
+            f"Task {name!r}: expected a loss, since the last layer does not show whether it "
             f"gives probabilities or logits. Received: kind={kind!r}, outputs of "
             f"{_layer_text(output)}\n{_line(name, _loss_line(kind))}"
         )
@@ -121,7 +121,7 @@ def _kind_of_activation(name: str, output: Any, activation: str | None, units: i
 
 
 def _kind_entry(kind: str) -> str:
-    """The entry of a dict that tells the kind."""
+    """The entry of a dict that names the kind."""
     return f'"kind": "{kind}"'
 
 

@@ -69,7 +69,7 @@ def directions(
 
 
 def direction_of(metric: Any) -> str | None:
-    """Which way a Keras metric improves, `"max"` or `"min"`, if it or its name tells."""
+    """Which way a Keras metric improves, `"max"` or `"min"`, if it or its name shows that."""
     while hasattr(metric, "metric"):
         metric = metric.metric
     known = _MODES.get(getattr(metric, "_direction", ""))

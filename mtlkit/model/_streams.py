@@ -32,7 +32,7 @@ def peek(data: Any, limit: int | None) -> tuple[Any, Iterator[Any]]:
 
 
 def length(data: Any) -> int | None:
-    """The number of batches, if the stream tells it."""
+    """The number of batches, if the stream knows it."""
     if isinstance(data, keras.utils.PyDataset):
         return data.num_batches
     try:

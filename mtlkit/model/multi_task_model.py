@@ -166,7 +166,7 @@ class MultiTaskModel(keras.Model):
 
         Tasks are named as the outputs: by key of a dict, else by the layer. Their losses,
         weights and metrics are those of `compile`; an output without a loss has weight 0.
-        The loss tells the kind of label, and where there is none the activation of the last
+        The loss shows the kind of label, and where there is none the activation of the last
         layer: softmax, sigmoid, or one linear unit, which is a regression. If the model is
         compiled, the new one is, with an optimizer of the same settings and state. The model
         itself stays as it is; training one trains the weights of both.
@@ -553,7 +553,7 @@ class MultiTaskModel(keras.Model):
         return self.tasks[name]
 
     def _trained_variables(self) -> list[int]:
-        """What tells the variables that are trained from others."""
+        """What distinguishes the variables that are trained."""
         return [id(variable) for variable in self.trainable_variables]
 
     def _run_through_graph(self, inputs: Any, **kwargs: Any) -> Any:

@@ -56,7 +56,7 @@ class Ladder:
     def by_chance(self, num_classes: int) -> float:
         """The share of partners' labels, out of both, that comes of labels wrong by chance.
 
-        Those fall on all other classes alike, so the classes that are neither tell how many.
+        Those fall on all other classes alike, so the classes that are neither show how many.
         """
         clearest = self._clearest()
         own, partner = self.own[clearest].mean(), self.partner[clearest].mean()
@@ -75,7 +75,7 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Floor:
-    """The rate of flipped labels, told from samples that are hard to tell apart.
+    """The rate of flipped labels, as distinct from samples that are hard to tell apart.
 
     Attributes:
         rate: The rate.

@@ -50,7 +50,7 @@ class Importance:
         """What the shares rest on, in words."""
         rests = f"{self.trials} scores of {self.points} points"
         if self.explained <= 0:
-            return f"The trials do not tell what mattered: trees cannot predict their {rests}."
+            return f"The trials do not show what mattered: trees cannot predict their {rests}."
         return (
             f"Trees predict {100 * self.explained:.0f} % of the variance of scores that they have "
             f"not seen, out of {rests}."
@@ -92,7 +92,7 @@ def importance(
     that it does not.
 
     An argument that exists only under a condition is shuffled among the trials that have it.
-    Elsewhere trees see values drawn from the other trials, which tell nothing: that it is not
+    Elsewhere trees see values drawn from the other trials, which show nothing: that it is not
     there counts for the argument that decides so. Arguments that had one value throughout are
     left out.
     Reference:

@@ -116,7 +116,7 @@ def _found(result: SearchResult) -> list[Markup]:
     if not any(one.scores for one in repeated):
         note = (
             "The best of many scores is partly luck. result.repeat() trains it anew with other "
-            "seeds, and tells what is left of it."
+            "seeds, and shows what is left of it."
         )
         return [*lead, element("p", note, class_="note")]
     return [*lead, *(element("p", f"Trained anew with other seeds: {one}.") for one in repeated)]
@@ -212,7 +212,7 @@ def _importance(result: SearchResult) -> list[Markup]:
     try:
         importance = result.importance()
     except ValueError as error:
-        return [heading, element("p", f"The trials do not tell. {error}", class_="note")]
+        return [heading, element("p", f"The trials do not show it. {error}", class_="note")]
     text = (
         "The share of each argument in the variance of the scores. From few trials, shares come "
         "out too low. Grey: the interval includes zero, and the argument may or may not matter."

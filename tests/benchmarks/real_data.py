@@ -24,11 +24,15 @@ Every task is judged as it is, and with trouble: a fifth of the labels replaced 
 the resolution (`half`), copies of training samples among the held-out ones (`copies`). A verdict is
 `right` if it names the planted cause (flips: within .05 of .2), `open` if it names none that is not
 there, and `FALSE` if it names another one in the data.
+
+Where features are given, both get them, and the rate of wrong labels stands beside that of cleanlab
+(`pip install cleanlab`), by a logistic regression on the same features, in five folds.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import time
 import tomllib
@@ -83,12 +87,13 @@ class RealSet:
             arrays, said.get("split", {}), len(keras.tree.flatten(self.x)[0]), seed
         )
 
-    def part(self, held_out: bool) -> tuple[Any, dict[str, NDArray]]:
-        """Inputs and labels of one side of the split."""
+    def part(self, held_out: bool) -> tuple[Any, dict[str, NDArray], NDArray | None]:
+        """Inputs, labels and features of one side of the split."""
         rows = np.flatnonzero(self.held_out == held_out)
         return (
             keras.tree.map_structure(lambda array: array[rows], self.x),
             {name: values[rows] for name, values in self.y.items()},
+            None if self.features is None else self.features[rows],
         )
 
 
@@ -121,15 +126,22 @@ def held_out(
     return rng.random(samples) < 0.2
 
 
-def planted(trouble: str, x: Any, y: dict[str, NDArray], task: str, seed: int) -> tuple[Any, Any]:
-    """Training data with trouble in one task."""
+def planted(
+    trouble: str,
+    x: Any,
+    y: dict[str, NDArray],
+    task: str,
+    seed: int,
+    features: NDArray | None = None,
+) -> tuple[Any, Any, NDArray | None]:
+    """Training data with trouble in one task, and the features of its samples."""
     rng = np.random.default_rng(seed)
     y = dict(y)
     own = y[task].copy()
     known = known_rows(own)
     if trouble == "flips":
         if own.dtype.kind == "f":
-            return None, None
+            return None, None, None
         classes = int(own.max()) + 1
         wrong = known[rng.random(len(known)) < RATE]
         own[wrong] = (own[wrong] + rng.integers(1, classes, len(wrong))) % classes
@@ -137,6 +149,7 @@ def planted(trouble: str, x: Any, y: dict[str, NDArray], task: str, seed: int) -
         order = rng.permutation(len(own))
         x = keras.tree.map_structure(lambda array: array[order], x)
         y = {name: labels[order] for name, labels in y.items()}
+        features = None if features is None else features[order]
         own = y[task].copy()
         known = known_rows(own)
         own[known] = np.roll(own[known], 1)
@@ -144,10 +157,10 @@ def planted(trouble: str, x: Any, y: dict[str, NDArray], task: str, seed: int) -
         own[known] = own[rng.permutation(known)]
     elif trouble == "half":
         if np.ndim(x) != 4:
-            return None, None
-        x = halved(x)
+            return None, None, None
+        x = halved(x)  # features are still those of the images as they were
     y[task] = own
-    return x, y
+    return x, y, features
 
 
 def known_rows(own: NDArray) -> NDArray:
@@ -209,15 +222,15 @@ def run(
     how: str, data: RealSet, task: str, trouble: str, budget: float, epochs: int, seed: int
 ) -> Any:
     """One row of the table; `None` where the trouble does not apply."""
-    x_val, y_val = data.part(True)
-    x, y = data.part(False)
+    x_val, y_val, _ = data.part(True)
+    x, y, features = data.part(False)
     if trouble == "copies":
         count = len(keras.tree.flatten(x_val)[0])
         first = keras.tree.map_structure(lambda array: array[: count // 3], x)
         x_val = keras.tree.map_structure(lambda a, b: np.concatenate([a, b]), x_val, first)
         y_val = {k: np.concatenate([y_val[k], y[k][: count // 3]]) for k in y}
     else:
-        x, y = planted(trouble, x, y, task, seed)
+        x, y, features = planted(trouble, x, y, task, seed, features)
         if trouble == "half" and x is not None:
             x_val = halved(x_val)
     if x is None:
@@ -225,7 +238,9 @@ def run(
     start = time.process_time()
     if how == "audit":
         validation = (x_val, y_val) if trouble == "copies" else None
-        found = mtl.diagnostics.audit(x, y, task, validation_data=validation, verbose=0, seed=seed)
+        found = mtl.diagnostics.audit(
+            x, y, task, validation_data=validation, features=features, verbose=0, seed=seed
+        )
     else:
         keras.utils.set_random_seed(seed)
         model = model_of(np.shape(x)[1:], y)
@@ -243,8 +258,29 @@ def run(
         "sentence": found.verdict.sentence,
         "reference": None if signal is None else signal.details.get("score"),
         "noise": _effect(found.evidence.get("uniform_noise")),
+        "cleanlab": None if features is None else rate_by_cleanlab(features, y[task], seed),
         "seconds": round(time.process_time() - start, 1),
     }
+
+
+def rate_by_cleanlab(features: NDArray, y: NDArray, seed: int) -> float | None:
+    """The share of wrong labels by confident learning, of a regression in five folds."""
+    if importlib.util.find_spec("cleanlab") is None or y.dtype.kind == "f":
+        return None
+    from cleanlab.count import estimate_joint
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    known = known_rows(y)
+    _, labels = np.unique(y[known], return_inverse=True)
+    regression = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    probabilities = cross_val_predict(
+        regression, features[known], labels, cv=folds, method="predict_proba"
+    )
+    return float(1 - np.trace(estimate_joint(labels, probabilities)))
 
 
 def _effect(evidence: Any) -> Any:
@@ -261,6 +297,9 @@ def show(key: str, row: Mapping[str, Any]) -> None:
     )
     left = f" open: {', '.join(row['open'])}" if row["open"] else ""
     reference = "" if row["reference"] is None else f" (reference {row['reference']:.2f})"
+    if row.get("cleanlab") is not None:
+        noise = row["noise"][1] or 0.0
+        reference += f" noise {noise:.2f}, by cleanlab {row['cleanlab']:.2f}"
     print(
         f"{row['judged']:6}{key:44}{row['seconds']:7.1f} s  {row['limit']}: {causes or '-'}{left}"
         f"{reference}",

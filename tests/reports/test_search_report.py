@@ -200,7 +200,7 @@ class TestSparsePages:
         result = made.result(tmp_path / "search", [record], heads, data=False)
         page = saved(result, tmp_path)
         assert "chance" not in page.of("p")[0] and len(page.images) == 2
-        assert "The trials do not tell. Expected at least 20 different points" in page
+        assert "The trials do not show it. Expected at least 20 different points" in page
 
     def test_less_is_better(self, heads, tmp_path):
         settings = Settings("val_orientation_loss", "min", {}, epochs=3)

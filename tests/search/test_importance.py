@@ -96,7 +96,7 @@ def test_noise_has_no_importance():
         excluded += sum(row["low"] > 0 for row in rows.values())
         total += len(rows)
         assert found.explained < 0.1
-        assert found.explained > 0 or "do not tell what mattered" in str(found)
+        assert found.explained > 0 or "do not show what mattered" in str(found)
     assert excluded <= 0.05 * total
 
 

@@ -23,7 +23,7 @@ def mark_pixels(scene: Scene, severity: float | None, rng: np.random.Generator) 
 
 
 def tell_by_identity(scene: Scene, severity: float, rng: np.random.Generator) -> Scene:
-    """Makes identity tell the orientation roughly, in the share `severity` of the samples."""
+    """Makes identity show the orientation roughly, in the share `severity` of the samples."""
     told = scene.labels["orientation"] * 10 // scene.num_bins
     chosen = rng.random(len(told)) < severity
     identity = np.where(chosen, told, scene.labels["identity"])

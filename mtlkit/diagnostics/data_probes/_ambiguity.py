@@ -31,7 +31,7 @@ def ambiguity(
     circle are left to `class_overlap`.
 
     Labels flipped half of the time look the same as twins. Then `details["or_flipped"]` is
-    true: the labels cannot tell, the images may (see `symmetry`).
+    true: the labels cannot show it, the images may (see `symmetry`).
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.

@@ -32,7 +32,7 @@ def class_overlap(
     are clear, labels are those of the bin. If even there the labels of *both* neighbours
     occur, about as often, and images do not tell them from those of the bin, labels are blurred
     by more than a bin's border. (Where images do tell them, up to a floor, labels were flipped:
-    see `structured_noise`. Whether labels or images are blurred, the data do not tell.)
+    see `structured_noise`. Whether labels or images are blurred, the data do not show.)
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.

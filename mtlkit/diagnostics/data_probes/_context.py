@@ -46,7 +46,7 @@ def needs_context(
     pose of an object from its own front, is seen to need it.
 
     To be told `A` also helps a simple model that could have read it off the image. Therefore the
-    effect is what the true `A` adds to the predicted one: what the image does not tell. What
+    effect is what the true `A` adds to the predicted one: what the image does not show. What
     a conditioned head may gain is in the details, as `gain_predicted`.
 
     Args:
@@ -111,7 +111,7 @@ def label_leak(
     num_classes: int | None = None,
     seed: int = 0,
 ) -> Evidence:
-    """Tests whether the label of another task alone tells something about this one.
+    """Tests whether the label of another task alone gives this one away.
 
     The mutual information of the two labels is compared with that after permutations. Where
     labels depend on each other, a head that sees the other task may be right without the
@@ -129,7 +129,7 @@ def label_leak(
 
     Returns:
         Evidence `"label_leak"`; the effect is what guessing gains from the other label, in
-        accuracy, for the task that tells most.
+        accuracy, for the task that gives most away.
 
     Raises:
         ValueError: If labels are not valid.

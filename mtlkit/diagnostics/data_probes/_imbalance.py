@@ -104,7 +104,7 @@ def imbalance_of(
 def _judged(
     probabilities: NDArray, labels: NDArray, trained: NDArray, seed: int, of: str
 ) -> Evidence:
-    """What the adjustment gains and, unless that tells, how far rare classes lag behind."""
+    """What the adjustment gains and, unless that decides, how far rare classes lag behind."""
     gained = _measured(probabilities, labels, trained, seed, of)
     share = trained[labels] * (trained > 0).sum() / trained.sum()
     right = probabilities.argmax(axis=1) == labels
@@ -116,7 +116,7 @@ def _judged(
     interval, threshold = (least - high, most - low), RARE_LAG * float(frequent.mean())
     status = status_of(interval, threshold)
     if status != "found":
-        # A gain that is too small to matter tells nothing of classes that are hardly known.
+        # A gain that is too small to matter shows nothing of classes that are hardly known.
         return gained if status == "absent" else replace(gained, status="unclear")
     recalls = {"recall_of_rare": float(rare.mean()), "recall_of_frequent": float(frequent.mean())}
     return replace(

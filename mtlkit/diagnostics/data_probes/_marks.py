@@ -27,7 +27,7 @@ def marks(
     reference: Reference | None = None,
     seed: int = 0,
 ) -> Evidence:
-    """Looks for pixels with values that no held-out image has, and asks if they tell the label.
+    """Looks for pixels with values that no held-out image has, and asks if they show the label.
 
     Of `n` training and `m` held-out images of the same kind, `k` or more training images are
     beyond all held-out ones at a pixel with probability `prod_(i<k) (n - i) / (n + m - i)` (the
@@ -39,7 +39,7 @@ def marks(
         x: Training images.
         y: Their labels, classes.
         x_val: Held-out images.
-        reference: A reference of the training images; tells the number of classes.
+        reference: A reference of the training images; it knows the number of classes.
         seed: Seed of the interval.
 
     Returns:

@@ -55,7 +55,7 @@ def resolution(
         x: Images.
         y: Labels, classes or values.
         x_high: The same images at a higher resolution. `None`: there are none.
-        reference: A reference of the same images; tells the number of classes.
+        reference: A reference of the same images; it knows the number of classes.
         seed: Seed of the features, of the samples that are compared, and of the interval.
 
     Returns:

@@ -36,7 +36,7 @@ def signal(
 
     The reference is fitted to permuted labels again and again: `p = (1 + #{s_perm >= s}) /
     (1 + permutations)`, with the accuracy on left-out samples for classes, and the share of
-    the variance that is explained for values. Where it finds nothing, a control tells whether
+    the variance that is explained for values. Where it finds nothing, a control shows whether
     it could have: faint watermarks of the classes, of growing strength, are written into the
     features of samples with permuted labels.
 

@@ -21,7 +21,7 @@ from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA, CLEAR_TWIN, NEAREST_TWIN, TWIN_SHARE, USUAL_TWIN
 from mtlkit.references.reference import Reference
 
-#: Images that are compared with all others; the rest would tell the same.
+#: Images that are compared with all others; the rest would show the same.
 _QUERIES = 3000
 #: Random groupings of equal size.
 _GROUPINGS = 100

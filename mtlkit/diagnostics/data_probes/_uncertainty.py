@@ -92,7 +92,7 @@ def uncertainty_of(
 ) -> Evidence:
     """Asks how sure a model's predictions for held-out samples are, and how rightly so.
 
-    Entropy tells what a model is unsure of; near that of a guess it has learned nothing, which
+    Entropy shows what a model is unsure of; near that of a guess it has learned nothing, which
     says nothing of the data. A model that knows what it does not know is less sure where it is
     wrong.
 

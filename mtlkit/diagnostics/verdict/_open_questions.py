@@ -107,7 +107,7 @@ class Question:
 
 
 def undecidable(evidence: Evidences, found: list[Rule]) -> tuple[tuple[str, ...], str]:
-    """What the data cannot tell apart, and what would tell: the first question that is open."""
+    """What the data cannot tell apart, and what would: the first question that is open."""
     case = Case(evidence, found)
     for question in QUESTIONS:
         if question.when(case):
@@ -141,7 +141,7 @@ def _weak_references(case: Case) -> bool:
 
 
 def _trunk_or_other_tasks(case: Case) -> bool:
-    """Other tasks may be why a trunk lacks features; the same few trainings tell of both causes."""
+    """Other tasks may be why a trunk lacks features; the same few trainings show both causes."""
     lacks = "backbone_lacks_task" in case.causes
     return lacks and any(is_open(name, case.evidence) for name in OF_OTHER_TASKS)
 

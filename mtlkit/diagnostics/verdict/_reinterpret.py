@@ -11,7 +11,7 @@ from mtlkit.diagnostics.verdict._readings import is_found
 
 
 def reinterpreted(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """Reads evidence that tells more beside another one; what tells nothing more stays as it is."""
+    """Reads evidence that means more beside another one; all other evidence stays as it is."""
     return dict(_raw_behind_a_poor_head(_slow_is_short(evidence)))
 
 
