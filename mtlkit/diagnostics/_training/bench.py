@@ -190,9 +190,12 @@ class Gap:
         return (skill - self.user) / max(self.reference - self.user, 1e-6)
 
 
-def alone_and_afresh(bench: Bench, rate: float) -> MultiTaskModel:
-    """The user's network with new weights, compiled to train on the task alone by Adam."""
-    changes = {"loss": None, "gradient": "flow"}
+def alone_and_afresh(bench: Bench, rate: float, **changes: Any) -> MultiTaskModel:
+    """The user's network with new weights, compiled to train on the task alone by Adam.
+
+    `changes` are fields of the task that are others than the user's.
+    """
+    changes = {"loss": None, "gradient": "flow", **changes}
     model = fresh_copy(bench.model, bench.seed, **{bench.name: changes})
     model.backbone.trainable = True
     bench.alone(model)

@@ -63,7 +63,7 @@ def train_arms(bench: Bench, maps: NDArray, held: NDArray) -> Arms:
     seconds = bench.clock.left
     heads = [(OWN, bench.task.head, maps, held, "")] if _reads_map(bench.task) else []
     if maps.ndim == 4:
-        head, code = _flat_head(bench)
+        head, code = flat_head(bench)
         heads.append((FLAT, head, maps, held, code))
         if bench.score.period is not None:
             polar, inputs = _polar_head(bench)
@@ -80,6 +80,13 @@ def train_arms(bench: Bench, maps: NDArray, held: NDArray) -> Arms:
             arms.codes[name] = code
     arms.afresh, arms.steps[AFRESH] = _train_afresh(bench, 0.9 * bench.clock.left)
     return arms
+
+
+def reads_positions_of_a_map(bench: Bench) -> bool:
+    """Whether the task's head reads one map that has positions."""
+    if not _reads_map(bench.task):
+        return False
+    return len(map_reader(bench.user, bench.task).output.shape) == 4
 
 
 def _reads_map(task: Task) -> bool:
@@ -147,7 +154,7 @@ def _epochs(trainer: Trainer) -> float:
     return max(_EPOCHS, 300 / trainer.steps_of_epoch)
 
 
-def _flat_head(bench: Bench) -> tuple[Any, str]:
+def flat_head(bench: Bench) -> tuple[Any, str]:
     """A head for the task that keeps positions, and the code that brings it in."""
     size = bench.score.num_classes or bench.score.targets(bench.y_val).shape[1]
     if bench.score.period is not None:

@@ -18,6 +18,7 @@ from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
 from mtlkit.diagnostics.evidence import Evidence
+from mtlkit.diagnostics.model_probes._location_arms import flat_head, reads_positions_of_a_map
 from mtlkit.diagnostics.thresholds import SIMPLE_IS_AHEAD
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
@@ -40,6 +41,12 @@ _FEWEST_STEPS = 8
 _FEWEST = 20
 #: What the user's network is called among the references.
 OWN = "the model's own network, trained alone"
+#: The same with another head.
+OWN_FLAT = "the model's own backbone under a head that keeps positions, trained alone"
+_OWN_WORDS = {
+    OWN: "its own network",
+    OWN_FLAT: "its own backbone under a head that keeps positions",
+}
 #: Names of simple references.
 SIMPLE = {kind.name for kinds in KINDS.values() for kind in kinds}
 
@@ -260,7 +267,7 @@ def _best_reference(
     best = _better(networks, simple)
     if _is_ahead(bench, best):
         return best, {one.name: one.skill for one in [*networks, *simple]}, by_features
-    networks += _own_network(bench, inputs)
+    networks += _own_networks(bench, inputs)
     skills = {one.name: one.skill for one in [*networks, *simple]}
     return _better(networks, simple), skills, by_features
 
@@ -332,18 +339,26 @@ def _networks(bench: Bench, inputs: _Inputs) -> Iterator[_Candidate]:
         yield _Candidate(name, skill, _decode(model, inputs.held, shift, scale))
 
 
-def _own_network(bench: Bench, inputs: _Inputs) -> Iterator[_Candidate]:
-    """The user's network, trained from new weights on the task alone."""
-    model = alone_and_afresh(bench, _RATE)
-    trainer = Trainer(model, bench.x, bench.y, bench.rows[inputs.outer])
-    steps = _affordable(bench, trainer, 0.9 * bench.clock.left)
-    if not steps:
-        return
-    trainer.run(steps, bench.seed, decay=True)
-    rows = bench.rows[inputs.inner]
-    x = keras.tree.map_structure(lambda array: array[rows], bench.x)
-    inner = bench.score.rows(bench.decode(model, x), bench.y[bench.name][rows])
-    yield _Candidate(OWN, float(inner.mean()), bench.decode(model, bench.x_val))
+def _own_networks(bench: Bench, inputs: _Inputs) -> Iterator[_Candidate]:
+    """The user's network, trained from new weights on the task alone, with two heads.
+
+    The second one keeps positions, where the user's may not.
+    """
+    heads: dict[str, Any] = {OWN: None}
+    if reads_positions_of_a_map(bench):
+        heads[OWN_FLAT] = flat_head(bench)[0]
+    for number, (name, head) in enumerate(heads.items()):
+        changes = {} if head is None else {"head": head}
+        model = alone_and_afresh(bench, _RATE, **changes)
+        trainer = Trainer(model, bench.x, bench.y, bench.rows[inputs.outer])
+        steps = _affordable(bench, trainer, 0.9 * bench.clock.left / (len(heads) - number))
+        if not steps:
+            continue
+        trainer.run(steps, bench.seed, decay=True)
+        rows = bench.rows[inputs.inner]
+        x = keras.tree.map_structure(lambda array, rows=rows: array[rows], bench.x)
+        inner = bench.score.rows(bench.decode(model, x), bench.y[bench.name][rows])
+        yield _Candidate(name, float(inner.mean()), bench.decode(model, bench.x_val))
 
 
 def _affordable(bench: Bench, trainer: Trainer, seconds: float) -> int:
@@ -412,8 +427,8 @@ def _seen(bench: Bench) -> int:
 
 def _text(bench: Bench, name: str, reference: float, seen: int) -> str:
     what = f"A reference ({name})" if name in SIMPLE else "A reference network"
-    if name == OWN:
-        what = "Trained from new weights on this task alone, its own network"
+    if name in _OWN_WORDS:
+        what = f"Trained from new weights on this task alone, {_OWN_WORDS[name]}"
     text = (
         f"{what} reaches {bench.score.text(reference)}, the model "
         f"{bench.score.text(bench.user_skill)} on the same {len(bench.y_val):,} samples"
