@@ -231,8 +231,14 @@ def is_clear(scores: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def ranks(scores: NDArray[np.floating], y: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The rank of the given label among all scores of a sample; 0 is the best."""
-    return (scores > scores[np.arange(len(y)), y][:, None]).sum(axis=1)
+    """The rank of the given label among all scores of a sample; 0 is the best.
+
+    Among equal scores, such as those of classes that no neighbour has, it is drawn by lot.
+    """
+    own = scores[np.arange(len(y)), y][:, None]
+    lot = np.random.default_rng(0).random(len(y))
+    better, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+    return better + (lot * equal).astype("int64")
 
 
 @dataclass(frozen=True)

@@ -135,3 +135,14 @@ def test_pairings():
     assert {one.distance for one in pairings(next_one.scores, next_one.y)} == {1, 7}
     few = reference("any", 0.1, 3)
     assert [one.distance for one in pairings(few.scores, few.y)] == [None]
+
+
+def test_ranks_among_equal_scores_are_drawn_by_lot():
+    """Of neighbours most classes have none: a label among these has any of their ranks."""
+    scores = np.zeros((4000, 10))
+    scores[:, 3], scores[:, 5] = 0.75, 0.25
+    assert not ranks(scores, np.full(4000, 3)).any()
+    assert (ranks(scores, np.full(4000, 5)) == 1).all()
+    found = ranks(scores, np.full(4000, 8))
+    assert found.min() == 2 and found.max() == 9
+    assert np.bincount(found, minlength=10)[2:] / 4000 == pytest.approx(1 / 8, abs=0.02)

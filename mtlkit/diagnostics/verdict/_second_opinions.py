@@ -41,7 +41,7 @@ def with_second_opinion(
     Returns:
         The evidence, with `details["second_opinions"]`, the effect by kind of reference.
     """
-    if found.name in ("uniform_noise", "structured_noise") and _is_too_wide(found):
+    if _is_robust(found.name, panel.best) and _is_too_wide(found):
         return _surer(found, probe, panel)
     if not found.found or found.name not in ASKED_TWICE:
         return found
