@@ -236,7 +236,8 @@ def ranks(scores: NDArray[np.floating], y: NDArray[np.integer]) -> NDArray[np.in
     Among equal scores, such as those of classes that no neighbour has, it is drawn by lot.
     """
     own = scores[np.arange(len(y)), y][:, None]
-    lot = np.random.default_rng(0).random(len(y))
+    # Of a seed of its own: labels may have been drawn by one as simple as 0.
+    lot = np.random.default_rng((len(y), 7919)).random(len(y))
     better, equal = (scores > own).sum(axis=1), (scores == own).sum(axis=1)
     return better + (lot * equal).astype("int64")
 

@@ -3,6 +3,7 @@ import pytest
 from diagnostics.made_images import reference
 
 from mtlkit.diagnostics.data_probes import uniform_noise
+from mtlkit.references import Reference
 
 
 def of(made):
@@ -49,3 +50,16 @@ def test_rates_are_exact_where_classes_are_easily_told_apart(rate, num_classes):
     y = np.where(wrong, (clean + rng.integers(1, num_classes, 4000)) % num_classes, clean)
     found = uniform_noise(x, y)
     assert found.effect == pytest.approx(rate, abs=0.015)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2])
+def test_neighbours_know_most_classes_of_none(rate):
+    """The scores of these classes are all 0, and a wrong label is mostly among them."""
+    rng = np.random.default_rng(0)
+    wrong = rng.random(2000) < rate
+    clean = np.arange(2000) % 40
+    y = np.where(wrong, (clean + rng.integers(1, 40, 2000)) % 40, clean)
+    x = rng.normal(size=(40, 10))[clean] + rng.normal(size=(2000, 10))
+    found = uniform_noise(x, y, reference=Reference(x, y, kind="neighbours"))
+    assert found.effect == pytest.approx(wrong.mean(), abs=0.04)
+    assert found.status == ("found" if rate else "absent")
