@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _COMPONENTS = 200
 #: Components that each class of another task may weigh its own way.
 _INTERACTING = 50
-#: Parts of the samples, each of which is predicted from the others.
-_FOLDS = 10
 #: All of these weights together, so that tasks of many classes stay cheap.
 _MOST_INTERACTIONS = 800
+#: Parts of the samples, each of which is predicted from the others.
+_FOLDS = 10
 
 
 def _given(x: NDArray, seed: int) -> NDArray[np.float32]:
