@@ -98,7 +98,11 @@ def test_models_and_inputs_of_any_kind(kind, monkeypatch):
         np.testing.assert_array_equal(old, new)
 
 
-def test_several_inputs_and_outputs():
+def test_several_inputs_and_outputs(monkeypatch):
+    for module in (_model_steps, sys.modules["mtlkit.diagnostics.diagnose"]):
+        monkeypatch.setattr(module, "LEAST_WITH_TRAINING", 2.0)
+    monkeypatch.setattr(_model_steps, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(_model_steps, "_LONGER", ())
     rng = np.random.default_rng(0)
     x = {"a": rng.normal(size=(SAMPLES, 4)), "b": rng.normal(size=(SAMPLES, 8, 8, 1))}
     y = {"left": (x["a"][:, 0] > 0).astype(int), "size": x["b"].mean(axis=(1, 2, 3))}
@@ -113,7 +117,7 @@ def test_several_inputs_and_outputs():
     losses = {"left": "sparse_categorical_crossentropy", "size": "mse"}
     model.compile("adam", losses)
     model.fit(x, y, epochs=2, verbose=0)
-    found = diagnose(model, x, y, "left", budget=31, verbose=0)
+    found = diagnose(model, x, y, "left", budget=20, verbose=0)
     assert found.evidence["signal"].found and "model_gap" in found.evidence
     assert "preflight" in found.setup
 
