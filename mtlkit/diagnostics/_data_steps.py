@@ -123,13 +123,18 @@ class Samples:
                 told.add(label)
         return np.delete(self.drawn, again)
 
+    @property
+    def others_of_rows(self) -> dict[str, np.ndarray]:
+        """Labels of the other tasks, of the samples that are learned from."""
+        return {name: one[self.rows] for name, one in self.others.items()}
+
     @cached_property
     def panel(self) -> Panel:
         """The references; of classes, two more are told what other tasks' labels seem to be."""
         if self.labels.dtype.kind == "f":
             return self.unconditional
-        others = {name: one[self.rows] for name, one in self.others.items()}
-        return self.unconditional.with_other_tasks(of_classes(others, len(self.rows)))
+        others = of_classes(self.others_of_rows, len(self.rows))
+        return self.unconditional.with_other_tasks(others)
 
     @cached_property
     def unconditional(self) -> Panel:
@@ -222,9 +227,6 @@ def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:
     of_classes = samples.labels.dtype.kind != "f"
     of_images = input_kind(samples.inputs) == "images"
 
-    def others() -> dict[str, np.ndarray]:
-        return {name: one[samples.rows] for name, one in samples.others.items()}
-
     def asked(probe: Callable[..., Evidence], *more: Any, **options: Any) -> Evidence:
         best = samples.panel.best
         return probe(best.x, best.y, *more, reference=best, seed=seed, **options)
@@ -237,7 +239,7 @@ def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:
     # These two ask of many other labels.
     yield "misaligned_labels", lambda: _slipped(samples)
     yield "signal", lambda: _signal(samples)
-    yield "skill", lambda: _skills(samples, others())
+    yield "skill", lambda: _skills(samples)
     if of_classes:
         for name, probe in OF_LABELS.items():
             yield name, partial(_of_labels, probe, samples)
@@ -245,11 +247,11 @@ def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:
         yield "confusion", lambda: confusion(samples.panel.best)
     if of_images:
         yield "gallery", lambda: gallery(samples.panel.best)
-        yield "symmetry", lambda: asked(symmetry, others=complete(others()))
+        yield "symmetry", lambda: asked(symmetry, others=complete(samples.others_of_rows))
     if samples.others:
-        yield "needs_context", lambda: _context(samples, others())
+        yield "needs_context", lambda: _context(samples)
     if samples.others or held is not None:
-        yield "label_leak", lambda: _leak(samples, others())
+        yield "label_leak", lambda: _leak(samples)
     yield "imbalance", lambda: asked(imbalance)
     if of_images:
         yield "resolution", lambda: asked(resolution, x_high=samples.high)
@@ -276,7 +278,8 @@ def _signal(samples: Samples) -> Evidence:
     quick = panel.quick
     rivals = [one for one in panel.others if one.kind.quick and one is not quick]
     return signal(
-        *(quick.x, quick.y),
+        quick.x,
+        quick.y,
         permutations=_PERMUTATIONS,
         reference=quick,
         rivals=rivals,
@@ -284,9 +287,9 @@ def _signal(samples: Samples) -> Evidence:
     )
 
 
-def _skills(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
+def _skills(samples: Samples) -> Evidence:
     best = samples.panel.best
-    labels = {samples.task: best.y, **others}
+    labels = {samples.task: best.y, **samples.others_of_rows}
     found = skill_of_tasks(best.x, labels, task=samples.task, reference=best, seed=samples.seed)
     return _widened(found, samples.panel.optimism)
 
@@ -317,7 +320,7 @@ def _of_labels(probe: Callable[..., Evidence], samples: Samples) -> Evidence:
     return with_power(found, of, panel.best, samples.seed)
 
 
-def _context(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
+def _context(samples: Samples) -> Evidence:
     """Whether another task's label is needed, if a lot that is needed would have been seen."""
     best = samples.panel.best
     lot = np.random.default_rng(samples.seed).integers(2, size=len(best))
@@ -330,7 +333,7 @@ def _context(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
     def with_lot(planted: Reference) -> Evidence:
         return given(planted, {"lot": lot})
 
-    found = _shown(given(best, others), samples)
+    found = _shown(given(best, samples.others_of_rows), samples)
     return with_power(found, with_lot, best, samples.seed, mixed_by(lot))
 
 
@@ -363,11 +366,11 @@ def _copies(samples: Samples) -> Evidence:
     return duplicates(inputs, labels, rows=rows)
 
 
-def _leak(samples: Samples, others: dict[str, np.ndarray]) -> Evidence:
+def _leak(samples: Samples) -> Evidence:
     """Whether the label is told by marks in the training images, or by another label."""
     best, held = samples.panel.best, samples.held_out
     if held is not None:
         found = marks(best.x, best.y, looked_at(held[0]), reference=best, seed=samples.seed)
-        if found.found or not others:
+        if found.found or not samples.others:
             return found
-    return label_leak(best.y, others, seed=samples.seed)
+    return label_leak(best.y, samples.others_of_rows, seed=samples.seed)

@@ -27,6 +27,7 @@ _FOLDS = 10
 
 
 def _given(x: NDArray, seed: int) -> NDArray[np.float32]:
+    """Of inputs alone there are none: other tasks are needed."""
     raise ValueError("Expected features that were made beforehand. Received: inputs")
 
 
@@ -91,9 +92,7 @@ def predicted_without_its_fold(panel: Panel, labels: NDArray) -> NDArray[np.floa
     there = labels >= 0
     names, classes = np.unique(labels[there], return_inverse=True)
     fitted = [
-        (one if there.all() else one.with_labels(np.maximum(labels, 0)).of_rows(there)).with_labels(
-            classes, len(names)
-        )
+        (one if there.all() else one.of_rows(there)).with_labels(classes, len(names))
         for one in panel.references.values()
         if one.kind.predictor is Ridge
     ]

@@ -57,9 +57,9 @@ class Panel:
         }
         if features is not None:
             given = np.asarray(features, "float32").reshape(len(inputs), -1)
+            first = next(iter(self.references.values()))
             for kind in KINDS["features"]:
-                made = Reference(inputs, y, num_classes, seed, kind=kind)
-                self.references[kind.name] = made.with_features(kind.features(given, seed))
+                self.references[kind.name] = first.of_kind(kind, kind.features(given, seed))
 
     @cached_property
     def skills(self) -> dict[str, float]:
@@ -120,9 +120,7 @@ class Panel:
         if not others:
             return self
         told = {
-            kind.name: Reference(
-                self.best.x, self.best.y, self.best.num_classes, self.best.seed, kind=kind
-            ).with_features(features)
+            kind.name: self.best.of_kind(kind, features)
             for kind, features in told_features(self, others).items()
         }
         return self._of({**self.references, **told})

@@ -171,9 +171,9 @@ class Reference:
             other.ridge = self.ridge
         return other
 
-    def with_features(self, features: NDArray) -> Reference:
-        """Returns the same reference with features that were made beforehand, one row a sample."""
-        other = self._like(self.x, self.y, self.num_classes)
+    def of_kind(self, kind: Kind, features: NDArray) -> Reference:
+        """Returns the reference of another kind, with features that were made beforehand."""
+        other = Reference(self.x, self.y, self.num_classes, self.seed, kind=kind)
         other.features = features
         return other
 

@@ -25,8 +25,8 @@ the resolution (`half`), copies of training samples among the held-out ones (`co
 `right` if it names the planted cause (flips: within .05 of .2), `open` if it names none that is not
 there, and `FALSE` if it names another one in the data.
 
-Where features are given, both get them, and the rate of wrong labels stands beside that of cleanlab
-(`pip install cleanlab`), by a logistic regression on the same features, in five folds.
+Where features are given, `audit` gets them, and the rate of wrong labels stands beside that of
+cleanlab (`pip install cleanlab`), by a logistic regression on the same features, in five folds.
 """
 
 from __future__ import annotations

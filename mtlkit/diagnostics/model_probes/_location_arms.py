@@ -82,8 +82,8 @@ def train_arms(bench: Bench, maps: NDArray, held: NDArray) -> Arms:
     return arms
 
 
-def reads_positions_of_a_map(bench: Bench) -> bool:
-    """Whether the task's head reads one map that has positions."""
+def reads_a_map(bench: Bench) -> bool:
+    """Whether the task's head reads one map, not a vector, and nothing else."""
     if not _reads_map(bench.task):
         return False
     return len(map_reader(bench.user, bench.task).output.shape) == 4

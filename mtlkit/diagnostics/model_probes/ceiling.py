@@ -18,7 +18,7 @@ from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.model_probes._location_arms import flat_head, reads_positions_of_a_map
+from mtlkit.diagnostics.model_probes._location_arms import flat_head, reads_a_map
 from mtlkit.diagnostics.thresholds import SIMPLE_IS_AHEAD
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
@@ -345,7 +345,7 @@ def _own_networks(bench: Bench, inputs: _Inputs) -> Iterator[_Candidate]:
     The second one keeps positions, where the user's may not.
     """
     heads: dict[str, Any] = {OWN: None}
-    if reads_positions_of_a_map(bench):
+    if reads_a_map(bench):
         heads[OWN_FLAT] = flat_head(bench)[0]
     for number, (name, head) in enumerate(heads.items()):
         changes = {} if head is None else {"head": head}
