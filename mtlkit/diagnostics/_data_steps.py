@@ -20,7 +20,7 @@ from mtlkit.diagnostics._checks import (
 )
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics._given_features import given_features
-from mtlkit.diagnostics._power import mixed_by, with_power
+from mtlkit.diagnostics._power import mixed_by, with_power, within_interval
 from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics.data_probes import (
     alignment,
@@ -219,7 +219,7 @@ def data_steps(samples: Samples) -> list[tuple[str, Callable[[], Evidence]]]:
 
 
 def _in_users_rows(probe: Callable[[], Evidence], samples: Samples) -> Evidence:
-    return in_users_rows(probe(), samples.rows)
+    return in_users_rows(within_interval(probe()), samples.rows)
 
 
 def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:

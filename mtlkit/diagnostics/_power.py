@@ -54,6 +54,18 @@ def with_power(
     return replace(found, status="not_tested", text=text, details=details)
 
 
+def within_interval(found: Evidence) -> Evidence:
+    """Leaves "absent" to effects whose interval ends below the threshold, if there are both."""
+    if found.status != "absent" or found.interval is None or found.threshold is None:
+        return found
+    high = found.interval[1]
+    if high < found.threshold or "planted" in found.details:
+        return found
+    text = f"{found.text[:-1]}; up to {high:.2g} would not have been noticed."
+    details = {**found.details, "without_power": True}
+    return replace(found, status="not_tested", text=text, details=details)
+
+
 def _replaced(y: NDArray, classes: int, size: float, rng: np.random.Generator) -> NDArray:
     """A share of the labels becomes any other class."""
     wrong = rng.random(len(y)) < size

@@ -3,7 +3,7 @@ import pytest
 from diagnostics.made_images import reference
 
 from mtlkit.diagnostics import Evidence
-from mtlkit.diagnostics._power import PLANTS, mixed_by, with_power
+from mtlkit.diagnostics._power import PLANTS, mixed_by, with_power, within_interval
 from mtlkit.diagnostics.data_probes import uniform_noise
 
 
@@ -33,6 +33,19 @@ def test_what_was_found_and_what_cannot_be_planted_stay():
         Evidence("ambiguity", "absent", "Of other labels."),
     ):
         assert with_power(one, of, made, 0) is one
+
+
+def test_an_interval_that_reaches_the_threshold_rules_nothing_out():
+    wide = Evidence("symmetry", "absent", "No twins.", 0.01, (0.0, 0.07), threshold=0.05)
+    found = within_interval(wide)
+    assert found.status == "not_tested" and found.details["without_power"]
+    assert found.text == "No twins; up to 0.07 would not have been noticed."
+    for one in (
+        Evidence("symmetry", "absent", "No twins.", 0.01, (0.0, 0.04), threshold=0.05),
+        Evidence("symmetry", "absent", "No twins."),
+        Evidence("symmetry", "unclear", "Twins?", 0.01, (0.0, 0.07), threshold=0.05),
+    ):
+        assert within_interval(one) is one
 
 
 @pytest.mark.parametrize("size", [0.05, 0.3])
