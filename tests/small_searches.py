@@ -97,6 +97,8 @@ def without_training(monkeypatch):
         self.store.weights_path(record.trial).touch()
 
     monkeypatch.setattr(HeadTuner, "_fit", fit)
+    monkeypatch.setattr(HeadTuner, "_model_with_backbone", lambda self: None)
+    monkeypatch.setattr("mtlkit.search._tuner.references_of", lambda *given: [])
     monkeypatch.setattr("mtlkit.search._tuner.head_size", lambda space, point: 10)
 
 

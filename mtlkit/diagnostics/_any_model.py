@@ -1,4 +1,4 @@
-"""Models and inputs of any kind, as the probes take them: a multi-task model, one array."""
+"""Models of any kind, as the probes take them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from mtlkit.diagnostics._labels import LabelReader, labels_by_output
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.model import MultiTaskModel
-from mtlkit.references._encodings import word_counts
-from mtlkit.references._kinds import WHOLE_PIXELS, input_kind
-from mtlkit.references._reduced import at_most
 
 #: Takes labels as `fit` does, and returns them by task.
 ByTask = Callable[[Any], dict[str, Any]]
@@ -69,22 +64,3 @@ def adopted(model: Any) -> tuple[MultiTaskModel, ByTask]:
         }
 
     return found, by_task
-
-
-def one_array(inputs: Any) -> NDArray[Any]:
-    """Inputs as one array: several become the columns of a table, large ones reduced."""
-    arrays = [np.asarray(array) for array in keras.tree.flatten(inputs)]
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate([_as_columns(array) for array in arrays], axis=1)
-
-
-def _as_columns(array: NDArray) -> NDArray[np.float32]:
-    if array.ndim == 1:
-        return array[:, None].astype("float32")
-    kind = input_kind(array)
-    if kind == "tokens":
-        return word_counts(array)
-    if kind == "images":
-        array = at_most(array, WHOLE_PIXELS)
-    return array.reshape(len(array), -1).astype("float32")

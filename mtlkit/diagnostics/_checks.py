@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model._arrays import to_numpy
+from mtlkit.references._inputs import channels_last
 from mtlkit.references._kinds import as_inputs
 
 #: With fewer labelled samples nothing can be told.
@@ -48,8 +49,7 @@ def input_array(x: Any, what: str = "x") -> NDArray[Any]:
             f"Received: {what} of shape {inputs.shape}, dtype {inputs.dtype}"
             f"{_cure(inputs, what)}"
         )
-    if inputs.ndim == 4 and inputs.shape[1] <= 4 < inputs.shape[3]:  # channels first
-        inputs = np.moveaxis(inputs, 1, -1)
+    inputs = channels_last(inputs)
     wrong = _not_finite(inputs)
     if wrong:
         raise ValueError(

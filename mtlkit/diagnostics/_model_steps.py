@@ -10,13 +10,13 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._any_model import one_array
 from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics._training.bench import Bench
 from mtlkit.diagnostics._training.standardised import is_standardised
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.model_probes import ceiling, interference, location, training_health
 from mtlkit.diagnostics.verdict import Verdict, decide
+from mtlkit.references._inputs import one_array
 
 #: Below this many CPU-seconds a probe of the model finds nothing.
 LEAST_SECONDS = 15.0

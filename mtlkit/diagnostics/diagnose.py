@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._any_model import adopted, one_array
+from mtlkit.diagnostics._any_model import adopted
 from mtlkit.diagnostics._checks import (
     check_budget,
     check_class_names,
@@ -46,6 +46,7 @@ from mtlkit.heads import OrientationHead
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._data_checks import check_arrays
+from mtlkit.references._inputs import one_array
 
 
 @random_state_kept()

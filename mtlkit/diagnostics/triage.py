@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics._any_model import adopted, one_array
+from mtlkit.diagnostics._any_model import adopted
 from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_pair, input_array
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
 from mtlkit.diagnostics._training.score import Score
-from mtlkit.diagnostics._training.trainer import outputs_of
 from mtlkit.diagnostics.evidence import plain
 from mtlkit.diagnostics.preflight import preflight
 from mtlkit.diagnostics.thresholds import HARDLY_ANY_SKILL, LEARNED, TRIAGED
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics._text_table import text_table
+from mtlkit.model._outputs import outputs_of
 from mtlkit.references import predict_held_out
+from mtlkit.references._inputs import one_array
 from mtlkit.references._kinds import looked_at
 from mtlkit.references._ridge import one_hot
 

@@ -1,5 +1,6 @@
 """Search: the right head for a task, found by KerasTuner."""
 
+from mtlkit.search._baselines import Baseline
 from mtlkit.search._candidates import Candidate
 from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._importance import Importance
@@ -10,6 +11,7 @@ from mtlkit.search.result import SearchResult
 from mtlkit.search.search_heads import search_heads
 
 __all__ = [
+    "Baseline",
     "Candidate",
     "HeadHyperModel",
     "HeadSpace",

@@ -69,37 +69,11 @@ def save_search_page(result: SearchResult, path: str | os.PathLike[str]) -> None
     save_page(path, f"The head for {result.target}: what the search found", parts)
 
 
-def found(result: SearchResult) -> str:
-    """Says in one sentence what a search found."""
-    ranked = [row for row in result.leaderboard if row["rank"]]
-    if not ranked:
-        return (
-            f"None of the {len(result.trials)} trials for the task {result.target} has a score; "
-            "their messages are below."
-        )
-    best = ranked[0]
-    text = (
-        f"The best head for the task {result.target} is {best['head']} (trial {best['trial']}): "
-        f"{result.metric} {best['score']:.4g}"
-    )
-    baseline = result.baseline
-    if baseline is not None:
-        beside = [f"{baseline.name} {baseline.score:.4g}", f"{baseline.samples:,} samples"]
-        interval = baseline.interval(best["score"])
-        if interval is not None:
-            beside.insert(0, f"95 % interval {interval[0]:.3g} to {interval[1]:.3g}")
-        text += f" ({', '.join(beside)})"
-    text += f", the best of {len(ranked)} trials with a score"
-    if best["sacrificed"]:
-        text += f"; like all others, it sacrifices {', '.join(best['sacrificed'])}"
-    return f"{text}."
-
-
 # === Sections: each a list of parts, empty where there is nothing to show ===
 
 
 def _found(result: SearchResult) -> list[Markup]:
-    lead = [element("p", found(result), class_="lead")]
+    lead = [element("p", result.sentence, class_="lead")]
     ranked = _ranked(result)
     if not ranked:
         return lead
@@ -126,9 +100,12 @@ def _best(result: SearchResult) -> list[Markup]:
     if not _ranked(result):
         return []
     config = result.best_config
+    title = "The best configuration" if result.ahead is None else "The best of the trials"
     short = {name: value for name, value in config.items() if name != "task"}
     return [
-        element("h2", "The best configuration"),
+        element(
+            "h2", "The best configuration" if result.ahead is None else "The best of the trials"
+        ),
         element("pre", json.dumps(short, indent=2, ensure_ascii=False)),
         folded(
             "The task, for keras.saving.deserialize_keras_object",
@@ -141,6 +118,7 @@ def _leaderboard(result: SearchResult) -> list[Markup]:
     rows = _ranked(result)
     if not rows:
         return []
+    shown = [row for row in result.leaderboard if row["rank"] or not row["trial"]]
     others = sorted({task for row in rows for task in row["others"]})
     header = [
         "rank",
@@ -157,15 +135,15 @@ def _leaderboard(result: SearchResult) -> list[Markup]:
         [row[name] for name in ("rank", "trial", "head", "score", "parameters", "step_ms")]
         + [row["epochs"], row["seconds"], row["status"]]
         + [row["others"].get(task) for task in others]
-        for row in rows
+        for row in shown
     ]
     header += others
     parts = [element("h2", "Leaderboard")]
     if others:
         parts.append(element("p", f"With the scores of {', '.join(others)}.", class_="note"))
-    parts.append(table(header, cells[:_TOP], strong=[0]))
+    parts.append(table(header, cells[:_TOP], strong=[0] if result.ahead is None else []))
     if len(cells) > _TOP:
-        parts.append(folded(f"{len(cells) - _TOP} more trials", table(header, cells[_TOP:])))
+        parts.append(folded(f"{len(cells) - _TOP} more rows", table(header, cells[_TOP:])))
     axes = plot_families(rows, result.direction, _level(result), _score(result))
     caption = (
         "The scores of each family, with the number of its trials; the bar is their median. "
@@ -275,7 +253,7 @@ def _outcomes(result: SearchResult) -> list[Markup]:
     parts = []
     statuses = {record.trial: record.status for record in result.trials}
     for status, title in _OUTCOMES.items():
-        rows = [row for row in result.leaderboard if statuses[row["trial"]] == status]
+        rows = [row for row in result.leaderboard if statuses.get(row["trial"]) == status]
         if not rows:
             continue
         by_message = defaultdict(list)

@@ -70,8 +70,7 @@ def run_alone(job: Job, data: SearchData, directory: Path, report: Callable[[str
     """Runs all trials in this process."""
     tuner = make_tuner(job, data, directory, report)
     try:
-        if job.settings.others:
-            tuner.ensure_reference()
+        _prepare(tuner)
         tuner.search(verbose=0)
     except OutOfTime:
         report("time is up")
@@ -113,9 +112,15 @@ def chief_of(
     """Makes the tuner whose oracle is to be served, with the guard's reference trained."""
     with _without_chief():
         tuner = make_tuner(job, data, directory, report)
-        if job.settings.others:
-            tuner.ensure_reference()
+        _prepare(tuner)
     return tuner
+
+
+def _prepare(tuner: HeadTuner) -> None:
+    """Trains what the guard compares with, and scores what trials are compared with."""
+    if tuner.settings.others:
+        tuner.ensure_reference()
+    tuner.ensure_baselines()
 
 
 def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.search._baseline import Baseline
+from mtlkit.search._baselines import Baseline
 from mtlkit.search._batches import Batches, Shuffle, piped
 from mtlkit.search._data import SearchData
 from mtlkit.search._records import TrialRecord

@@ -14,7 +14,16 @@ from typing import Any
 import keras
 import keras_tuner
 
-from mtlkit.search._baseline import baseline_of
+from mtlkit.search._baselines import (
+    Baseline,
+    baseline_of,
+    best_baseline,
+    constants_of,
+    keep_baselines,
+    kept_baselines,
+    no_better,
+    references_of,
+)
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace, written
 from mtlkit.search._interpreter import decode
@@ -88,6 +97,7 @@ class HeadTuner(keras_tuner.Tuner):
             for task, (metric, _) in settings.others.items()
             if task in data.y_val
         }
+        self._trains_backbone = trainer is None
         self._trainer = trainer or (lambda point: (space.build(point), data))
         parent = store.directory.parent
         with contextlib.redirect_stdout(io.StringIO()):  # which says that it reloads a file
@@ -176,6 +186,31 @@ class HeadTuner(keras_tuner.Tuner):
             record.seconds = time.perf_counter() - start
             self.store.save(record)
         return record
+
+    def ensure_baselines(self) -> list[Baseline]:
+        """Scores what trials are to be compared with, once: constants and simple references."""
+        known = kept_baselines(self.store)
+        if known is not None:
+            return known
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+        target, metric = self.space.target, self.settings.metric
+        self.report("scoring simple references of the task")
+        found = constants_of(metric, self.data.y_val[target])
+        found += references_of(metric, self.data, target, self._model_with_backbone())
+        for one in found:
+            self.report(f"baseline | {one.name} | {one.score:.4f}")
+        keep_baselines(self.store, found)
+        return found
+
+    def _model_with_backbone(self) -> Any:
+        """A model with the backbone as the search has it: trained on the other tasks, if any."""
+        model = self.space.given_model()
+        if self.settings.others and self._trains_backbone:
+            trained = self.space.build(None)
+            self.store.load_weights(REFERENCE, trained)
+            model.backbone.set_weights(trained.backbone.get_weights())
+        return model
 
     def _train(self, record: TrialRecord, point: Any, values: Any, trial: Any) -> None:
         epochs = record.budget or self.settings.epochs
@@ -304,6 +339,12 @@ class HeadTuner(keras_tuner.Tuner):
         known = self.store.records().get(REFERENCE)
         return {} if known is None else known.curves
 
+    @property
+    def _constant(self) -> Baseline | None:
+        """The best constant."""
+        labels = self.data.y_val[self.space.target]
+        return best_baseline(constants_of(self.settings.metric, labels), self.settings.direction)
+
     def _finish(self, record: TrialRecord) -> None:
         self.store.save(record)
         self.report(self._line(record))
@@ -312,6 +353,8 @@ class HeadTuner(keras_tuner.Tuner):
         outcome = f"{record.score:.4f}" if record.score is not None else ""
         if record.status != "finished":
             outcome = f"{outcome} {record.status}: {record.message}".strip()
+        elif record.score is not None:
+            outcome += no_better(record.score, self._constant, self.settings.direction)
         ranked = [r for r in self.store.records().values() if r.ranked and r.trial != REFERENCE]
         parts = [f"trial {record.trial}", described(record), outcome or record.status]
         if ranked:

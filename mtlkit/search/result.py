@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtlkit.model import MultiTaskModel
-from mtlkit.search._baseline import Baseline, baseline_of
+from mtlkit.search._baselines import (
+    Baseline,
+    best_baseline,
+    constants_of,
+    kept_baselines,
+)
 from mtlkit.search._data import SearchData
 from mtlkit.search._frozen import FrozenFeatures
 from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._importance import Importance, importance
-from mtlkit.search._leaderboard import Leaderboard, row_of
+from mtlkit.search._leaderboard import Leaderboard, merged, row_of
 from mtlkit.search._pareto import COSTS, pareto_front
 from mtlkit.search._records import Store, TrialRecord, read_json
 from mtlkit.search._repetitions import Repeater, Repetitions, known_repetitions
 from mtlkit.search._running import reporter
+from mtlkit.search._sentence import sentence_of
 from mtlkit.search._training import best_scores
 from mtlkit.search._tuner import REFERENCE, Settings, leaders
 
@@ -88,10 +94,47 @@ class SearchResult:
         return best_scores(self.reference.curves, self._settings.others)
 
     @property
+    def baselines(self) -> list[Baseline]:
+        """What trials are to be compared with: chance, the best constant, simple references.
+
+        The references are fitted to the training data and scored on the validation data, as the
+        trials are: those of `mtlkit.references`, and two on the features of the backbone as it
+        is without the target.
+        """
+        kept = kept_baselines(self._store)
+        if kept is not None:
+            return kept
+        labels = None if self._data is None else self._data.y_val.get(self.target)
+        return [] if labels is None else constants_of(self.metric, labels)
+
+    @property
     def baseline(self) -> Baseline | None:
         """What scores without any skill, where that is known of the metric."""
-        labels = None if self._data is None else self._data.y_val.get(self.target)
-        return None if labels is None else baseline_of(self.metric, labels)
+        constants = [one for one in self.baselines if one.constant]
+        return best_baseline(constants, self.direction)
+
+    @property
+    def best_baseline(self) -> Baseline | None:
+        """The baseline with the best score."""
+        return best_baseline(self.baselines, self.direction)
+
+    @property
+    def ahead(self) -> Baseline | None:
+        """The best baseline that the best trial does not beat; `None` if it beats them all.
+
+        A constant is beaten where the 95 % interval of the score lies above it.
+        """
+        ranked = self._ranked()
+        score = ranked[0].score if ranked else None
+        if score is None:
+            return None
+        left = [one for one in self.baselines if not one.is_beaten(score, self.direction)]
+        return best_baseline(left, self.direction)
+
+    @property
+    def sentence(self) -> str:
+        """What was found: the best head, or that none is ahead of the baselines."""
+        return sentence_of(self)
 
     @property
     def seconds(self) -> float:
@@ -113,11 +156,15 @@ class SearchResult:
 
     @property
     def leaderboard(self) -> Leaderboard:
-        """All trials, one row each, the best first."""
-        ranked = self._ranked()
+        """All trials, one row each, the best first, with the baselines among them."""
+        constant, direction = self.baseline, self.direction
         rest = [record for record in self.trials if not record.ranked]
-        rows = [row_of(record, rank) for rank, record in enumerate(ranked, 1)]
-        return Leaderboard([*rows, *(row_of(record, None) for record in rest)])
+        rows = [
+            row_of(record, rank, constant, direction)
+            for rank, record in enumerate(self._ranked(), 1)
+        ]
+        both = merged(rows, self.baselines, direction)
+        return Leaderboard([*both, *(row_of(record, None) for record in rest)])
 
     @property
     def best_trial(self) -> TrialRecord:

@@ -56,8 +56,10 @@ def search_heads(
     Every trial trains the whole model, with Adam and a learning rate that falls to zero along
     a half cosine, and is judged by the task's own metric on the validation data. The first
     trials are each family of heads with its defaults, then each of their designs; the tuner
-    goes on from there. What is known is kept in `directory`: called again with the same
-    arguments, the search goes on where it was, however it ended.
+    goes on from there. Before them, simple references are scored, which a head should beat: chance,
+    the best constant, and those of `mtlkit.references`, on the inputs and on the features of the
+    backbone; they stand on the leaderboard, too. What is known is kept in `directory`: called
+    again with the same arguments, the search goes on where it was, however it ended.
 
     The loss and the metrics of the target are those of each head. A `loss=` or `metrics=` that
     its `mtlkit.Task` was given are not used, since heads differ in what they give: to try a
@@ -185,7 +187,10 @@ def search_heads(
                 run_workers(job, arrays, folder, workers, report)
             else:
                 run_alone(job, arrays, folder, report)
-    return SearchResult(store, space, how, arrays, frozen_features(job, arrays, folder))
+    result = SearchResult(store, space, how, arrays, frozen_features(job, arrays, folder))
+    if not is_worker():
+        report(result.sentence)
+    return result
 
 
 def _settings(space: HeadSpace, **options: Any) -> Settings:

@@ -19,7 +19,6 @@ import mtlkit as mtl
 from mtlkit.reports._page import Markup, element, html, table
 from mtlkit.reports.search_plots import GREY
 from mtlkit.search import HeadSpace
-from mtlkit.search._page import found
 from mtlkit.search._records import TrialRecord
 from mtlkit.search._repetitions import repetitions_folder
 from mtlkit.search._tuner import Settings
@@ -81,7 +80,7 @@ class TestPage:
     def test_first_sentence(self, page, searched):
         best = searched.best_trial
         lead = page.of("p")[0]
-        assert lead == found(searched)
+        assert lead == searched.sentence
         assert lead.startswith(f"The best head for the task orientation is bins {_spatial(best)} ")
         assert f"(trial {best.trial}): {made.METRIC} {best.score:.4g}" in lead
         assert "chance 0.125, 12 samples" in lead and "of 26 trials with a score." in lead
@@ -95,12 +94,12 @@ class TestPage:
         assert keras.saving.deserialize_keras_object(task).name == "orientation"
 
     def test_leaderboard(self, page, searched):
-        for row in searched.leaderboard[:26]:
+        for row in searched.leaderboard[:27]:
             assert f"{row['score']:.4g}" in page.of("td")
-        assert "11 more trials" in page and "sacrifices identity" in page
+        assert "12 more rows" in page and "sacrifices identity" in page
 
     def test_better_ones_that_sacrifice_a_task_are_told(self, page, searched):
-        lost = searched.leaderboard[25]
+        lost = searched.leaderboard[26]
         assert lost["sacrificed"] and ("but sacrifices identity" in page) == (
             lost["score"] > searched.best_trial.score
         )
@@ -209,7 +208,7 @@ class TestSparsePages:
             record.curves = {"val_orientation_loss": [record.score]}
         result = made.result(tmp_path / "search", records, heads, settings)
         best = min(records, key=lambda record: record.score)
-        assert f"(trial {best.trial}): val_orientation_loss {best.score:.4g}," in found(result)
+        assert f"(trial {best.trial}): val_orientation_loss {best.score:.4g}," in result.sentence
         assert "The other tasks" not in saved(result, tmp_path)
 
     def test_all_sacrifice_another_task(self, heads, tmp_path):
@@ -217,7 +216,7 @@ class TestSparsePages:
         for record in records:
             record.sacrificed = ["identity"]
         result = made.result(tmp_path / "search", [*records, made.reference()], heads)
-        assert found(result).endswith("like all others, it sacrifices identity.")
+        assert result.sentence.endswith("like all others, it sacrifices identity.")
         assert "sacrificed" in saved(result, tmp_path).of("td")
 
 

@@ -54,15 +54,16 @@ class TestRows:
         result = made.result(tmp_path / "search", records)
         rows = result.leaderboard
         assert [(row["rank"], row["trial"]) for row in rows] == [
-            (1, "3"), (2, "0"), (3, "1"), (None, "2"),
+            (1, "3"), (2, "0"), (None, ""), (3, "1"), (None, "2"),
         ]  # fmt: skip
-        assert rows[2]["status"] == "sacrifices identity"
+        assert (rows[2]["head"], rows[2]["status"]) == ("chance", "baseline")
+        assert rows[3]["status"] == "sacrifices identity"
         rows.to_csv(tmp_path / "rows.csv")
         with open(tmp_path / "rows.csv", newline="") as file:
             kept = list(csv.DictReader(file))
-        assert [row["trial"] for row in kept] == ["3", "0", "1", "2"]
+        assert [row["trial"] for row in kept] == ["3", "0", "", "1", "2"]
         assert json.loads(kept[0]["others"]) == {"identity": 0.5}
-        assert kept[3]["message"] == "NotANumber: loss is nan"
+        assert kept[4]["message"] == "NotANumber: loss is nan"
 
     def test_curves(self, tmp_path):
         records = [made.record(0, 0.8), made.record(1, 0.4), made.record(2)]

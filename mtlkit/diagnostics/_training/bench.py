@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
-from mtlkit.diagnostics._any_model import one_array
 from mtlkit.diagnostics._training.clock import Clock
 from mtlkit.diagnostics._training.copies import compiled, compiled_like, copy_of, fresh_copy
 from mtlkit.diagnostics._training.score import Score
-from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
+from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.evidence import Evidence, Status, not_tested
 from mtlkit.diagnostics.thresholds import LEAST_EFFECT
 from mtlkit.losses import labelled
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._outputs import outputs_of
 from mtlkit.model.task import Task
+from mtlkit.references._inputs import one_array
 
 #: Held-out samples that are scored at most.
 _JUDGED = 2000

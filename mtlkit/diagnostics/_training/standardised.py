@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics._training.trainer import outputs_of
 from mtlkit.diagnostics.thresholds import MEAN_OFF, SCALE_OFF
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._outputs import outputs_of
 
 #: Inputs that are looked at.
 _LOOKED_AT = 512

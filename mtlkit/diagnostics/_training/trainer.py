@@ -16,8 +16,6 @@ from mtlkit.model import MultiTaskModel
 
 #: Samples of a training step.
 BATCH = 64
-#: Samples that are predicted at once.
-_PREDICTED = 256
 #: Steps that are timed.
 _TIMED = 3
 
@@ -119,22 +117,3 @@ class Trainer:
                 order, at = rng.permutation(self.rows), 0
             yield order[at : at + self.batch]
             at += self.batch
-
-
-def outputs_of(model: Any, x: Any) -> Any:
-    """Predicts in batches of one size, so that nothing is compiled twice."""
-    count = len(keras.tree.flatten(x)[0])
-    size = min(_PREDICTED, count)
-    parts = []
-    for start in range(0, count, size):
-        rows = np.arange(start, start + size)
-        padded = np.minimum(rows, count - 1)
-        batch = keras.tree.map_structure(lambda array, rows=padded: array[rows], x)
-        found = model.predict_on_batch(batch)
-        kept = min(size, count - start)
-        parts.append(
-            keras.tree.map_structure(
-                lambda one, kept=kept: np.array(keras.ops.convert_to_numpy(one))[:kept], found
-            )
-        )
-    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)

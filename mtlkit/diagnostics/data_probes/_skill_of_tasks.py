@@ -12,7 +12,6 @@ from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.copies import copy_of
 from mtlkit.diagnostics._training.score import Score
-from mtlkit.diagnostics._training.trainer import outputs_of
 from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import LEAST_SKILL
@@ -20,6 +19,7 @@ from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 from mtlkit.metrics.skill import skill as skill_of
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._outputs import outputs_of
 from mtlkit.model.task import Task
 from mtlkit.references.reference import Reference
 

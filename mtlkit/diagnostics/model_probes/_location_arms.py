@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
 from mtlkit.diagnostics._training.copies import compiled, random_state_kept
-from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
-from mtlkit.diagnostics.model_probes._features import map_reader, passing_model, read_map
+from mtlkit.diagnostics._training.trainer import Trainer
+from mtlkit.diagnostics.model_probes._features import passing_model
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._outputs import outputs_of
 from mtlkit.model.task import Task
+from mtlkit.references._backbone_features import map_reader, read_map
 
 #: Names of the arms.
 OWN, FLAT = "the user's head", "a head that keeps positions"

@@ -12,10 +12,11 @@ from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.bench import Bench, Gap
 from mtlkit.diagnostics._training.copies import compiled, fresh_copy
-from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
+from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import BEHIND_BY_HEART, BY_HEART, LOSS_RECOVERS
 from mtlkit.losses.masked import MaskedLoss
+from mtlkit.model._outputs import outputs_of
 
 #: The handful of samples that any head should learn by heart, and the steps that it gets.
 _HANDFUL, _STEPS = 64, 200

@@ -16,13 +16,14 @@ from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
 from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.score import Score
-from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
+from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._location_arms import flat_head, reads_a_map
 from mtlkit.diagnostics.thresholds import SIMPLE_IS_AHEAD
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._outputs import outputs_of
 from mtlkit.model.task import Task
 from mtlkit.references import HeldOut, predict_held_out
 from mtlkit.references._kinds import KINDS, input_kind, looked_at

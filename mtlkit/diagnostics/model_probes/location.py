@@ -14,14 +14,7 @@ from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.bench import Bench, Gap
 from mtlkit.diagnostics._training.copies import fresh_copy
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.diagnostics.model_probes._features import (
-    dead_share,
-    effective_rank,
-    map_reader,
-    on_grid,
-    probed,
-    read_map,
-)
+from mtlkit.diagnostics.model_probes._features import dead_share, effective_rank, probed
 from mtlkit.diagnostics.model_probes._location_arms import (
     OWN,
     POLAR,
@@ -31,6 +24,7 @@ from mtlkit.diagnostics.model_probes._location_arms import (
 )
 from mtlkit.diagnostics.model_probes.ceiling import bench_and_ceiling
 from mtlkit.diagnostics.thresholds import COLLAPSED, HEAD_AHEAD, HEAD_RECOVERS, MOVED
+from mtlkit.references._backbone_features import map_reader, on_grid, read_map
 
 NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
 #: Training samples that the linear probes are fitted to, and samples that ranks are taken of.

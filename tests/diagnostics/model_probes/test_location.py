@@ -12,8 +12,9 @@ from diagnostics.planted_users import gap, seeing_parity, told_parity, unchanged
 import mtlkit as mtl
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics.model_probes import location
-from mtlkit.diagnostics.model_probes._features import dead_share, effective_rank, on_grid, probed
+from mtlkit.diagnostics.model_probes._features import dead_share, effective_rank, probed
 from mtlkit.diagnostics.model_probes._location_arms import reads_positions
+from mtlkit.references._backbone_features import on_grid
 
 pytestmark = pytest.mark.usefixtures("even_steps")
 

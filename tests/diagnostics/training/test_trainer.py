@@ -8,7 +8,8 @@ import pytest
 from small_models import small_model
 
 from mtlkit.diagnostics._training.copies import compiled, weights_of
-from mtlkit.diagnostics._training.trainer import Trainer, outputs_of
+from mtlkit.diagnostics._training.trainer import Trainer
+from mtlkit.model._outputs import outputs_of
 
 pytestmark = pytest.mark.every_backend
 

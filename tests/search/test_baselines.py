@@ -1,0 +1,204 @@
+import made_searches as made
+import numpy as np
+import pytest
+import small_searches as small
+from html_page import Page
+
+import mtlkit as mtl
+from mtlkit.search import Baseline
+from mtlkit.search._baselines import constants_of, keep_baselines, kept_baselines, references_of
+from mtlkit.search._data import SearchData
+from mtlkit.search._records import Store
+from mtlkit.search._tuner import HeadTuner
+
+NEIGHBOURS = Baseline(0.43, "nearest neighbours among small images", 200, True, constant=False)
+CHANCE = Baseline(0.125, "chance", 200, True)
+
+
+def named(baselines):
+    return {one.name: one.score for one in baselines}
+
+
+class TestConstants:
+    def test_even_classes(self):
+        assert named(constants_of("val_a_accuracy", np.arange(40) % 8)) == {"chance": 0.125}
+
+    def test_uneven_classes(self):
+        labels = np.repeat([0, 1, -1], [30, 10, 5])
+        assert named(constants_of("val_a_accuracy", labels)) == {
+            "chance": 0.5,
+            "most frequent class": 0.75,
+        }
+
+    def test_values(self):
+        [best] = constants_of("val_a_mae", np.array([0.0, 1.0, 5.0, np.nan]))
+        assert (best.score, best.shares) == (pytest.approx(5 / 3), False)  # from the median
+
+    @pytest.mark.parametrize("metric", ["val_a_loss", "val_a_auc"])
+    def test_other_metrics(self, metric):
+        assert constants_of(metric, np.arange(8)) == []
+
+
+class TestIsBeaten:
+    def test_a_constant_by_more_than_luck(self):
+        # Of 200 samples, .165 is 33 right: Wilson's interval begins at .120.
+        assert not CHANCE.is_beaten(0.165, "max") and CHANCE.is_beaten(0.2, "max")
+
+    def test_a_reference_by_its_score(self):
+        assert NEIGHBOURS.is_beaten(0.44, "max") and not NEIGHBOURS.is_beaten(0.43, "max")
+
+    def test_less_is_better(self):
+        error = Baseline(2.0, "best constant", 50, False)
+        assert error.is_beaten(1.9, "min") and not error.is_beaten(2.1, "min")
+
+
+def bright_rows(samples, seed, classes=4):
+    """Images whose class is the row that is bright."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(classes, size=samples)
+    x = 0.1 * rng.random((samples, 8, 8, 1), dtype="float32")
+    x[np.arange(samples), 2 * y] += 1
+    return x, y
+
+
+@pytest.mark.every_backend
+class TestReferences:
+    def of(self, y, y_val, metric):
+        model = mtl.MultiTaskModel(small.backbone(), small.tasks())
+        x, x_val = bright_rows(120, 0)[0], bright_rows(60, 1)[0]
+        return references_of(metric, SearchData(x, {"a": y}, x_val, {"a": y_val}), "a", model)
+
+    def test_classes(self):
+        found = self.of(bright_rows(120, 0)[1], bright_rows(60, 1)[1], "val_a_accuracy")
+        assert named(found) == {
+            "a ridge regression on patches": 1.0,
+            "a kernel regression on whole images": 1.0,
+            "nearest neighbours among small images": 1.0,
+            "a ridge regression on the backbone's features": pytest.approx(1, abs=0.2),
+            "nearest neighbours by the backbone's features": pytest.approx(1, abs=0.3),
+        }
+        assert all(one.samples == 60 and not one.constant for one in found)
+
+    def test_samples_without_labels_are_left_out(self):
+        y, y_val = bright_rows(120, 0)[1], bright_rows(60, 1)[1]
+        y[::2] = y_val[:20] = -1
+        found = self.of(y, y_val, "val_a_accuracy")
+        assert {one.samples for one in found} == {40}
+        assert named(found)["a ridge regression on patches"] == 1.0
+
+    def test_random_labels(self):
+        rng = np.random.default_rng(2)
+        found = self.of(rng.integers(4, size=120), rng.integers(4, size=60), "val_a_accuracy")
+        assert all(one.score < 0.5 for one in found)
+
+    def test_values(self):
+        y, y_val = (bright_rows(*of)[1].astype("float32") for of in ((120, 0), (60, 1)))
+        found = named(self.of(y, y_val, "val_a_mae"))
+        assert found["a kernel regression on whole images"] < 0.2
+
+    def test_what_has_no_references(self):
+        y = np.arange(120) % 4
+        assert self.of(y, y[:60], "val_a_loss") == []
+        assert self.of(np.eye(4)[y], np.eye(4)[y[:60]], "val_a_accuracy") == []
+
+
+def result(tmp_path, scores, baselines=(CHANCE, NEIGHBOURS)):
+    heads = made.space()
+    points = [one.point for one in made.drawn(len(scores), lambda point: 0.0, heads)]
+    records = [made.record(n, *one) for n, one in enumerate(zip(scores, points, strict=True))]
+    found = made.result(tmp_path / "search", records, heads)
+    keep_baselines(Store(found.directory), baselines)
+    return found
+
+
+class TestResult:
+    def test_baselines_stand_where_their_score_is(self, tmp_path):
+        rows = result(tmp_path, [0.3, 0.6, 0.14]).leaderboard
+        assert [(row["rank"], row["trial"], row["status"]) for row in rows] == [
+            (1, "1", "finished"),
+            (None, "", "baseline"),
+            (2, "0", "finished"),
+            (3, "2", "finished, no better than chance"),
+            (None, "", "baseline"),
+        ]
+        assert [rows[n]["head"] for n in (1, 4)] == [NEIGHBOURS.name, "chance"]
+        assert NEIGHBOURS.name in str(rows)
+
+    def test_a_winner(self, tmp_path):
+        found = result(tmp_path, [0.3, 0.6])
+        assert found.ahead is None and found.best_baseline == NEIGHBOURS
+        assert "nearest neighbours among small images 0.43" in found.sentence
+        found.save_html(tmp_path / "page.html")
+        page = Page(tmp_path / "page.html")
+        assert "The best configuration" in page and 'class="strong"' in page.source
+
+    def test_none_is_ahead_of_a_reference(self, tmp_path):
+        found = result(tmp_path, [0.3, 0.4])
+        assert found.ahead == NEIGHBOURS
+        assert found.sentence.startswith(
+            "No head for the task orientation is ahead of nearest neighbours among small images "
+            "(0.43): the best of 2 trials with a score is "
+        )
+        assert "mtlkit.diagnostics.diagnose(result.best_model()" in found.sentence
+        found.save_html(tmp_path / "page.html")
+        page = Page(tmp_path / "page.html")
+        assert "The best of the trials" in page and 'class="strong"' not in page.source
+
+    def test_none_is_better_than_a_constant(self, tmp_path):
+        found = result(tmp_path, [0.13, 0.15])
+        assert found.sentence.startswith("No head learned the task orientation: the best of 2 ")
+        assert "is no better than chance (0.125)" in found.sentence
+
+    def test_none_has_a_score(self, tmp_path):
+        found = result(tmp_path, [None])
+        assert found.ahead is None
+        assert found.sentence == "None of the 1 trials for the task orientation has a score."
+
+
+def test_they_are_scored_once_and_reported(tmp_path, monkeypatch, capsys):
+    small.without_training(monkeypatch)
+    calls = []
+
+    def scored(metric, data, target, model):
+        calls.append((metric, target))
+        return [NEIGHBOURS]
+
+    monkeypatch.setattr("mtlkit.search._tuner.references_of", scored)
+    found = small.search(tmp_path, tuner="random", max_trials=2, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert "baseline | nearest neighbours among small images | 0.4300" in lines
+    assert lines[-1] == found.sentence
+    assert calls == [("val_orientation_accuracy", "orientation")]
+    assert named(found.baselines) == {"chance": 0.125, NEIGHBOURS.name: 0.43}
+    again = small.search(tmp_path, tuner="random", max_trials=2)
+    assert again.baselines == found.baselines and len(calls) == 1
+    assert kept_baselines(Store(tmp_path)) == found.baselines
+
+
+def test_a_trial_at_chance_is_called_so(tmp_path, monkeypatch, capsys):
+    small.without_training(monkeypatch)
+    invented = HeadTuner._fit
+
+    def fit(self, record, *rest):
+        invented(self, record, *rest)
+        record.score = 0.125
+
+    monkeypatch.setattr(HeadTuner, "_fit", fit)
+    small.search(tmp_path, tuner="random", max_trials=1, verbose=1)
+    assert "0.1250, no better than chance | best 0.1250" in capsys.readouterr().out
+
+
+def test_features_are_those_of_the_backbone_that_was_trained(tmp_path):
+    """The guard's reference has trained it, without the target."""
+    space = made.space()
+    store = Store(tmp_path / "search")
+    trained = space.build(None)
+    trained.backbone.set_weights([w + 1 for w in trained.backbone.get_weights()])
+    store.save_weights("reference", trained)
+    tuner = HeadTuner.__new__(HeadTuner)
+    tuner.space, tuner.settings, tuner.store = space, made.SETTINGS, store
+    for trains, expected in ((True, trained.backbone), (False, space.backbone())):
+        tuner._trains_backbone = trains
+        model = tuner._model_with_backbone()
+        for own, other in zip(model.backbone.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_array_equal(own, other)
