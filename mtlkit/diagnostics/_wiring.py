@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mtlkit.diagnostics._preflight._problem import Problem
+from mtlkit.diagnostics.details import WiringDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 
 #: The problems that are causes.
@@ -23,7 +24,7 @@ def of_problems(
     found = {}
     for problem in problems:
         if problem.name in CAUSES and problem.name not in found:
-            details = {"code": problem.code, "task": problem.task, "layer": problem.layer}
+            details = WiringDetails(code=problem.code, task=problem.task, layer=problem.layer)
             found[problem.name] = Evidence(
                 problem.name, status, problem.text, problem.value, details=details
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -33,7 +34,8 @@ class Evidence:
         unit: Unit of the effect, such as `"accuracy"`.
         samples: Number of samples that it was measured on.
         details: Further numbers, and the data of its picture: plain numbers, texts, lists,
-            dicts and arrays.
+            dicts and arrays. `mtlkit.diagnostics.details` has a class for each evidence, which
+            names what there is.
         seconds: CPU-seconds that it took.
 
     Example:
@@ -55,7 +57,7 @@ class Evidence:
     p_value: float | None = None
     unit: str = ""
     samples: int | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,14 @@ _CONFIDENT = 0.5
 _CLEAREST = 0.25
 #: Steps of the ladder, from the clearest samples to the least clear ones.
 _LADDER = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+
+
+class Steps(TypedDict):
+    """How often a label is its own class or the partner's, from clear samples to unclear ones."""
+
+    share: list[float]
+    self: list[float]
+    partner: list[float]
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Ladder:
     own: NDArray[np.bool_]
     partner: NDArray[np.bool_]
 
-    def steps(self) -> dict[str, list[float]]:
+    def steps(self) -> Steps:
         """The rates of both labels along the ladder, the clearest samples first."""
         order = np.argsort(-self.margin)
         ends = np.round(np.array(_LADDER) * len(order)).astype(int)

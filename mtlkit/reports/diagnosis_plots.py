@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtlkit.reports._figures import (
     COLORS,
@@ -21,6 +22,9 @@ from mtlkit.reports._figures import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: Numbers in a row.
+Numbers = Sequence[float] | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def plot_waterfall(levels: Sequence[Level], xlabel: str = "score", ax: Axes | No
 
 
 def plot_null(
-    null_scores: Sequence[float],
+    null_scores: Numbers,
     score: float,
     chance: float | None = None,
     xlabel: str = "score",
@@ -121,20 +125,10 @@ def plot_null(
     return ax
 
 
-def plot_ranks(
-    counts: Sequence[float],
-    expected_tail: float | Sequence[float] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def plot_ranks(counts: Numbers, ax: Axes | None = None) -> Axes:
     """Draws at which rank of the prediction the given labels are."""
     ax = new_axes(ax, height=2.6)
     ax.bar(range(1, len(counts) + 1), list(counts), color=COLORS[0])
-    if expected_tail is not None:
-        tail = np.atleast_1d(np.asarray(expected_tail, "float64"))
-        tail = np.full(len(counts), tail[0]) if len(tail) == 1 else tail
-        ranks = np.arange(len(counts) - len(tail), len(counts)) + 1
-        ax.plot(ranks, tail, color=COLORS[1], linewidth=2)
-        draw_legend(ax, {"expected without noise": {"color": COLORS[1], "linewidth": 2}})
     ax.set_yscale("symlog", linthresh=10)
     ax.locator_params(axis="x", integer=True)
     label_axes(ax, "rank of the given label in the prediction", "samples")
@@ -142,9 +136,9 @@ def plot_ranks(
 
 
 def plot_ladder(
-    share: Sequence[float],
-    own: Sequence[float],
-    partner: Sequence[float],
+    share: Numbers,
+    own: Numbers,
+    partner: Numbers,
     ax: Axes | None = None,
 ) -> Axes:
     """Draws how often the label is the predicted class, or the one it is taken for."""
@@ -165,10 +159,10 @@ def plot_ladder(
 
 
 def plot_amount(
-    samples: Sequence[float],
-    scores: Sequence[float],
-    low: Sequence[float] | None = None,
-    high: Sequence[float] | None = None,
+    samples: Numbers,
+    scores: Numbers,
+    low: Numbers | None = None,
+    high: Numbers | None = None,
     doubling_gain: float | None = None,
     ylabel: str = "score",
     ax: Axes | None = None,
@@ -195,7 +189,7 @@ def plot_amount(
 
 
 def plot_resolution(
-    sides: Sequence[float], scores: Sequence[float], ylabel: str = "score", ax: Axes | None = None
+    sides: Numbers, scores: Numbers, ylabel: str = "score", ax: Axes | None = None
 ) -> Axes:
     """Draws a score against the side of the images."""
     ax = new_axes(ax, height=2.6)
@@ -269,7 +263,7 @@ def plot_runs(
     return ax
 
 
-def plot_counts(counts: Sequence[float], ax: Axes | None = None) -> Axes:
+def plot_counts(counts: Numbers, ax: Axes | None = None) -> Axes:
     """Draws how many samples each class has."""
     ax = new_axes(ax, height=2.6)
     ax.bar(range(len(counts)), list(counts), color=COLORS[0])
@@ -295,8 +289,8 @@ def plot_reliability(bins: Sequence[tuple[float, float, float]], ax: Axes | None
 
 
 def plot_entropy(
-    values: Sequence[float],
-    shares: Sequence[float],
+    values: Numbers,
+    shares: Numbers,
     guess: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:

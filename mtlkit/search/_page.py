@@ -103,9 +103,7 @@ def _best(result: SearchResult) -> list[Markup]:
     title = "The best configuration" if result.ahead is None else "The best of the trials"
     short = {name: value for name, value in config.items() if name != "task"}
     return [
-        element(
-            "h2", "The best configuration" if result.ahead is None else "The best of the trials"
-        ),
+        element("h2", title),
         element("pre", json.dumps(short, indent=2, ensure_ascii=False)),
         folded(
             "The task, for keras.saving.deserialize_keras_object",

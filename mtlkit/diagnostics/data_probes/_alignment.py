@@ -12,6 +12,7 @@ from mtlkit._statistics import bootstrap_interval, holm, p_better
 from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, timed
+from mtlkit.diagnostics.details import AlignmentDetails
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA
 from mtlkit.metrics._labels import is_labelled
@@ -147,7 +148,7 @@ def _alignment_evidence(scans: dict[str, dict[str, Any]], samples: int, seed: in
     worst = max(judged, key=lambda task: (judged[task]["status"] == "found", judged[task]["gain"]))
     one, scan = judged[worst], scans[worst]
     others = [score for offset, score in scan["mean"].items() if offset not in (0, one["offset"])]
-    details = {
+    details: AlignmentDetails = {
         "task": worst,
         "offset": one["offset"] if one["status"] == "found" else 0,
         "block_offsets": one["block_offsets"],

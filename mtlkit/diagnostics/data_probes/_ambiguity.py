@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit.diagnostics.data_probes._structured_noise import is_overlap, pairs_of
+from mtlkit.diagnostics.details import AmbiguityDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import AMBIGUITY, CONFUSION_STAYS, TWINS_HALF, TWINS_MIXED
 from mtlkit.references._partners import Pairing
@@ -91,13 +92,13 @@ def ambiguity(
         AMBIGUITY,
         unit="accuracy",
         samples=len(reference),
-        details={
-            "ladder": pairing.ladder.steps(),
-            "distance": pairing.distance,
-            "pairs": pairs_of(reference, pairing),
-            "or_flipped": twins,
-            "gain_with_half_the_samples": before,
-        },
+        details=AmbiguityDetails(
+            ladder=pairing.ladder.steps(),
+            distance=pairing.distance,
+            pairs=pairs_of(reference, pairing),
+            or_flipped=twins,
+            gain_with_half_the_samples=before,
+        ),
         seconds=time.process_time() - start,
     )
 

@@ -7,6 +7,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtlkit.diagnostics.details import AmountDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import FAR_FROM_LEARNED, TOO_LITTLE_DATA
 from mtlkit.references.reference import Reference
@@ -79,7 +80,7 @@ def amount(
     if status == "found" and way > FAR_FROM_LEARNED:
         status = "unclear"
     spread = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(scores, counts, strict=True)]
-    details = {
+    details: AmountDetails = {
         "samples": counts,
         "scores": scores,
         "low": [s - d for s, d in zip(scores, spread, strict=True)],

@@ -13,6 +13,7 @@ from mtlkit.diagnostics.data_probes._structured_noise import (
     is_overlap_or_flips,
     neighbours,
 )
+from mtlkit.diagnostics.details import ClassOverlapDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import CLASS_OVERLAP
 from mtlkit.references.reference import Reference
@@ -89,6 +90,8 @@ def class_overlap(
         CLASS_OVERLAP,
         unit="share of labels",
         samples=len(reference),
-        details={"ladder": sides[0].steps(), "other_side": sides[1].steps(), "or_flipped": either},
+        details=ClassOverlapDetails(
+            ladder=sides[0].steps(), other_side=sides[1].steps(), or_flipped=either
+        ),
         seconds=time.process_time() - start,
     )

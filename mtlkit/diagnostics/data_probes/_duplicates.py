@@ -14,6 +14,7 @@ from mtlkit._statistics import share_interval
 from mtlkit.diagnostics._checks import input_array
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics.data_probes._samples import checked_tasks, timed
+from mtlkit.diagnostics.details import DuplicateDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.thresholds import COPIES_THAT_MATTER
 
@@ -63,7 +64,7 @@ def duplicates(
     for task, one in conflicts.items():
         if one["groups"]:
             text += f" {task}: {one['groups']} of {len(groups)} groups of copies disagree."
-    details = {
+    details: DuplicateDetails = {
         "groups": _listed(groups, numbers),
         "num_groups": len(groups),
         "one_shade": int((np.ptp(images.reshape(samples, -1), axis=1) == 0).sum()),

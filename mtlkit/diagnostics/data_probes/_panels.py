@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._statistics import count_table
+from mtlkit.diagnostics.details import ConfusionDetails, GalleryDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.references.reference import Reference
 
@@ -52,7 +53,7 @@ def confusion_of(
     if wrong.any():
         often = _times(int(wrong[row, column]))
         text = f"Class {row} is taken for class {column} most often by {of}, {often}."
-    details = {"matrix": matrix, "of": of}
+    details = ConfusionDetails(matrix=matrix, of=of)
     return Evidence("confusion", "described", text, samples=len(y), details=details)
 
 
@@ -98,7 +99,7 @@ def gallery(reference: Reference) -> Evidence:
         "described",
         "Samples of each class.",
         samples=len(reference),
-        details={"images": np.round(images, 3), "labels": labels},
+        details=GalleryDetails(images=np.round(images, 3), labels=labels),
     )
 
 

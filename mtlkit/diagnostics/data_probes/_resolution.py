@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,6 +9,7 @@ from mtlkit._statistics import bootstrap_interval, p_better
 from mtlkit.diagnostics._checks import checked_inputs
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import prepared, timed
+from mtlkit.diagnostics.details import ResolutionDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import ALPHA, EMPTY_OCTAVE, REPEATED_PIXELS
 from mtlkit.references._patches import patch_features
@@ -181,7 +180,7 @@ def _evidence(
             f" The images hold no more detail than {round(finest * side)} pixels a side would, as "
             "enlarged ones do."
         )
-    details: dict[str, Any] = {
+    details: ResolutionDetails = {
         "sides": {
             name: (high.shape[1] if high is not None else None)
             if name == "high"

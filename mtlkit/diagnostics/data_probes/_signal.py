@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit.diagnostics.details import SignalDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.references._ridge import Ridge, one_hot
 from mtlkit.references.reference import Reference
@@ -84,7 +85,7 @@ def signal(
     each = [[_permuted(one, order) for order in orders] for one in (reference, *rivals)]
     null = np.max(each, axis=0)
     p_value = (1 + int((null >= score).sum())) / (1 + permutations)
-    details = {"score": score, "null_scores": null, "chance": float(null.mean())}
+    details: SignalDetails = {"score": score, "null_scores": null, "chance": float(null.mean())}
     what = "accuracy" if reference.classes else "share of the variance"
     said = f"{what} of left-out samples {score:.3f}, with permuted labels {null.mean():.3f}"
     if p_value <= _LEVEL:

@@ -13,6 +13,7 @@ from mtlkit.diagnostics._checks import input_array, labels_by_name
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics.data_probes._duplicates import LISTED, differ, rows_by_input
 from mtlkit.diagnostics.data_probes._samples import small_images, timed, unit_vectors
+from mtlkit.diagnostics.details import SplitDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.thresholds import COPIES_THAT_MATTER, NEAR_COPY
 from mtlkit.metrics._labels import is_labelled
@@ -169,7 +170,7 @@ def _split_evidence(
     status = status_of((low, high), COPIES_THAT_MATTER) if effect else "absent"
     rows = np.flatnonzero(exact >= 0)
     near_count = len(near["rows"])
-    details = {
+    details: SplitDetails = {
         "exact": copies,
         "exact_rows": rows[:LISTED],
         "exact_of": exact[rows][:LISTED],

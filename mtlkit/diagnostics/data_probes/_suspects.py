@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.diagnostics.data_probes._panels import shown
+from mtlkit.diagnostics.details import SuspectDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.references.reference import Reference
 
@@ -18,7 +19,7 @@ _LISTED, _SHOWN = 300, 12
 
 def suspects(
     reference: Reference, rate: float, candidates: NDArray[np.bool_] | None = None
-) -> dict[str, Any]:
+) -> SuspectDetails:
     """Lists the samples whose labels are most likely wrong, the most suspicious first.
 
     As in confident learning, a sample is suspected where the likeliest class is another one
@@ -64,7 +65,7 @@ def suspects(
     found = np.flatnonzero(suspected)
     ratio = own[found] / np.maximum(best[found], 1e-12)
     found = found[np.argsort(ratio, kind="stable")][: min(expected, _LISTED)]
-    listed = {
+    listed: SuspectDetails = {
         "rows": found,
         "given": given[found],
         "likeliest": likeliest[found],
@@ -75,7 +76,7 @@ def suspects(
     return {**listed, "images": _images(reference, found)}
 
 
-def no_suspects() -> dict[str, Any]:
+def no_suspects() -> SuspectDetails:
     """Returns the list where labels are not found to be wrong."""
     none = np.zeros(0, "int64")
     return {"rows": none, "given": none, "likeliest": none, "expected": 0}

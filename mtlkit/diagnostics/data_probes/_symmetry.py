@@ -17,6 +17,7 @@ from mtlkit.diagnostics.data_probes._samples import (
     timed,
     unit_vectors,
 )
+from mtlkit.diagnostics.details import SymmetryDetails
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA, CLEAR_TWIN, NEAREST_TWIN, TWIN_SHARE, USUAL_TWIN
 from mtlkit.references.reference import Reference
@@ -283,7 +284,7 @@ def _evidence(
     classes = {
         task: _symmetric_classes(labels[rows], one["symmetric"]) for task, labels in others.items()
     }
-    details = {
+    details: SymmetryDetails = {
         "transform": best,
         "symmetric_share": one["share"],
         "symmetric_share_interval": one["share_interval"],

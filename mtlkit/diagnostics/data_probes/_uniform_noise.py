@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import share_interval
 from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
+from mtlkit.diagnostics.details import UniformNoiseDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import (
     MOST_WRONG,
@@ -112,7 +113,7 @@ def uniform_noise(
         UNIFORM_NOISE,
         unit="share of labels",
         samples=samples,
-        details={"ranks": counts, "rate_with_half_the_samples": half, "suspects": listed},
+        details=UniformNoiseDetails(ranks=counts, rate_with_half_the_samples=half, suspects=listed),
         seconds=time.process_time() - start,
     )
 

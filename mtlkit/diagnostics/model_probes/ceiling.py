@@ -17,6 +17,7 @@ from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
 from mtlkit.diagnostics._training.copies import compiled, random_state_kept
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer
+from mtlkit.diagnostics.details import GapDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._location_arms import flat_head, reads_a_map
 from mtlkit.diagnostics.thresholds import SIMPLE_IS_AHEAD
@@ -128,26 +129,26 @@ def probe(
         interval=interval,
         null=0.0,
         threshold=threshold,
-        details={
-            "reference": name,
-            "reference_skill": reference,
-            "user_skill": bench.user_skill,
-            "reference_score": bench.score.value(reference),
-            "user_score": bench.score.value(bench.user_skill),
-            "baseline": bench.score.baseline,
-            "metric": bench.score.metric,
-            "reference_rows": rows,
-            "user_rows": bench.user_rows,
-            "labels": bench.score.targets(bench.y_val),
-            "class_counts": _class_counts(bench),
-            "reference_probability": decoded.get("probability"),
-            "user_probability": bench.decoded.get("probability"),
-            "inner_skill": skills,
-            "inner_score": bench.score.value(max(skills.values())),
-            "features_rows": by_features,
-            "seen_in_training": seen,
-            "retrained": bench.retrained,
-        },
+        details=GapDetails(
+            reference=name,
+            reference_skill=reference,
+            user_skill=bench.user_skill,
+            reference_score=bench.score.value(reference),
+            user_score=bench.score.value(bench.user_skill),
+            baseline=bench.score.baseline,
+            metric=bench.score.metric,
+            reference_rows=rows,
+            user_rows=bench.user_rows,
+            labels=bench.score.targets(bench.y_val),
+            class_counts=_class_counts(bench),
+            reference_probability=decoded.get("probability"),
+            user_probability=bench.decoded.get("probability"),
+            inner_skill=skills,
+            inner_score=bench.score.value(max(skills.values())),
+            features_rows=by_features,
+            seen_in_training=seen,
+            retrained=bench.retrained,
+        ),
     )
 
 

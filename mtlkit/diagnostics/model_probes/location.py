@@ -13,6 +13,7 @@ from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.bench import Bench, Gap
 from mtlkit.diagnostics._training.copies import fresh_copy
+from mtlkit.diagnostics.details import CollapseDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._features import dead_share, effective_rank, probed
 from mtlkit.diagnostics.model_probes._location_arms import (
@@ -285,13 +286,13 @@ def _collapse(bench: Bench, gap: Gap, reading: _Reading) -> Evidence:
         null=0.0,
         threshold=COLLAPSED,
         unit="share of the features",
-        details={
-            "rank": ranks[0],
-            "rank_at_start": ranks[1],
-            "dead": shares[0],
-            "dead_at_start": shares[1],
-            "code": "model = mtl.MultiTaskModel.from_config(model.get_config())  # a fresh start",
-        },
+        details=CollapseDetails(
+            rank=ranks[0],
+            rank_at_start=ranks[1],
+            dead=shares[0],
+            dead_at_start=shares[1],
+            code="model = mtl.MultiTaskModel.from_config(model.get_config())  # a fresh start",
+        ),
     )
 
 

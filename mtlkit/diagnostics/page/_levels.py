@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mtlkit.reports.diagnosis_plots import Level
@@ -36,11 +37,13 @@ def _of_signal(diagnosis: Diagnosis) -> tuple[str, list[Level]]:
     return unit, known + (_ceiling(diagnosis, unit) if known and unit == "accuracy" else [])
 
 
-def _model(gap: dict[str, Any], own: dict[str, Any]) -> Level | None:
+def _model(gap: Mapping[str, Any], own: Mapping[str, Any]) -> Level | None:
     return _level("your model", gap.get("user_score", own.get("score")), own.get("interval"))
 
 
-def _reference(diagnosis: Diagnosis, gap: dict[str, Any], own: dict[str, Any]) -> Level | None:
+def _reference(
+    diagnosis: Diagnosis, gap: Mapping[str, Any], own: Mapping[str, Any]
+) -> Level | None:
     """The reference, with the interval of its lead over the model."""
     if "reference_score" not in gap:
         return _level("reference", own.get("score"), own.get("interval"))
@@ -66,7 +69,7 @@ def _ceiling(diagnosis: Diagnosis, metric: str) -> list[Level]:
     return [Level("labels allow", 1 - noise.effect, 1 - high, 1 - low)]
 
 
-def _details(diagnosis: Diagnosis, name: str) -> dict[str, Any]:
+def _details(diagnosis: Diagnosis, name: str) -> Mapping[str, Any]:
     return diagnosis.evidence[name].details if name in diagnosis.evidence else {}
 
 

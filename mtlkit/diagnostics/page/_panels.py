@@ -10,6 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._statistics import count_table
+from mtlkit.diagnostics.details import (
+    DETAILS,
+    AmountDetails,
+    ChangeDetails,
+    ConfusionDetails,
+    ContextDetails,
+    GalleryDetails,
+    GapDetails,
+    ImbalanceDetails,
+    InterferenceDetails,
+    LocationDetails,
+    ResolutionDetails,
+    SignalDetails,
+    SymmetryDetails,
+    UncertaintyDetails,
+    UniformNoiseDetails,
+    details_of,
+)
 from mtlkit.diagnostics.evidence import STATUSES, Evidence
 from mtlkit.diagnostics.evidence import plain as as_data
 from mtlkit.diagnostics.page._suspects import draw_suspects
@@ -61,6 +79,7 @@ class Panel:
     def evidence(self, diagnosis: Diagnosis) -> list[Evidence]:
         """The evidence that is there, the most telling first."""
         there = [diagnosis.evidence[name] for name in self.names if name in diagnosis.evidence]
+        there = [one for one in there if _is_whole(one)]
         return sorted(there, key=lambda one: STATUSES.index(one.status))
 
 
@@ -115,30 +134,25 @@ def _text(value: float) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-# === Drawing: each returns pictures, or an empty list where its details are not there ===
+# === Drawing: each returns pictures, or an empty list where there is nothing to draw ===
 
 
 def _signal(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    details = evidence.details
-    if not _has(details, "null_scores", "score"):
-        return []
-    unit = evidence.unit or "score"
-    ax = plots.plot_null(details["null_scores"], details["score"], details.get("chance"), unit)
+    details = details_of(evidence, SignalDetails)
+    ax = plots.plot_null(details["null_scores"], details["score"], details["chance"], evidence.unit)
     how = "How well labels can be predicted, as they are and permuted."
     return [picture(ax, f"{evidence.text} {how}")]
 
 
 def _ranks(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    if not _has(evidence.details, "ranks"):
-        return []
-    ax = plots.plot_ranks(evidence.details["ranks"], evidence.details.get("expected_tail"))
+    ax = plots.plot_ranks(details_of(evidence, UniformNoiseDetails)["ranks"])
     how = "Labels drawn at random lie at all ranks alike: a flat tail."
     return [picture(ax, f"{evidence.text} {how}")]
 
 
 def _ladder(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     ladder, pairs = evidence.details.get("ladder"), evidence.details.get("pairs")
-    if not ladder:
+    if ladder is None:
         return []
     ax = plots.plot_ladder(ladder["share"], ladder["self"], ladder["partner"])
     how = (
@@ -166,113 +180,97 @@ def _confusion(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
 
 
 def _gallery(evidence: Evidence, diagnosis: Diagnosis) -> list[Markup]:
-    images = evidence.details.get("images")
-    if images is None:
-        return []
-    shown = evidence.details.get("labels") or [str(number) for number in range(len(images))]
+    details = details_of(evidence, GalleryDetails)
     # Values are shown by themselves: they have no names.
-    names = [diagnosis.class_name(int(one)) if one.isdigit() else one for one in shown]
-    ax = plot_gallery(images, names, _order(len(images), diagnosis))
+    names = [diagnosis.class_name(int(one)) if one.isdigit() else one for one in details["labels"]]
+    ax = plot_gallery(details["images"], names, _order(len(names), diagnosis))
     how = "A column for each class; classes that are confused are neighbours."
     return [picture(ax, f"{evidence.text} {how}")]
 
 
 def _symmetry(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    looks = evidence.details.get("transformations") or evidence.details.get("transforms")
-    if not looks:
-        return []
-    ax = plots.plot_arms(_levels(looks), f"gain by grouping ({evidence.unit or 'score'})")
+    looks = details_of(evidence, SymmetryDetails)["transforms"]
+    levels = [_level(name, look["gain"], look["interval"]) for name, look in looks.items()]
+    ax = plots.plot_arms(levels, f"gain by grouping ({evidence.unit})")
     how = "What is gained where classes count as one that a transformation turns into each other."
     return [picture(ax, f"{evidence.text} {how}")]
 
 
 def _context(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    arms = evidence.details.get("arms")
-    if not arms:
-        return []
-    levels = _levels({ARMS.get(name, name): arm for name, arm in arms.items()})
-    task = evidence.details.get("task")
-    how = f"Labels of {task}, given beside the image." if task else ""
-    ax = plots.plot_arms(levels, evidence.unit or "score")
-    return [picture(ax, f"{evidence.text} {how}".rstrip())]
+    details = details_of(evidence, ContextDetails)
+    levels = [
+        _level(ARMS[name], arm["accuracy"], arm["interval"])
+        for name, arm in details["arms"].items()
+    ]
+    ax = plots.plot_arms(levels, evidence.unit)
+    return [picture(ax, f"{evidence.text} Labels of {details['task']}, given beside the image.")]
 
 
 def _amount(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    details = evidence.details
-    if not _has(details, "samples", "scores"):
-        return []
+    details = details_of(evidence, AmountDetails)
     ax = plots.plot_amount(
         details["samples"],
         details["scores"],
-        details.get("low"),
-        details.get("high"),
-        details.get("doubling_gain"),
-        evidence.unit or "score",
+        details["low"],
+        details["high"],
+        details["doubling_gain"],
+        evidence.unit,
     )
     return [picture(ax, f"{evidence.text} Shaded: 95 % intervals.")]
 
 
 def _resolution(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    if not _has(evidence.details, "sides", "scores"):
-        return []
-    sides, scores = evidence.details["sides"], evidence.details["scores"]
-    if isinstance(sides, Mapping):
-        names = [name for name in sides if sides[name] is not None and name in scores]
-        sides, scores = [sides[name] for name in names], [scores[name] for name in names]
-    order = np.argsort(sides, kind="stable")
-    ax = plots.plot_resolution(
-        [sides[one] for one in order], [scores[one] for one in order], evidence.unit or "score"
-    )
+    details = details_of(evidence, ResolutionDetails)
+    sides = {name: side for name, side in details["sides"].items() if side is not None}
+    names = sorted(sides, key=lambda name: sides[name])
+    scores = [details["scores"][name] for name in names]
+    ax = plots.plot_resolution([sides[name] for name in names], scores, evidence.unit)
     return [picture(ax, evidence.text)]
 
 
 def _imbalance(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    if not _has(evidence.details, "counts"):
-        return []
-    counts = evidence.details["counts"]
-    counts = list(counts.values()) if isinstance(counts, Mapping) else counts
+    counts = details_of(evidence, ImbalanceDetails)["counts"]
     return [picture(plots.plot_counts(counts), f"{evidence.text} Dotted: the mean.")]
 
 
 def _uncertainty(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    details, found = evidence.details, []
-    bins = details["reliability"] if _has(details, "reliability") else _bins(details)
-    if len(bins):
-        how = "Dotted: confidence that comes true. The area of a dot is its number of samples."
-        found.append(picture(plots.plot_reliability(bins), f"{evidence.text} {how}"))
-    values, shares, guess = _entropy(details)
-    if values is not None:
-        how = "Entropy of the predictions, as the share of the samples below each value."
-        found.append(picture(plots.plot_entropy(values, shares, guess), how))
-    return [element("div", found, class_="pictures")] if found else []
+    details = details_of(evidence, UncertaintyDetails)
+    bins = [(one["confidence"], one["accuracy"], one["samples"]) for one in details["bins"]]
+    values, guess = details["entropy"]["quantiles"], details["share_of_a_guess"]
+    how = "Dotted: confidence that comes true. The area of a dot is its number of samples."
+    drawn = picture(plots.plot_reliability(bins), f"{evidence.text} {how}")
+    ax = plots.plot_entropy(
+        np.asarray(values, "float64"),
+        np.linspace(0, 1, len(values)),
+        details["entropy"]["total"] / guess if guess else None,
+    )
+    how = "Entropy of the predictions, as the share of the samples below each value."
+    return [element("div", [drawn, picture(ax, how)], class_="pictures")]
 
 
 def _location(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    probes = evidence.details.get("probes")
-    if not probes:
+    probes = details_of(evidence, LocationDetails).get("probes")
+    if probes is None:
         return []
-    ax = plots.plot_arms(_levels(probes), evidence.unit or "score")
-    text = evidence.text if evidence.name == "location" else ""
-    how = "What linear probes read from the frozen network, along it."
-    return [picture(ax, f"{text} {how}".lstrip())]
+    ax = plots.plot_arms([_level(name, skill) for name, skill in probes.items()], evidence.unit)
+    return [picture(ax, "What linear probes read from the frozen network, along it.")]
 
 
 def _interference(evidence: Evidence, _: Diagnosis) -> list[Markup]:
-    details = evidence.details
-    runs = details.get("by_seed") or {k: details[k] for k in ("alone", "together") if k in details}
-    if not runs:
+    runs = details_of(evidence, InterferenceDetails).get("by_seed")
+    if runs is None:
         return []
-    ax = plots.plot_runs(runs, evidence.unit or "score")
+    ax = plots.plot_runs(runs, evidence.unit)
     return [picture(ax, f"{evidence.text} A dot is a seed; the bar is their mean.")]
 
 
 def _changes(_: Evidence, diagnosis: Diagnosis) -> list[Markup]:
     """All that was changed about the model, in one picture."""
-    arms: dict[str, Any] = {}
+    arms: dict[str, float] = {}
     for name in _CHANGES:
         if name in diagnosis.evidence:
-            arms.update(diagnosis.evidence[name].details.get("scores") or {})
-    levels = _levels(arms)
+            arms.update(details_of(diagnosis.evidence[name], ChangeDetails).get("scores", {}))
+    levels = [_level(name, skill) for name, skill in arms.items()]
     if len(levels) < 2:
         return []
     levels.sort(key=lambda level: level.value)
@@ -297,7 +295,7 @@ _CHANGES = (
 )
 PANELS = (
     Panel(_CHANGES, _changes, "What each change of the model reaches"),
-    Panel(("location", "head_destroys_space", "backbone_lacks_task"), _location, "Along the way"),
+    Panel(("head_destroys_space", "backbone_lacks_task"), _location, "Along the way"),
     Panel(("confusion", "model_gap"), _confusion, "What is taken for what", wide=True),
     Panel(("gallery",), _gallery, "What the classes look like", wide=True),
     Panel(("signal",), _signal),
@@ -307,7 +305,7 @@ PANELS = (
     Panel(("structured_noise", "ambiguity", "class_overlap"), _ladder),
     Panel(("symmetry",), _symmetry),
     Panel(("needs_context",), _context),
-    Panel(("too_little_data", "amount"), _amount),
+    Panel(("too_little_data",), _amount),
     Panel(("resolution",), _resolution),
     Panel(("imbalance",), _imbalance),
     Panel(("interference", "loss_starvation"), _interference),
@@ -318,46 +316,28 @@ PANELS = (
 # === Reading details ===
 
 
-def _has(details: Mapping[str, Any], *names: str) -> bool:
-    """Whether all of these details are there, and none of them is empty."""
-    found = [details.get(name) for name in names]
-    return all(one is not None and (np.ndim(one) == 0 or len(one) > 0) for one in found)
+def _is_whole(evidence: Evidence) -> bool:
+    """Whether evidence has the details that a probe writes; what was not tested has none."""
+    kind = DETAILS.get(evidence.name)
+    return kind is not None and kind.__required_keys__ <= evidence.details.keys()
 
 
-def _bins(details: Mapping[str, Any]) -> list[tuple[float, float, float]]:
-    bins = details.get("bins") or []
-    return [(one["confidence"], one["accuracy"], one["samples"]) for one in bins]
-
-
-def _levels(arms: Mapping[str, Any]) -> list[Level]:
-    levels = [_level(str(name).replace("_", " "), arm) for name, arm in arms.items()]
-    return [level for level in levels if level is not None]
-
-
-def _level(name: str, arm: Any) -> Level | None:
-    """Reads a number, `[score, low, high]`, or a dict with a score and its interval."""
-    if isinstance(arm, Mapping):
-        value = next((arm[key] for key in ("score", "accuracy", "gain") if key in arm), None)
-        low, high = arm.get("interval") or (None, None)
-    elif isinstance(arm, Sequence | np.ndarray):
-        value, low, high = arm
-    else:
-        value, low, high = arm, None, None
-    if value is None or not np.isfinite(value):
-        return None
-    return Level(name, float(value), low, high)
+def _level(name: str, value: float, interval: Any = (None, None)) -> Level:
+    return Level(name.replace("_", " "), float(value), *interval)
 
 
 def _counts(evidence: Evidence) -> NDArray[np.float64] | None:
-    """The confusion matrix, or one of the labels and predictions that are there."""
-    details = evidence.details
-    if details.get("matrix") is not None:
-        return np.asarray(details["matrix"], "float64")
-    labels, probability = details.get("labels"), details.get("user_probability")
-    if labels is None or probability is None:
+    """The confusion matrix, or that of the model's predictions."""
+    if not _is_whole(evidence):
         return None
-    probability = np.asarray(probability)
-    return count_table(labels, probability.argmax(axis=1), probability.shape[1]).astype("float64")
+    if evidence.name == "confusion":
+        return np.asarray(details_of(evidence, ConfusionDetails)["matrix"], "float64")
+    details = details_of(evidence, GapDetails)
+    probability = details["user_probability"]
+    if probability is None or details["class_counts"] is None:
+        return None
+    predicted = np.asarray(probability).argmax(axis=1)
+    return count_table(details["labels"], predicted, np.shape(probability)[1]).astype("float64")
 
 
 def _order(num_classes: int, diagnosis: Diagnosis) -> Sequence[int] | None:
@@ -374,21 +354,6 @@ def _pairs(what: str, pairs: Any, diagnosis: Diagnosis) -> str:
     first = [] if pairs is None else pairs[:_MAX_PAIRS]
     named = [f"{name(a)} as {name(b)} ({100 * float(rate):.0f} %)" for a, b, rate in first]
     return f"{what}: {', '.join(named)}." if named else ""
-
-
-def _entropy(details: Mapping[str, Any]) -> tuple[Any, Any, float | None]:
-    """Entropies, the share of the samples below each, and the entropy of a guess."""
-    entropy = details.get("entropy")
-    if isinstance(entropy, Mapping) and entropy.get("quantiles") is not None:
-        values = np.asarray(entropy["quantiles"], "float64")
-        share = details.get("share_of_a_guess")
-        guess = float(entropy["total"]) / share if share else None
-        return values, np.linspace(0, 1, len(values)), guess
-    if isinstance(entropy, Mapping) and entropy.get("counts") is not None:
-        counts = np.asarray(entropy["counts"], "float64")
-        below = np.concatenate([[0.0], counts.cumsum() / max(counts.sum(), 1)])
-        return np.asarray(entropy["edges"], "float64"), below, entropy.get("guess")
-    return None, None, None
 
 
 def _skill(unit: str) -> str:

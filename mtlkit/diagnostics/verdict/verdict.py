@@ -40,7 +40,7 @@ class Cause:
     name: str
     effect: float | None = None
     interval: tuple[float, float] | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
