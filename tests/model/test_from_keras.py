@@ -35,7 +35,7 @@ def fit(model, x, y, seed=5, **options):
 def same_weights(model, other, rtol=1e-6):
     for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
         scale = max(float(np.abs(a).max()), 1e-3) if a.size else 1.0
-        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=10 * rtol)
+        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=rtol)
 
 
 #: Models that go another way on each backend: masks, shuffling, what is kept in place.
@@ -71,8 +71,10 @@ class TestSameModel:
             np.testing.assert_allclose(plain[task], adopted[task], rtol=0, atol=1e-6)
 
     def test_an_epoch_gives_the_same_weights(self, pair):
-        _, plain, twin, *_ = pair
-        same_weights(plain, twin)
+        name, plain, twin, *_ = pair
+        # Elsewhere the losses of 14 tasks add up in another order, which Adam's division enlarges.
+        rounded = name == "table" and keras.backend.backend() != "tensorflow"
+        same_weights(plain, twin, 1e-5 if rounded else 1e-6)
 
     def test_logs_are_those_of_the_plain_model(self, pair):
         *_, (plain, adopted) = pair
