@@ -112,7 +112,7 @@ def eagerly(monkeypatch):
     monkeypatch.setattr(mtl.MultiTaskModel, "compile", compile_eagerly)
 
 
-def search(directory, backbone_seed=0, **options):
+def search(directory, target="orientation", backbone_seed=0, **options):
     """A small search."""
     keras.utils.set_random_seed(backbone_seed)
     arguments = {
@@ -123,7 +123,7 @@ def search(directory, backbone_seed=0, **options):
         "directory": directory,
         **options,
     }
-    return mtl.search.search_heads(backbone(), tasks(), "orientation", data(), **arguments)
+    return mtl.search.search_heads(backbone(), tasks(), target, data(), **arguments)
 
 
 def outcome(result):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from mtlkit._durations import duration
 from mtlkit.diagnostics._kept import KeptEvidence
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 
@@ -127,7 +128,7 @@ class Steps:
         if self.budget is None:
             return f"[{place}]"
         used = min(100.0, 100 * self.spent / self.budget)
-        return f"[{place}, {used:.0f} % of the budget, {_duration(self.left)} left]"
+        return f"[{place}, {used:.0f} % of the budget, {duration(self.left)} left]"
 
     def _say(self, text: str, end: str = "\n") -> None:
         if self.verbose:
@@ -137,12 +138,6 @@ class Steps:
 def _interrupted(name: str) -> Evidence:
     why = not_tested(name, "The diagnosis was interrupted before this was looked at.")
     return replace(why, details={"interrupted": True})
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as minutes and seconds."""
-    whole = max(0, round(seconds))
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 @contextmanager

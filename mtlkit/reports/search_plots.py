@@ -69,7 +69,7 @@ def plot_curves(
         raise ValueError("Expected at least one curve. Received: curves={}")
     ax = new_axes(ax)
     own = {trial: (families or {}).get(trial, "trials") for trial in curves}
-    styles = _styles(own.values())
+    styles = _styles((families or own).values())
     for trial, curve in curves.items():
         bold = trial == best
         ax.plot(
@@ -96,7 +96,9 @@ def plot_curves(
     label_axes(ax, "epoch", ylabel)
     ax.locator_params(axis="x", integer=True)
     if families:
-        draw_legend(ax, {name: {"color": color} for name, (color, _) in styles.items()})
+        drawn = set(own.values())
+        legend = {name: {"color": color} for name, (color, _) in styles.items() if name in drawn}
+        draw_legend(ax, legend)
     return ax
 
 

@@ -116,9 +116,13 @@ class Candidate:
         Raises:
             ValueError: If the head refuses the arguments.
         """
-        fixed = {k: part.value for k, part in self.space.items() if isinstance(part, Fixed)}
-        arguments = {**fixed, **point}
+        arguments = self.all_arguments(point)
         return self.head(**{name: _new(name, value) for name, value in arguments.items()})
+
+    def all_arguments(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments of a point with those that are the same for all heads."""
+        fixed = {k: part.value for k, part in self.space.items() if isinstance(part, Fixed)}
+        return {**fixed, **point}
 
 
 def _new(name: str, value: Any) -> Any:

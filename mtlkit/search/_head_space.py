@@ -124,6 +124,10 @@ class HeadSpace:
         prefix = f"{point['family']}."
         return {k.removeprefix(prefix): v for k, v in point.items() if k.startswith(prefix)}
 
+    def arguments(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns all arguments of the head of a point, those that the candidate fixes too."""
+        return self.candidates[point["family"]].all_arguments(self.head_arguments(point))
+
     def plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the first one of all points that are the same model.
 

@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from mtlkit._durations import duration
 from mtlkit.reports._page import (
     Markup,
     definitions,
@@ -104,6 +105,7 @@ def _best(result: SearchResult) -> list[Markup]:
     short = {name: value for name, value in config.items() if name != "task"}
     return [
         element("h2", title),
+        element("pre", result.code()),
         element("pre", json.dumps(short, indent=2, ensure_ascii=False)),
         folded(
             "The task, for keras.saving.deserialize_keras_object",
@@ -142,7 +144,7 @@ def _leaderboard(result: SearchResult) -> list[Markup]:
     parts.append(table(header, cells[:_TOP], strong=[0] if result.ahead is None else []))
     if len(cells) > _TOP:
         parts.append(folded(f"{len(cells) - _TOP} more rows", table(header, cells[_TOP:])))
-    axes = plot_families(rows, result.direction, _level(result), _score(result))
+    axes = plot_families(_trials(result), result.direction, _level(result), _score(result))
     caption = (
         "The scores of each family, with the number of its trials; the bar is their median. "
         f"{_hollow(rows)}{_dotted(result)}"
@@ -166,7 +168,7 @@ def _costs(result: SearchResult) -> list[Markup]:
     pictures = []
     for cost in ("parameters", "step_ms"):
         if any(row[cost] is not None for row in rows):
-            axes = plot_costs(rows, cost, result.direction, _level(result), _score(result))
+            axes = plot_costs(_trials(result), cost, result.direction, _level(result), _score(result))
             caption = f"Score against {COST_LABELS[cost]}. {_hollow(rows)}{_dotted(result)}"
             pictures.append(picture(axes, caption))
     if not pictures:
@@ -276,7 +278,7 @@ def _making(result: SearchResult) -> list[Markup]:
     counts = ", ".join(f"{statuses.count(one)} {one}" for one in STATUSES if one in statuses)
     epochs = sum(record.epochs for record in result.trials)
     cost = {
-        "time": _duration(result.seconds),
+        "time": duration(result.seconds),
         "trials": f"{len(statuses)} ({counts})" if statuses else "0",
         "epochs trained": f"{epochs:,}",
     }
@@ -296,6 +298,11 @@ def _making(result: SearchResult) -> list[Markup]:
 
 def _ranked(result: SearchResult) -> list[dict[str, Any]]:
     return [row for row in result.leaderboard if row["rank"]]
+
+
+def _trials(result: SearchResult) -> list[dict[str, Any]]:
+    """The rows of all trials: each plot has all families, so that each has one colour."""
+    return [row for row in result.leaderboard if row["trial"]]
 
 
 def _level(result: SearchResult) -> float | None:
@@ -320,10 +327,3 @@ def _list(names: Any) -> str:
     different = list(dict.fromkeys(names))
     more = len(different) - _NAMED
     return ", ".join(different[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

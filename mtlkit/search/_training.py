@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit._durations import duration
 from mtlkit.search._baselines import Baseline
 from mtlkit.search._batches import Batches, Shuffle, piped
 from mtlkit.search._data import SearchData
@@ -28,6 +29,32 @@ class OutOfTime(BaseException):
 
 class NotANumber(ValueError):
     """A loss or score is NaN or infinite."""
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong with a trial, without the name of an exception where words say it."""
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or "ResourceExhausted" in kind or "OutOfMemory" in kind:
+        return "out of memory"
+    if isinstance(error, NotANumber | ValueError) and str(error):
+        return str(error)
+    return f"{kind}: {error}" if str(error) else kind
+
+
+class EpochLines(keras.callbacks.Callback):
+    """Reports each epoch of a training, and the time that is left."""
+
+    def __init__(self, report: Callable[[str], None], name: str) -> None:
+        super().__init__()
+        self._report, self._name = report, name
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        epochs = self.params["epochs"]
+        left = (time.monotonic() - self._start) / (epoch + 1) * (epochs - epoch - 1)
+        self._report(f"{self._name} | epoch {epoch + 1} of {epochs} | {duration(left)} left")
 
 
 class Watch(keras.callbacks.Callback):

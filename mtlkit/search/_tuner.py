@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from mtlkit._durations import duration
 from mtlkit.search._baselines import (
     Baseline,
     baseline_of,
@@ -30,10 +31,12 @@ from mtlkit.search._interpreter import decode
 from mtlkit.search._oracles import OBJECTIVE
 from mtlkit.search._records import Store, TrialRecord
 from mtlkit.search._training import (
+    EpochLines,
     OutOfTime,
     Watch,
     best_scores,
     guarded,
+    in_words,
     peers_of,
     sacrificed,
     train,
@@ -153,7 +156,7 @@ class HeadTuner(keras_tuner.Tuner):
             record.status = "interrupted"
             raise
         except Exception as error:
-            record.message = record.message or f"{type(error).__name__}: {error}"
+            record.message = record.message or in_words(error)
             raise keras_tuner.errors.FailedTrialError(record.message) from error
         finally:
             record.seconds = time.perf_counter() - start
@@ -175,6 +178,10 @@ class HeadTuner(keras_tuner.Tuner):
         if known is not None and known.status == "finished" and kept:
             return known
         record = TrialRecord(REFERENCE, "failed", family="without the target")
+        self.report(
+            f"training the tasks without {self.space.target} for {self.settings.epochs} epochs, "
+            "with which the guard compares"
+        )
         start = time.perf_counter()
         try:
             self._fit(record, None, self.settings.epochs, 0, None)
@@ -289,7 +296,7 @@ class HeadTuner(keras_tuner.Tuner):
             self.store.load_weights(begins_from, model)
             earlier = self.store.records()[begins_from].curves
         watch = self._watch(record, point, epochs, earlier)
-        callbacks: list[Any] = []
+        callbacks: list[Any] = [EpochLines(self.report, "guard")] if point is None else []
         if self.tensorboard is not None and trial is not None:
             callbacks.append(keras.callbacks.TensorBoard(self.tensorboard))
             self._configure_tensorboard_dir(callbacks, trial)
@@ -360,10 +367,18 @@ class HeadTuner(keras_tuner.Tuner):
         if ranked:
             best = leaders(ranked, self.settings.direction)[0]
             parts.append(f"best {best.score:.4f} (trial {best.trial})")
+        left = self._left()
+        return " | ".join([*parts, f"{duration(left)} left"] if left is not None else parts)
+
+    def _left(self) -> float | None:
+        """Seconds that are left: of the budget, or for the trials that are, by their mean."""
         if math.isfinite(self.deadline):
-            left = max(0.0, self.deadline - time.monotonic())
-            parts.append(f"{left // 60:.0f} min {left % 60:02.0f} s left")
-        return " | ".join(parts)
+            return max(0.0, self.deadline - time.monotonic())
+        most = getattr(self.oracle, "max_trials", None)
+        over = [r.seconds for r in self.store.records().values() if r.over and r.trial.isdigit()]
+        if not most or not over:
+            return None
+        return max(0, most - len(over)) * sum(over) / len(over)
 
 
 def head_size(space: HeadSpace, point: Any) -> int:
@@ -377,7 +392,7 @@ def _size_in(model: Any, target: str) -> int:
 
 def _reject(record: TrialRecord, error: Exception) -> None:
     """Notes why a point cannot be tried."""
-    record.status, record.message = "rejected", str(error) or type(error).__name__
+    record.status, record.message = "rejected", in_words(error)
 
 
 def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:

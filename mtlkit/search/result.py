@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mtlkit.model import MultiTaskModel
@@ -13,6 +15,7 @@ from mtlkit.search._baselines import (
     constants_of,
     kept_baselines,
 )
+from mtlkit.search._code import code_of
 from mtlkit.search._data import SearchData
 from mtlkit.search._frozen import FrozenFeatures
 from mtlkit.search._head_space import HeadSpace
@@ -35,6 +38,7 @@ class SearchResult:
         target: Name of the task whose head was searched.
         metric: Name of the log that is the score, on validation data.
         direction: `"max"` or `"min"`.
+        interrupted: Whether Ctrl-C ended the search; it goes on if it is called again.
 
     Example:
         ```python
@@ -75,6 +79,7 @@ class SearchResult:
         self._data = data
         self._frozen = frozen
         self._records = store.records()
+        self.interrupted = False
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -198,6 +203,32 @@ class SearchResult:
             `keras.saving.deserialize_keras_object(config["task"])` makes a `mtlkit.Task`.
         """
         return self._space.config(self._point(trial))
+
+    def code(self, trial: str | None = None) -> str:
+        """Returns the lines that put the head of a trial into a model, to paste.
+
+        Args:
+            trial: Number of the trial. `None`: the best one.
+        """
+        point = self._point(trial or self.best_trial.trial)
+        arguments = self._space.arguments(point)
+        return code_of(self._space.task(point), arguments, self._space.learning_rate(point))
+
+    def to_json(self) -> str:
+        """Returns what was found as JSON: the sentence, all rows, the best configuration."""
+        best = bool(self._ranked())
+        found = {
+            "target": self.target,
+            "metric": self.metric,
+            "sentence": self.sentence,
+            "best_config": self.best_config if best else None,
+            "code": self.code() if best else None,
+            "leaderboard": list(self.leaderboard),
+            "baselines": [asdict(one) for one in self.baselines],
+            "seconds": self.seconds,
+            "setup": self.setup,
+        }
+        return json.dumps(found, indent=2, ensure_ascii=False)
 
     def best_model(self) -> MultiTaskModel:
         """Returns the model of the best trial, with the weights of its best epoch."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from mtlkit._files import read_arrays, read_json, write_arrays, write_json
@@ -29,7 +30,7 @@ _DEFAULT_TRIALS = 30
 def search_heads(
     backbone: Any,
     tasks: Sequence[Task],
-    target: str,
+    target: str | Sequence[str],
     data: Any,
     *,
     candidates: Sequence[Any] | None = None,
@@ -50,8 +51,8 @@ def search_heads(
     tensorboard: str | Path | None = None,
     worker_timeout: float = 60.0,
     verbose: int = 1,
-) -> SearchResult:
-    """Searches the head, and how it is wired, for one task of a model.
+) -> Any:
+    """Searches the head, and how it is wired, for one task of a model, or for several in turn.
 
     Every trial trains the whole model, with Adam and a learning rate that falls to zero along
     a half cosine, and is judged by the task's own metric on the validation data. The first
@@ -70,7 +71,9 @@ def search_heads(
             trains a copy, which begins with its weights (when a search goes on, with those
             that it began with).
         tasks: All tasks. Heads other than the target's are copied, with new weights.
-        target: Name of the task whose head is searched. If it reads several maps
+        target: Name of the task whose head is searched, or a list of names: they are searched one
+            after the other, each with the best heads of those before it, in folders of their own
+            in `directory`; budgets are for each. If it reads several maps
             (`feature=("stage1", "stage2")`), so do all candidates: of the heads of this
             library, a `mtlkit.heads.HierarchicalHead` with `loss="coarse_to_fine"` alone can,
             and all other points are rejected. Name that one as the candidate, or one map.
@@ -112,7 +115,8 @@ def search_heads(
         verbose: 0 for silence, 1 for a line a trial.
 
     Returns:
-        A `SearchResult`.
+        A `SearchResult`; of several targets a dict of them, by name. Ctrl-C ends the search, not
+        the program: the result has the trials so far, and `result.interrupted`.
 
     Raises:
         ValueError: If an argument does not fit, or the folder holds another search.
@@ -139,6 +143,33 @@ def search_heads(
         [Golovin et al., Google Vizier, 2017](https://doi.org/10.1145/3097983.3098043) (the
         median rule)
     """
+    if not isinstance(target, str):
+        return _one_after_the_other(
+            backbone,
+            tasks,
+            target,
+            data,
+            Path(directory),
+            candidates=candidates,
+            settings=settings,
+            tuner=tuner,
+            max_trials=max_trials,
+            time_budget=time_budget,
+            workers=workers,
+            epochs=epochs,
+            batch_size=batch_size,
+            guard=guard,
+            max_parameters=max_parameters,
+            stop_hopeless=stop_hopeless,
+            freeze_backbone=freeze_backbone,
+            seed=seed,
+            input_shape=input_shape,
+            tensorboard=tensorboard,
+            worker_timeout=worker_timeout,
+            verbose=verbose,
+        )
+    report = reporter(verbose)
+    report(f"searching the head for {target}; what is known is kept in {directory}")
     space = HeadSpace(
         backbone,
         tasks,
@@ -149,7 +180,6 @@ def search_heads(
         seed=0 if seed is None else seed,
     )
     arrays = SearchData.of(data, target)
-    report = reporter(verbose)
     store = Store(directory)
     _begin_with_the_same_backbone(store, space, report)
     if freeze_backbone:
@@ -176,21 +206,57 @@ def search_heads(
         tensorboard=None if tensorboard is None else str(tensorboard),
         worker_timeout=worker_timeout,
     )
+    interrupted = False
     if is_worker():
         run_worker(job, arrays, folder, report)
     else:
         _check_same(store, job, arrays)
-        with store.timed():
-            if is_chief():
-                run_chief(job, arrays, folder, report)
-            elif workers > 1:
-                run_workers(job, arrays, folder, workers, report)
-            else:
-                run_alone(job, arrays, folder, report)
+        try:
+            with store.timed():
+                if is_chief():
+                    run_chief(job, arrays, folder, report)
+                elif workers > 1:
+                    run_workers(job, arrays, folder, workers, report)
+                else:
+                    run_alone(job, arrays, folder, report)
+        except KeyboardInterrupt:
+            interrupted = True
     result = SearchResult(store, space, how, arrays, frozen_features(job, arrays, folder))
+    result.interrupted = interrupted
     if not is_worker():
-        report(result.sentence)
+        _end(result, report)
     return result
+
+
+def _end(result: SearchResult, report: Callable[[str], None]) -> None:
+    """Says what was found and, where nothing simple is ahead, the lines to paste."""
+    if result.interrupted:
+        kept = sum(record.over for record in result.trials)
+        report(f"interrupted: {kept} trials kept; call again with the same arguments to go on")
+    report(result.sentence)
+    if result.ahead is None and any(record.ranked for record in result.trials):
+        report(result.code())
+
+
+def _one_after_the_other(
+    backbone: Any,
+    tasks: Sequence[Task],
+    targets: Sequence[str],
+    data: Any,
+    folder: Path,
+    **options: Any,
+) -> dict[str, SearchResult]:
+    """Searches several targets in turn, each with the best heads of those before it."""
+    results: dict[str, SearchResult] = {}
+    for target in targets:
+        result = search_heads(backbone, tasks, target, data, directory=folder / target, **options)
+        results[target] = result
+        if result.interrupted:
+            break
+        if any(record.ranked for record in result.trials):
+            best = keras.saving.deserialize_keras_object(result.best_config["task"])
+            tasks = [best if task.name == target else task for task in tasks]
+    return results
 
 
 def _settings(space: HeadSpace, **options: Any) -> Settings:

@@ -75,7 +75,7 @@ def test_progress(capsys):
     one.run(["a"], lambda: evidence("a"))
     one.run(["b", "c"], lambda: (evidence("b", "found"), evidence("c", "not_tested")))
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("[ 1/3, 0 % of the budget, 10 min 00 s left] a ... absent (")
+    assert first.startswith("[ 1/3, 0 % of the budget, 10 min left] a ... absent (")
     assert "[ 2/3" in second and "b, c ... found, not tested (" in second
 
 

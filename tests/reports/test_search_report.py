@@ -86,7 +86,8 @@ class TestPage:
         assert "chance 0.125, 12 samples" in lead and "of 26 trials with a score." in lead
 
     def test_best_config_is_json(self, page, searched):
-        short, task = (json.loads(text) for text in page.of("pre"))
+        short, task = (json.loads(text) for text in page.of("pre")[1:])
+        assert page.of("pre")[0] == searched.code()
         expected = json.loads(json.dumps(searched.best_config))
         for config in (task, expected["task"]):
             config["config"]["head"]["config"].pop("name")  # of which Keras counts the heads
@@ -173,7 +174,7 @@ class TestNastyNames:
         told = [text for text in page.of("td") if "alert" in text]
         assert told == [NASTY.encode("utf-8", "replace").decode()]
         assert result.best_trial.family in page.of("p")[0]
-        assert json.loads(page.of("pre")[0])["point"] == result.best_trial.point
+        assert json.loads(page.of("pre")[1])["point"] == result.best_trial.point
 
     def test_are_drawn_as_they_are(self, page):
         _, result = page

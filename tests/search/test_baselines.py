@@ -167,7 +167,7 @@ def test_they_are_scored_once_and_reported(tmp_path, monkeypatch, capsys):
     found = small.search(tmp_path, tuner="random", max_trials=2, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert "baseline | nearest neighbours among small images | 0.4300" in lines
-    assert lines[-1] == found.sentence
+    assert found.sentence in lines
     assert calls == [("val_orientation_accuracy", "orientation")]
     assert named(found.baselines) == {"chance": 0.125, NEIGHBOURS.name: 0.43}
     again = small.search(tmp_path, tuner="random", max_trials=2)

@@ -118,12 +118,8 @@ class TestFailures:
     def test_each_failure_is_reported(self, result):
         told = {r.family: (r.status, r.message) for r in result.trials if not r.ranked}
         assert told["RaisingHead"][0] == "failed" and "always raises" in told["RaisingHead"][1]
-        assert told["NaNHead"][0] == "failed" and "NotANumber" in told["NaNHead"][1]
-        assert told["HungryHead"][0] == "failed"
-        assert told["HungryHead"][1].startswith("MemoryError: ")
-        assert told["ExhaustingHead"][0] == "failed"
-        for part in ("ResourceExhaustedError", "OOM when allocating"):
-            assert part in told["ExhaustingHead"][1]
+        assert told["NaNHead"][0] == "failed" and "is nan" in told["NaNHead"][1]
+        assert told["HungryHead"] == told["ExhaustingHead"] == ("failed", "out of memory")
         assert told["UnbuildableHead"][0] == "rejected"
         assert "cannot be built" in told["UnbuildableHead"][1]
         assert told["large"] == ("rejected", told["large"][1])
@@ -143,7 +139,7 @@ def test_all_fail(tmp_path):
     candidates = [mtl.search.Candidate("nan", NaNHead, {**CLASSES, "pooling": "average"})]
     result = small.search(tmp_path, candidates=candidates, tuner="random", max_trials=4, epochs=1)
     assert {r.status for r in result.trials} == {"failed"} and len(result.trials) == 4
-    with pytest.raises(ValueError, match=r"Expected a trial with a score.*NotANumber"):
+    with pytest.raises(ValueError, match=r"Expected a trial with a score.*is nan"):
         _ = result.best_trial
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mtlkit as mtl
-from mtlkit.search._baseline import Baseline
+from mtlkit.search._baselines import Baseline
 from mtlkit.search._data import SearchData
 from mtlkit.search._training import (
     NotANumber,
