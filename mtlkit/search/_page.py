@@ -42,6 +42,11 @@ _OUTCOMES = {
 }
 
 
+#: Why some rows have a score and no rank.
+_NOT_RANKED = (
+    "Without a rank: baselines, and trials that are behind others which had more epochs, so that "
+    "their scores do not compare."
+)
 #: What the settings of a search are called.
 _SETUP = {
     "epochs": "epochs of a trial",
@@ -118,7 +123,7 @@ def _leaderboard(result: SearchResult) -> list[Markup]:
     rows = _ranked(result)
     if not rows:
         return []
-    shown = [row for row in result.leaderboard if row["rank"] or not row["trial"]]
+    shown = [row for row in result.leaderboard if row["score"] is not None]
     others = sorted({task for row in rows for task in row["others"]})
     header = [
         "rank",
@@ -141,6 +146,8 @@ def _leaderboard(result: SearchResult) -> list[Markup]:
     parts = [element("h2", "Leaderboard")]
     if others:
         parts.append(element("p", f"With the scores of {', '.join(others)}.", class_="note"))
+    if any(row["rank"] is None for row in rows):
+        parts.append(element("p", _NOT_RANKED, class_="note"))
     parts.append(table(header, cells[:_TOP], strong=[0] if result.ahead is None else []))
     if len(cells) > _TOP:
         parts.append(folded(f"{len(cells) - _TOP} more rows", table(header, cells[_TOP:])))
@@ -168,7 +175,9 @@ def _costs(result: SearchResult) -> list[Markup]:
     pictures = []
     for cost in ("parameters", "step_ms"):
         if any(row[cost] is not None for row in rows):
-            axes = plot_costs(_trials(result), cost, result.direction, _level(result), _score(result))
+            axes = plot_costs(
+                _trials(result), cost, result.direction, _level(result), _score(result)
+            )
             caption = f"Score against {COST_LABELS[cost]}. {_hollow(rows)}{_dotted(result)}"
             pictures.append(picture(axes, caption))
     if not pictures:
@@ -297,7 +306,7 @@ def _making(result: SearchResult) -> list[Markup]:
 
 
 def _ranked(result: SearchResult) -> list[dict[str, Any]]:
-    return [row for row in result.leaderboard if row["rank"]]
+    return [row for row in _trials(result) if row["score"] is not None]
 
 
 def _trials(result: SearchResult) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def sentence_of(result: SearchResult) -> str:
     """Says which head is the best, or that none is ahead of what is simple."""
-    rows = [row for row in result.leaderboard if row["rank"]]
+    rows = [row for row in result.leaderboard if row["trial"] and row["score"] is not None]
     if not rows:
         return f"None of the {len(result.trials)} trials for the task {result.target} has a score."
     best, constant, ahead = rows[0], result.baseline, result.ahead

@@ -35,6 +35,7 @@ from mtlkit.search._training import (
     OutOfTime,
     Watch,
     best_scores,
+    better,
     guarded,
     in_words,
     peers_of,
@@ -396,9 +397,41 @@ def _reject(record: TrialRecord, error: Exception) -> None:
 
 
 def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:
-    """Sorts ranked trials, the best first: those that sacrifice no other task before the rest."""
+    """Sorts ranked trials, the best first.
+
+    Those that sacrifice another task come last, and before them those of fewer epochs than a
+    better one: what more epochs would have made of them is not known.
+    """
     sign = -1 if direction == "max" else 1
-    return sorted(records, key=lambda r: (bool(r.sacrificed), sign * (r.score or 0.0), r.trial))
+    short = too_short(records, direction)
+
+    def key(record: TrialRecord) -> tuple[Any, ...]:
+        longest_first = -(record.budget or 0) if record.trial in short else 0
+        return (
+            bool(record.sacrificed),
+            record.trial in short,
+            longest_first,
+            sign * (record.score or 0.0),
+            record.trial,
+        )
+
+    return sorted(records, key=key)
+
+
+def too_short(records: list[TrialRecord], direction: str) -> set[str]:
+    """The trials that are behind others which were given more epochs: scores do not compare.
+
+    A trial that is ahead with fewer epochs is ahead.
+    """
+    return {
+        one.trial
+        for one in records
+        if any(
+            (other.budget or 0) > (one.budget or 0)
+            and better(other.score or 0.0, one.score or 0.0, direction)
+            for other in records
+        )
+    }
 
 
 def described(record: TrialRecord) -> str:

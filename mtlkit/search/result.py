@@ -27,7 +27,7 @@ from mtlkit.search._repetitions import Repeater, Repetitions, known_repetitions
 from mtlkit.search._running import reporter
 from mtlkit.search._sentence import sentence_of
 from mtlkit.search._training import best_scores
-from mtlkit.search._tuner import REFERENCE, Settings, leaders
+from mtlkit.search._tuner import REFERENCE, Settings, leaders, too_short
 
 
 class SearchResult:
@@ -161,15 +161,24 @@ class SearchResult:
 
     @property
     def leaderboard(self) -> Leaderboard:
-        """All trials, one row each, the best first, with the baselines among them."""
+        """All trials, one row each, the best first, with the baselines among them.
+
+        A trial that is behind another one which had more epochs has no rank, as its score does not
+        compare.
+        """
         constant, direction = self.baseline, self.direction
         rest = [record for record in self.trials if not record.ranked]
+        ranked = self._ranked()
+        short = too_short(ranked, direction)
+        compared = [record for record in ranked if record.trial not in short]
         rows = [
-            row_of(record, rank, constant, direction)
-            for rank, record in enumerate(self._ranked(), 1)
+            row_of(record, rank, constant, direction) for rank, record in enumerate(compared, 1)
         ]
         both = merged(rows, self.baselines, direction)
-        return Leaderboard([*both, *(row_of(record, None) for record in rest)])
+        others = [record for record in ranked if record.trial in short] + rest
+        return Leaderboard(
+            [*both, *(row_of(record, None, constant, direction) for record in others)]
+        )
 
     @property
     def best_trial(self) -> TrialRecord:
@@ -274,7 +283,7 @@ class SearchResult:
         """Returns the trials that no other trial beats in everything.
 
         One trial beats another if its score and costs are as good, and one of them is better.
-        Trials that sacrifice another task are left out.
+        Trials that sacrifice another task, and those without a rank, are left out.
 
         Args:
             costs: What to weigh against the score, out of `"parameters"` (weights of the

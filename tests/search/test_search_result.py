@@ -65,6 +65,21 @@ class TestRows:
         assert json.loads(kept[0]["others"]) == {"identity": 0.5}
         assert kept[4]["message"] == "NotANumber: loss is nan"
 
+    def test_scores_of_unequal_epochs_are_not_ranked_together(self, tmp_path):
+        records = [
+            made.record(0, 0.5, budget=9),
+            made.record(1, 0.4, budget=3),  # nobody knows what 9 epochs would have made of it
+            made.record(2, 0.6, budget=3),  # ahead with less
+            made.record(3, 0.3, budget=9),
+            made.record(4, 0.45, budget=1),
+        ]
+        result = made.result(tmp_path / "search", records)
+        rows = [row for row in result.leaderboard if row["trial"]]
+        assert [(row["rank"], row["trial"]) for row in rows] == [
+            (1, "2"), (2, "0"), (3, "3"), (None, "1"), (None, "4"),
+        ]  # fmt: skip
+        assert result.best_trial.trial == "2"
+
     def test_curves(self, tmp_path):
         records = [made.record(0, 0.8), made.record(1, 0.4), made.record(2)]
         result = made.result(tmp_path, records)
