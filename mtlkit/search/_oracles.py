@@ -102,6 +102,14 @@ class _Durable(keras_tuner.Oracle):
         self.ongoing_trials: dict[str, Any] = {}
 
     @keras_tuner.synchronized
+    def end_trial(self, trial: Any) -> None:
+        """As KerasTuner's, once: a worker may report again to a chief that was started anew."""
+        if trial.trial_id in self._retry_queue and trial.status == "COMPLETED":
+            self._retry_queue.remove(trial.trial_id)
+        if trial.trial_id not in self.end_order:
+            super().end_trial(trial)
+
+    @keras_tuner.synchronized
     def abandon(self, tuner_id: str) -> None:
         """Gives up a worker, and has its trial tried again by another one."""
         trial = self.ongoing_trials.pop(tuner_id, None)

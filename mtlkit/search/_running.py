@@ -24,6 +24,8 @@ from mtlkit.search._tuner import HeadTuner
 
 #: How often a worker shows that it lives, in seconds.
 BEAT = 1.0
+#: After as many seconds without a beat a chief is dead.
+_LEASE = 5.0
 _CHIEF_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
@@ -89,13 +91,16 @@ def run_worker(
 
 
 @contextmanager
-def serving(oracle: Any, address: str) -> Iterator[Any]:
-    """Serves an oracle to workers, as KerasTuner's chief does."""
+def serving(oracle: Any, address: str, directory: Path) -> Iterator[Any]:
+    """Serves an oracle to workers that know the token of the search, as KerasTuner's chief does."""
     import grpc
     from keras_tuner.src import protos
     from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    from mtlkit.search._chief_access import TokenCheck, make_token
+
+    check = TokenCheck(make_token(directory))
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), interceptors=[check])
     servicer = OracleServicer(oracle)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     servicer.port = server.add_insecure_port(address)
@@ -129,19 +134,36 @@ def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str
     A worker that has not shown for long that it lives is given up, and its trial is given to
     another one.
     """
-    try:
-        tuner = chief_of(job, data, directory, report)
-    except OutOfTime:
-        report("time is up")
-        return
-    oracle = tuner.oracle
-    host, port = (os.environ[name] for name in _CHIEF_VARIABLES[1:])
-    with serving(oracle, f"{host}:{port}") as servicer:
-        while not _is_over(oracle, servicer, job):
-            time.sleep(BEAT)
-            for name in _silent(oracle, directory, job.worker_timeout):
-                report(f"{name}: silent for {job.worker_timeout:g} s, is given up")
-                oracle.abandon(name)
+    with _lease(directory):
+        try:
+            tuner = chief_of(job, data, directory, report)
+        except OutOfTime:
+            report("time is up")
+            return
+        oracle = tuner.oracle
+        host, port = (os.environ[name] for name in _CHIEF_VARIABLES[1:])
+        with serving(oracle, f"{host}:{port}", directory) as servicer:
+            while not _is_over(oracle, servicer, job):
+                time.sleep(BEAT)
+                for name in _silent(oracle, directory, job.worker_timeout):
+                    report(f"{name}: silent for {job.worker_timeout:g} s, is given up")
+                    oracle.abandon(name)
+
+
+@contextmanager
+def _lease(directory: Path) -> Iterator[None]:
+    """Has the folder for one chief alone; waits for the last one's beat to be old, if it died."""
+    path = beat_path(directory, "lease")
+    end = time.monotonic() + 2 * _LEASE
+    while path.exists() and _touch(beat_path(directory, "clock")) - path.stat().st_mtime < _LEASE:
+        if time.monotonic() > end:
+            raise ValueError(
+                f"Expected one chief for the folder {directory}. Received: another one, which has "
+                "shown within seconds that it lives; give this one a directory=... of its own"
+            )
+        time.sleep(BEAT)
+    with _heartbeat(path):
+        yield
 
 
 def beat_path(directory: Path, name: str) -> Path:

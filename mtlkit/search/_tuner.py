@@ -111,6 +111,15 @@ class HeadTuner(keras_tuner.Tuner):
                 directory=str(parent),
                 project_name=store.directory.name,
             )
+        if is_worker():
+            self._bring_the_token()
+
+    def _bring_the_token(self) -> None:
+        """Has the client of the chief show the token of the search."""
+        from mtlkit.search._chief_access import known_token, with_token
+
+        host, port = (os.environ[f"KERASTUNER_ORACLE_{name}"] for name in ("IP", "PORT"))
+        self.oracle.stub = with_token(f"{host}:{port}", known_token(self.store.directory))
 
     # === What KerasTuner calls ===
 

@@ -126,7 +126,7 @@ def run_workers(
     job.save(directory, data)
     threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
     oracle = tuner.oracle
-    with serving(oracle, "127.0.0.1:0") as servicer:
+    with serving(oracle, "127.0.0.1:0", directory) as servicer:
         team = [
             Worker(f"worker{number}", directory, servicer.port, threads, report)
             for number in range(workers)

@@ -127,6 +127,11 @@ def test_chief_and_workers_started_by_hand(tmp_path):
     beat = tmp_path / "workers" / "tuner0"
     wait_for(beat.exists)
     wait_for(lambda: len(finished(tmp_path)) >= 2)
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    chief.kill()  # which knows what was finished, when it is started again
+    chief.communicate()
+    chief = start(options, KERASTUNER_TUNER_ID="chief", **where)
+    wait_for(lambda: len(finished(tmp_path)) >= 3)
     team[0].kill()
     team[0].communicate()
     done = outcome(chief)
