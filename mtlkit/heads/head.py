@@ -11,6 +11,9 @@ import numpy as np
 
 from mtlkit.losses.masked import MaskedLoss
 
+#: Stands for the last map of a backbone, whatever its name.
+LAST = "last"
+
 
 class Head(keras.layers.Layer, ABC):
     """A Keras layer that also knows how its task is trained, judged, read and searched.
@@ -24,8 +27,9 @@ class Head(keras.layers.Layer, ABC):
     of the constructor are those of `keras.layers.Layer`.
 
     Attributes:
-        default_feature: Name of the backbone's feature map that suits this head best;
-            `None`: the last one. Used where a task does not name its feature.
+        default_feature: Name of the backbone's feature map that suits this head best, or names of
+            several that it reads as a list, of which `LAST` is the last one; `None`: the last one.
+            Used where a task does not name its feature.
         metric_outputs: How many of the outputs, from the first, metrics of a user's own are
             given; `None`: all.
         reads_orbit: Whether the head reads the features of the input's four quarter turns,
@@ -43,7 +47,7 @@ class Head(keras.layers.Layer, ABC):
         ```
     """
 
-    default_feature: str | None = None
+    default_feature: str | tuple[str, ...] | None = None
     metric_outputs: int | None = None
     reads_orbit: bool = False
 

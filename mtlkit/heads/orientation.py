@@ -15,7 +15,15 @@ from keras import ops
 from mtlkit.heads._counts import check_count
 from mtlkit.heads._designed_head import DesignedHead
 from mtlkit.heads._labels import check_angles, check_classes
-from mtlkit.heads.designs import Design, HistogramDesign, OrbitDesign, PolarDesign, PooledDesign
+from mtlkit.heads.designs import (
+    Design,
+    HistogramDesign,
+    OrbitDesign,
+    PolarAndFlattenDesign,
+    PolarDesign,
+    PooledDesign,
+)
+from mtlkit.heads.head import LAST
 from mtlkit.heads.targets import BinsTarget, MultiBinTarget, PhasesTarget, Target
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.circular import CircularAccuracy, CircularMeanAbsoluteError
@@ -31,7 +39,7 @@ class _SpatialDesign:
     design: type[Design]
     fixed: dict[str, Any] = field(default_factory=dict)
     turns_with_image: bool = False
-    default_feature: str | None = None
+    default_feature: str | tuple[str, ...] | None = None
     reads_orbit: bool = False
 
 
@@ -45,6 +53,9 @@ SPATIAL_DESIGNS: dict[str, _SpatialDesign] = {
     "spatial_softmax": _SpatialDesign(PooledDesign, {"pooling": "spatial_softmax"}),
     "attention": _SpatialDesign(PooledDesign, {"pooling": "attention"}),
     "polar": _SpatialDesign(PolarDesign, turns_with_image=True, default_feature="input"),
+    "polar_and_flatten": _SpatialDesign(
+        PolarAndFlattenDesign, turns_with_image=True, default_feature=("input", LAST)
+    ),
     "orbit": _SpatialDesign(OrbitDesign, turns_with_image=True, reads_orbit=True),
     "gradient_histogram": _SpatialDesign(HistogramDesign, default_feature="input"),
 }
@@ -81,6 +92,9 @@ class OrientationHead(DesignedHead):
       (see `mtlkit.heads.designs.OrbitDesign`). `MultiTaskModel` runs the backbone over the
       turns by itself, which then costs four times as much; in a model of your own put
       `mtlkit.layers.RotationOrbit(backbone)` before the head.
+    - `"polar_and_flatten"` adds up `"polar"` on the `"input"` map and `"flatten"` on the last one:
+      for objects that turn in the plane of the image, out of it, or both (see
+      `mtlkit.heads.designs.PolarAndFlattenDesign`).
     - `"flatten"` keeps every position, and learns each orientation by itself; `"coord"` does
       so after appending coordinates and a 1x1 convolution.
     - `"attention"` reads the map with learned queries that know positions, and
@@ -304,7 +318,11 @@ class OrientationHead(DesignedHead):
             "emd_weight": When("target", list(_LOGITS), Choice([0.0, 0.1])),
             "hidden_units": Choice([64, 128, 256]),
             "dropout": Float(0.0, 0.5),
-            "filters": When("spatial", "polar", Choice([(16, 32), (32, 64), (32, 64, 64)])),
+            "filters": When(
+                "spatial",
+                ["polar", "polar_and_flatten"],
+                Choice([(16, 32), (32, 64), (32, 64, 64)]),
+            ),
         }
 
     def get_config(self) -> dict[str, Any]:

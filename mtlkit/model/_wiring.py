@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from mtlkit.backbones._feature_maps import FeatureMaps
+from mtlkit.heads.head import LAST, Head
 from mtlkit.metrics._task_metric import TaskMetric
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric, as_metric
 from mtlkit.metrics.sliced import SlicedMetric
@@ -84,7 +85,7 @@ def _features(
     for task in tasks:
         by_name, last = (turned, maps.last_orbit) if task.head.reads_orbit else (upright, maps.last)
         found = [by_name[name] for name in names[task.name]] or [last]
-        yield task, found[0] if _names_one(task) else found
+        yield task, found[0] if _names_one(task) and len(found) == 1 else found
 
 
 def _names_one(task: Task) -> bool:
@@ -149,8 +150,15 @@ def feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
             f"Task {task.name!r}: expected a task that the backbone has a feature for, "
             f"{list(served)}, or feature=... to name a map. Received: name={task.name!r}"
         )
-    default = task.head.default_feature
-    return (default,) if default in maps.names else ()
+    return default_names(task.head, maps)
+
+
+def default_names(head: Head, maps: FeatureMaps) -> tuple[str, ...]:
+    """Names of the maps that suit a head best; none where that is the last one, or not there."""
+    given = head.default_feature
+    wanted = given if isinstance(given, tuple) else (given,)
+    names = tuple(maps.names[-1] if name == LAST else name for name in wanted if name)
+    return names if names and all(name in maps.names for name in names) else ()
 
 
 def task_metrics(task: Task, output: Any, tracker: LabelledMean) -> list[TaskMetric]:

@@ -125,7 +125,7 @@ class Task:
                 f"Task {self.name!r}: expected feature to be the name of a map, or several names. "
                 f"Received: feature={self.feature!r}"
             )
-        if self.condition_on is not None:
+        if self.condition_on is not None and not isinstance(self.head.default_feature, tuple):
             raise ValueError(
                 f"Task {self.name!r}: expected one feature map, since the task is conditioned on "
                 f"{self.condition_on!r}. Received: feature={self.feature!r}"

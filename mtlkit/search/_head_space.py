@@ -307,7 +307,10 @@ class HeadSpace:
             return feature
         if self.target in self._maps_by_task:
             return self.target
-        return head.default_feature if head.default_feature in self._maps else self._maps[-1]
+        wanted = head.default_feature
+        if isinstance(wanted, tuple):
+            return wanted
+        return wanted if wanted in self._maps else self._maps[-1]
 
     def _families(self) -> list[tuple[str, Candidate]]:
         return list(self.candidates.items())

@@ -104,10 +104,12 @@ class _Durable(keras_tuner.Oracle):
     @keras_tuner.synchronized
     def end_trial(self, trial: Any) -> None:
         """As KerasTuner's, once: a worker may report again to a chief that was started anew."""
+        running = {one.trial_id for one in self.ongoing_trials.values()}
+        if trial.trial_id in self.end_order and trial.trial_id not in running:
+            return
         if trial.trial_id in self._retry_queue and trial.status == "COMPLETED":
             self._retry_queue.remove(trial.trial_id)
-        if trial.trial_id not in self.end_order:
-            super().end_trial(trial)
+        super().end_trial(trial)
 
     @keras_tuner.synchronized
     def abandon(self, tuner_id: str) -> None:

@@ -29,6 +29,7 @@ DESIGNS = {
     "spatial_softmax": {},
     "attention": {},
     "polar": {"filters": [3, 4], "num_radii": 3, "jitter": 0.05, "dropout": 0.1},
+    "polar_and_flatten": {"filters": [3, 4], "num_radii": 3, "dropout": 0.1, "bottleneck": 3},
     "orbit": {},
     "gradient_histogram": {"cells": 2},
 }
@@ -531,6 +532,6 @@ def test_search_space_has_every_choice_where_it_means_something():
     targets = {point["target"] for point in points}
     assert targets == {"onehot", "smooth", "von_mises", "sincos", "phase_shift"}
     for point in points:
-        assert ("filters" in point) == (point["spatial"] == "polar")
+        assert ("filters" in point) == (point["spatial"] in ("polar", "polar_and_flatten"))
         assert ("width" in point) == (point["target"] in ("smooth", "von_mises"))
         assert ("emd_weight" in point) == (point["target"] in ("onehot", "smooth", "von_mises"))

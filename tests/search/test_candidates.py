@@ -225,7 +225,10 @@ class TestFamilies:
             ("half_circle", []),
             ("odd_bins", ["orbit"]),
             ("classes", ["orbit"]),
-            ("line", ["polar", "orbit", "von_mises", "sincos", "phase_shift"]),
+            (
+                "line",
+                ["polar", "polar_and_flatten", "orbit", "von_mises", "sincos", "phase_shift"],
+            ),
         ],
     )
     def test_designs_and_targets_that_cannot_be_are_left_out(self, kind, left_out):

@@ -92,7 +92,8 @@ def test_a_result_that_is_reported_twice_counts_once(oracle):
     trial.status = "COMPLETED"
     for _ in range(2):
         oracle.end_trial(trial)
-    assert oracle.end_order == [trial.trial_id] and not oracle._retry_queue
+    assert oracle.end_order == [trial.trial_id]
+    assert not oracle._retry_queue and not oracle.ongoing_trials
     assert oracle.create_trial("tuner0").trial_id != trial.trial_id
 
 

@@ -187,7 +187,7 @@ class TestInitialPoints:
         assert [point["family"] for point in found[: len(names)]] == names
         designs = {
             "classification": ("pooling", 4),
-            "orientation": ("spatial", 8),
+            "orientation": ("spatial", 9),
             "contrastive": ("loss", 5),
             "hierarchical": ("loss", 6),
             "regression": ("pooling", 4),
@@ -221,7 +221,9 @@ class TestSpace:
         )
         assert space["contrastive.loss"].parent == "family"
         assert space["orientation.filters"] == When(
-            "orientation.spatial", "polar", OrientationHead.search_space()["filters"].space
+            "orientation.spatial",
+            ["polar", "polar_and_flatten"],
+            OrientationHead.search_space()["filters"].space,
         )
         assert "classification.num_classes" not in space
         for point in points_drawn(space_of(), 30):

@@ -6,6 +6,7 @@ from mtlkit.heads.designs.frame import FrameDesign
 from mtlkit.heads.designs.histogram import HistogramDesign
 from mtlkit.heads.designs.orbit import OrbitDesign
 from mtlkit.heads.designs.polar import PolarDesign
+from mtlkit.heads.designs.polar_and_flatten import PolarAndFlattenDesign
 from mtlkit.heads.designs.pooled import PooledDesign
 from mtlkit.heads.designs.tree import CoarseToFineDesign
 
@@ -16,6 +17,7 @@ __all__ = [
     "FrameDesign",
     "HistogramDesign",
     "OrbitDesign",
+    "PolarAndFlattenDesign",
     "PolarDesign",
     "PooledDesign",
 ]
