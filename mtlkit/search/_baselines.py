@@ -25,6 +25,8 @@ from mtlkit.search._records import Store
 
 #: Samples that references are fitted to, and judged on, at most.
 _FITTED, _JUDGED = 10_000, 2000
+#: Fewer where samples are large: as many bytes are copied, but of a thousand samples at least.
+_BYTES, _LEAST = 2**30, 1000
 _FILE = "baselines.json"
 
 
@@ -70,7 +72,7 @@ class Baseline:
 
 def baseline_of(metric: str, labels: ArrayLike) -> Baseline | None:
     """Returns the best constant of a metric, or chance; `None` if that is not known of it."""
-    true = np.asarray(labels)
+    true = _in_a_row(np.asarray(labels))
     kind = metric.rpartition("_")[2]
     try:
         if kind == "accuracy" and true.dtype.kind in "iu":
@@ -108,17 +110,22 @@ def references_of(
         seed: Seed of what is drawn.
 
     Returns:
-        The baselines; none where the metric is not that of classes or values.
+        The baselines; none where the metric is not that of classes or values, or where there are
+        no references of such inputs, such as texts.
     """
-    constant = baseline_of(metric, data.y_val[target])
-    labels, labels_val = data.y[target], data.y_val[target]
-    if constant is None or labels.ndim > 2 or (constant.shares and labels.dtype.kind == "f"):
+    labels, labels_val = _in_a_row(data.y[target]), _in_a_row(data.y_val[target])
+    constant = baseline_of(metric, labels_val)
+    is_known = all(one.dtype.kind in "fiub" for one in keras.tree.flatten(data.x))
+    if constant is None or not is_known or (constant.shares and labels.dtype.kind == "f"):
         return []
     rng = np.random.default_rng(seed)
-    rows, rows_val = _drawn(labels, _FITTED, rng), _drawn(labels_val, _JUDGED, rng)
+    most = _most_rows(data.x)
+    rows, rows_val = _drawn(labels, min(_FITTED, most), rng), _drawn(labels_val, _JUDGED, rng)
     y, y_val = labels[rows], labels_val[rows_val]
     parts = [_of_rows(data.x, rows), _of_rows(data.x_val, rows_val)]
     images = [channels_last(one_array(model._images(part))) for part in parts]
+    if images[0].ndim not in (2, 3, 4):
+        return []
     x, x_val = (looked_at(part) for part in images)
     last = map_reader(model)
     features = [on_grid(read_map(last, model._images(part))) for part in parts]
@@ -167,6 +174,17 @@ def _score(scores: NDArray, y: NDArray) -> float:
     if y.dtype.kind in "iu":
         return float((scores.argmax(axis=1) == y).mean())
     return float(np.abs(scores - y.reshape(len(y), -1)).mean())
+
+
+def _in_a_row(labels: NDArray) -> NDArray:
+    """Labels of shape `(samples, 1)` as `(samples,)`; others as they are."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
+def _most_rows(x: Any) -> int:
+    """How many samples may be copied at once."""
+    bytes_each = sum(one[:1].nbytes for one in keras.tree.flatten(x))
+    return max(_LEAST, _BYTES // max(bytes_each, 1))
 
 
 def _drawn(labels: NDArray, most: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -124,6 +124,15 @@ class HeadSpace:
         prefix = f"{point['family']}."
         return {k.removeprefix(prefix): v for k, v in point.items() if k.startswith(prefix)}
 
+    def as_judged(self, labels: np.ndarray) -> np.ndarray:
+        """Returns labels of the target as its accuracy judges them: degrees as bins, -1 for NaN."""
+        head = self._task.head
+        if getattr(head, "labels", "bins") != "degrees":
+            return labels
+        known = np.isfinite(labels)
+        bins = np.round(np.where(known, labels, 0.0) * head.num_bins / head.period)
+        return np.where(known, bins.astype("int64") % head.num_bins, -1)
+
     def arguments(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Returns all arguments of the head of a point, those that the candidate fixes too."""
         return self.candidates[point["family"]].all_arguments(self.head_arguments(point))

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -211,10 +211,12 @@ class HeadTuner(keras_tuner.Tuner):
             return known
         if time.monotonic() > self.deadline:
             raise OutOfTime
-        target, metric = self.space.target, self.settings.metric
+        metric, target = self.settings.metric, self.space.target
         self.report("scoring simple references of the task")
-        found = constants_of(metric, self.data.y_val[target])
-        found += references_of(metric, self.data, target, self._model_with_backbone())
+        y, y_val = (self.space.as_judged(one[target]) for one in (self.data.y, self.data.y_val))
+        data = replace(self.data, y={target: y}, y_val={target: y_val})
+        found = constants_of(metric, y_val)
+        found += references_of(metric, data, target, self._model_with_backbone())
         for one in found:
             self.report(f"baseline | {one.name} | {one.score:.4f}")
         keep_baselines(self.store, found)
@@ -359,7 +361,7 @@ class HeadTuner(keras_tuner.Tuner):
     @property
     def _constant(self) -> Baseline | None:
         """The best constant."""
-        labels = self.data.y_val[self.space.target]
+        labels = self.space.as_judged(self.data.y_val[self.space.target])
         return best_baseline(constants_of(self.settings.metric, labels), self.settings.direction)
 
     def _finish(self, record: TrialRecord) -> None:

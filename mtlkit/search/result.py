@@ -110,7 +110,7 @@ class SearchResult:
         if kept is not None:
             return kept
         labels = None if self._data is None else self._data.y_val.get(self.target)
-        return [] if labels is None else constants_of(self.metric, labels)
+        return [] if labels is None else constants_of(self.metric, self._space.as_judged(labels))
 
     @property
     def baseline(self) -> Baseline | None:

@@ -96,10 +96,50 @@ class TestReferences:
         found = named(self.of(y, y_val, "val_a_mae"))
         assert found["a kernel regression on whole images"] < 0.2
 
+    def test_labels_in_a_column(self):
+        y, y_val = (bright_rows(*of)[1][:, None] for of in ((120, 0), (60, 1)))
+        found = self.of(y, y_val, "val_a_accuracy")
+        assert named(found)["a ridge regression on patches"] == 1.0
+        assert named(constants_of("val_a_accuracy", y_val)) == {"chance": 0.25}
+
+    def test_large_samples_are_copied_in_part(self, monkeypatch):
+        monkeypatch.setattr("mtlkit.search._baselines._BYTES", 0)
+        monkeypatch.setattr("mtlkit.search._baselines._LEAST", 40)
+        y, y_val = bright_rows(120, 0)[1], bright_rows(60, 1)[1]
+        found = self.of(y, y_val, "val_a_accuracy")
+        assert {one.samples for one in found} == {60}
+
     def test_what_has_no_references(self):
         y = np.arange(120) % 4
+        texts = np.array([["a"], ["b"]] * 60)
+        data = SearchData(texts, {"a": y}, texts[:60], {"a": y[:60]})
+        assert references_of("val_a_accuracy", data, "a", None) == []
         assert self.of(y, y[:60], "val_a_loss") == []
         assert self.of(np.eye(4)[y], np.eye(4)[y[:60]], "val_a_accuracy") == []
+
+
+@pytest.mark.parametrize("period", [360.0, 180.0])
+def test_degrees_are_judged_as_bins(period, tmp_path, monkeypatch):
+    small.without_training(monkeypatch)
+    head = mtl.heads.OrientationHead(8, "pool", labels="degrees", period=period)
+    monkeypatch.setattr(small, "tasks", lambda: [mtl.Task("orientation", head)])
+    seen = []
+
+    def scored(metric, data, target, model):
+        seen.append(data)
+        return []
+
+    monkeypatch.setattr("mtlkit.search._tuner.references_of", scored)
+    (x, _), (x_val, _) = small.data()
+    bins = np.arange(24) % 8
+    degrees = bins * period / 8 + 0.4 * period / 8
+    degrees[0] = np.nan
+    data = (x, {"orientation": degrees}), (x_val, {"orientation": degrees[1:13]})
+    monkeypatch.setattr(small, "data", lambda: data)
+    found = small.search(tmp_path, candidates=["orientation"], tuner="random", max_trials=1)
+    [judged] = seen
+    np.testing.assert_array_equal(judged.y["orientation"], [-1, *bins[1:]])
+    assert named(found.baselines) == {"chance": 0.125}
 
 
 def result(tmp_path, scores, baselines=(CHANCE, NEIGHBOURS)):
