@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from mtlkit.model.task import Task
 
 #: The most features that a linear probe reads, and the cells of its grid along each side.
 _FEATURES, _GRID = 2048, 4
+#: Inputs whose maps are held at a time.
+_AT_ONCE = 512
 
 
 def map_reader(model: MultiTaskModel, task: Task | None = None) -> keras.Model:
@@ -30,12 +34,31 @@ def map_reader(model: MultiTaskModel, task: Task | None = None) -> keras.Model:
     return keras.Model(maps.inputs, feature)
 
 
-def read_map(reader: keras.Model, images: NDArray) -> NDArray:
-    """Returns feature maps, channels last."""
+def read_map(reader: keras.Model, images: NDArray, data_format: str | None = None) -> NDArray:
+    """Returns feature maps, channels last; `data_format` is that of the backbone."""
     features = np.asarray(outputs_of(reader, images))
-    if features.ndim == 4 and keras.config.image_data_format() == "channels_first":
+    data_format = data_format or keras.config.image_data_format()
+    if features.ndim == 4 and data_format == "channels_first":
         features = np.moveaxis(features, 1, -1)
-    return features.astype("float32")
+    return features.astype("float32", copy=False)
+
+
+def grid_of_map(
+    reader: keras.Model, inputs: Any, data_format: str | None = None
+) -> NDArray[np.float32]:
+    """Returns feature maps averaged over the cells of a grid, made of some inputs at a time.
+
+    Maps with one axis of positions, such as those of sequences, are averaged over stretches.
+    """
+    count = len(keras.tree.flatten(inputs)[0])
+    parts = []
+    for start in range(0, count, _AT_ONCE):
+        part = keras.tree.map_structure(
+            lambda array, start=start: array[start : start + _AT_ONCE], inputs
+        )
+        maps = read_map(reader, part, data_format)
+        parts.append(on_grid(maps[:, :, None] if maps.ndim == 3 else maps))
+    return np.concatenate(parts)
 
 
 def on_grid(features: NDArray, grid: int | None = None) -> NDArray[np.float32]:

@@ -15,7 +15,8 @@ class HeldOut(NamedTuple):
     """The scores of one reference.
 
     Attributes:
-        left_out: Those of the training samples, each predicted without itself.
+        left_out: Those of the training samples, each predicted without itself; none if they were
+            not asked for.
         held_out: Those of the held-out samples.
 
     Example:
@@ -39,6 +40,8 @@ def predict_held_out(
     seed: int = 0,
     *,
     features: tuple[NDArray, NDArray] | None = None,
+    left_out: bool = True,
+    quick: bool = False,
 ) -> Mapping[str, HeldOut]:
     """Fits every reference to training samples, and predicts held-out ones.
 
@@ -48,6 +51,8 @@ def predict_held_out(
         x_val: Held-out inputs.
         seed: Seed of what is drawn.
         features: Embeddings of both.
+        left_out: Whether the training samples are predicted, too, each without itself.
+        quick: Whether to leave references out that take long.
 
     Returns:
         The scores by kind of reference.
@@ -66,20 +71,24 @@ def predict_held_out(
     """
     train, held = as_inputs(x), as_inputs(x_val)
     both = np.concatenate([train, held])
-    found = {kind.name: _predicted(kind, both, targets, seed) for kind in KINDS[input_kind(train)]}
+    found = {
+        kind.name: _predicted(kind, both, targets, seed, left_out)
+        for kind in KINDS[input_kind(train)]
+        if kind.quick or not quick
+    }
     if features is not None:
         both = np.concatenate([np.asarray(part).reshape(len(part), -1) for part in features])
         for kind in KINDS["features"]:
-            found[kind.name] = _predicted(kind, both, targets, seed)
+            found[kind.name] = _predicted(kind, both, targets, seed, left_out)
     return found
 
 
-def _predicted(kind: Kind, both: NDArray, targets: NDArray, seed: int) -> HeldOut:
+def _predicted(kind: Kind, both: NDArray, targets: NDArray, seed: int, left_out: bool) -> HeldOut:
     # No label is used for features, so they may be made of all samples together.
     features = kind.features(both, seed)
     predictor = kind.predictor(features[: len(targets)])
     strength = predictor.best_strength(targets)
     return HeldOut(
-        predictor.left_out(targets, strength),
+        predictor.left_out(targets, strength) if left_out else targets[:0].astype("float32"),
         predictor.predict(targets, features[len(targets) :], strength),
     )

@@ -15,7 +15,7 @@ from mtlkit._statistics import share_interval
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics.skill import accuracy_skill, mae_skill
 from mtlkit.model import MultiTaskModel
-from mtlkit.references._backbone_features import map_reader, on_grid, read_map
+from mtlkit.references._backbone_features import grid_of_map, map_reader
 from mtlkit.references._inputs import channels_last, one_array
 from mtlkit.references._kinds import KINDS, input_kind, looked_at
 from mtlkit.references._ridge import one_hot
@@ -27,6 +27,10 @@ from mtlkit.search._records import Store
 _FITTED, _JUDGED = 10_000, 2000
 #: Fewer where samples are large: as many bytes are copied, but of a thousand samples at least.
 _BYTES, _LEAST = 2**30, 1000
+#: Fewer labelled samples make no reference.
+_FEWEST = 10
+#: Boosted trees, which are fitted for each output, are left out where there are more.
+_FEW_OUTPUTS = 10
 _FILE = "baselines.json"
 
 
@@ -75,7 +79,7 @@ def baseline_of(metric: str, labels: ArrayLike) -> Baseline | None:
     true = _in_a_row(np.asarray(labels))
     kind = metric.rpartition("_")[2]
     try:
-        if kind == "accuracy" and true.dtype.kind in "iu":
+        if kind == "accuracy" and true.dtype.kind in "iu" and true.ndim == 1:
             skill = accuracy_skill(true, true)
         elif kind == "mae":
             skill = mae_skill(true, true)
@@ -121,6 +125,8 @@ def references_of(
     rng = np.random.default_rng(seed)
     most = _most_rows(data.x)
     rows, rows_val = _drawn(labels, min(_FITTED, most), rng), _drawn(labels_val, _JUDGED, rng)
+    if len(rows) < _FEWEST:
+        return []
     y, y_val = labels[rows], labels_val[rows_val]
     parts = [_of_rows(data.x, rows), _of_rows(data.x_val, rows_val)]
     images = [channels_last(one_array(model._images(part))) for part in parts]
@@ -128,20 +134,30 @@ def references_of(
         return []
     x, x_val = (looked_at(part) for part in images)
     last = map_reader(model)
-    features = [on_grid(read_map(last, model._images(part))) for part in parts]
+    layout = getattr(model.backbone, "data_format", None)
+    features = [grid_of_map(last, model._images(part), layout) for part in parts]
     classes = int(max(labels.max(), labels_val.max())) + 1 if constant.shares else 0
     targets = one_hot(y, classes) if classes else y.reshape(len(y), -1).astype("float32")
-    scores = predict_held_out(x, targets, x_val, seed, features=(features[0], features[1]))
+    found = predict_held_out(
+        x,
+        targets,
+        x_val,
+        seed,
+        features=(features[0], features[1]),
+        left_out=False,
+        quick=targets.shape[1] > _FEW_OUTPUTS,
+    )
+    scores = {name: one.held_out for name, one in found.items()}
     says = {kind.name: kind.says for kind in (*KINDS[input_kind(x)], *KINDS["features"])}
     return [
         Baseline(
-            _score(found.held_out, y_val),
+            _score(scores[name], y_val, constant.shares),
             says[name].replace("the given features", "the backbone's features"),
             len(y_val),
             constant.shares,
             constant=False,
         )
-        for name, found in scores.items()
+        for name in scores
     ]
 
 
@@ -169,9 +185,9 @@ def no_better(score: float, constant: Baseline | None, direction: str) -> str:
     return f", no better than {constant.name}"
 
 
-def _score(scores: NDArray, y: NDArray) -> float:
+def _score(scores: NDArray, y: NDArray, shares: bool) -> float:
     """The accuracy of scores of classes, or the mean absolute error of values."""
-    if y.dtype.kind in "iu":
+    if shares:
         return float((scores.argmax(axis=1) == y).mean())
     return float(np.abs(scores - y.reshape(len(y), -1)).mean())
 

@@ -18,7 +18,8 @@ import grpc
 #: Names the token, where workers do not share the chief's folder.
 VARIABLE = "MTLKIT_SEARCH_TOKEN"
 _HEADER = "mtlkit-token"
-#: How long a worker waits for a chief that is gone, and its first and longest pause, in seconds.
+#: For how long a worker waits for the token, and calls a chief again whose answer broke off; its
+#: first and its longest pause; in seconds.
 _PATIENCE, _PAUSE, _LONGEST = 600.0, 0.5, 30.0
 
 
@@ -27,29 +28,30 @@ def make_token(directory: Path) -> str:
     given = os.environ.get(VARIABLE)
     if given:
         return given
-    path = _path(directory)
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("utf-8")
+    known = _read(directory)
+    if known:
+        return known
+    unfinished = directory / f".token.{os.getpid()}"
+    unfinished.unlink(missing_ok=True)
+    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    token = secrets.token_hex(32)
     with os.fdopen(file, "w", encoding="utf-8") as opened:
-        opened.write(secrets.token_hex(32))
-    return path.read_text("utf-8")
+        opened.write(token)
+    unfinished.replace(_path(directory))
+    return token
 
 
 def known_token(directory: Path) -> str:
     """Returns the token as a worker knows it, from the environment or the folder of the search."""
-    given = os.environ.get(VARIABLE)
-    path = _path(directory)
     end = time.monotonic() + _PATIENCE
-    while not given and not path.exists():  # the chief has not begun
+    while not (token := os.environ.get(VARIABLE) or _read(directory)):  # the chief has not begun
         if time.monotonic() > end:
             raise ValueError(
-                f"Expected the token of the chief in {path} or in {VARIABLE}. Received: neither. "
-                "Start the chief first, with the same directory"
+                f"Expected the token of the chief in {_path(directory)} or in {VARIABLE}. "
+                "Received: neither. Start the chief first, with the same directory"
             )
         time.sleep(_PAUSE)
-    return given or path.read_text("utf-8")
+    return token
 
 
 class TokenCheck(grpc.ServerInterceptor):
@@ -60,13 +62,17 @@ class TokenCheck(grpc.ServerInterceptor):
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         given = dict(details.invocation_metadata).get(_HEADER, "")
-        if hmac.compare_digest(str(given).encode(), self._token):
+        if self._token and hmac.compare_digest(str(given).encode(), self._token):
             return continuation(details)
         return grpc.unary_unary_rpc_method_handler(_turn_away)
 
 
 def _turn_away(request: Any, context: Any) -> None:
-    context.abort(grpc.StatusCode.UNAUTHENTICATED, "Expected the token of the search.")
+    context.abort(
+        grpc.StatusCode.UNAUTHENTICATED,
+        "Expected the token of the search: start the worker with the chief's directory, or set "
+        f"{VARIABLE} to the same text for both",
+    )
 
 
 class WithToken(grpc.UnaryUnaryClientInterceptor):
@@ -99,6 +105,18 @@ def with_token(address: str, token: str, patience: float = _PATIENCE) -> Any:
 
     channel = grpc.intercept_channel(grpc.insecure_channel(address), WithToken(token, patience))
     return protos.get_service_grpc().OracleStub(channel)
+
+
+def _read(directory: Path) -> str:
+    """The token that lies in the folder; empty if there is none."""
+    path = _path(directory)
+    try:
+        return path.read_text("utf-8").strip() if path.exists() else ""
+    except PermissionError:
+        raise ValueError(
+            f"Expected a token that this user may read. Received: {path}, which belongs to another "
+            f"user. Set {VARIABLE} to one long random text for the chief and all workers"
+        ) from None
 
 
 def _path(directory: Path) -> Path:

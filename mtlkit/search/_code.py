@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from mtlkit.model.task import Task
 
 #: What is written as it stands.
 _PLAIN = (bool, int, float, str, type(None))
-#: Fields of a task that a search may change, and what they are where nothing is said.
-_FIELDS = {"feature": None, "gradient": "flow", "weight": 1.0, "condition_on": None}
+#: Fields of a task that a search may change.
+_FIELDS = ("feature", "gradient", "weight", "condition_on")
 
 
-def code_of(task: Task, arguments: Mapping[str, Any], learning_rate: float) -> str:
+def code_of(
+    task: Task, arguments: Mapping[str, Any], learning_rate: float, given: Task | None = None
+) -> str:
     """Returns the lines that put a trial's head into a model, and train it as the trial was.
 
     Args:
         task: The task of the trial.
         arguments: The arguments that the head was made with.
         learning_rate: The rate from which a half cosine fell to zero.
+        given: The task as the model has it, whose fields stay where they are the same. `None`:
+            one with the defaults.
     """
-    head = type(task.head)
-    short = head.__module__.partition(".")[0] == "mtlkit"
-    name = f"mtl.heads.{head.__name__}" if short else head.__name__
-    said = {key: value for key, value in arguments.items() if not _is_usual(head, key, value)}
-    own = ", ".join(f"{key}={_text(key, value)}" for key, value in said.items())
-    changed = {key: getattr(task, key) for key, usual in _FIELDS.items()}
-    changes = "".join(
-        f", {key}={_text(key, value)}" for key, value in changed.items() if value != _FIELDS[key]
-    )
-    if task.condition_on is not None:
-        changes += f", conditioning={_text('conditioning', task.conditioning)}"
+    given = given or Task(task.name, task.head)
+    fields = [*_FIELDS, *(["conditioning"] if task.condition_on is not None else [])]
+    changed = {key: getattr(task, key) for key in fields}
+    changed = {key: value for key, value in changed.items() if value != getattr(given, key)}
+    said = {k: v for k, v in arguments.items() if not _is_usual(type(task.head), k, v)}
+    values = [_text(value) for value in (*said.values(), *changed.values())]
     rate = f"keras.optimizers.schedules.CosineDecay({learning_rate:.3g}, epochs * steps_per_epoch)"
-    return (
-        f'model = model.with_head("{task.name}", {name}({own}){changes})\n'
-        f"model.compile(keras.optimizers.Adam({rate}))"
-    )
+    compiled = f"model.compile(keras.optimizers.Adam({rate}))"
+    if None in values or not type(task.head).__module__.startswith("mtlkit."):
+        return f"{_OF_CONFIG.format(name=task.name)}\n{compiled}"
+    named = [f"{key}={text}" for key, text in zip((*said, *changed), values, strict=True)]
+    head = f"mtl.heads.{type(task.head).__name__}({', '.join(named[: len(said)])})"
+    parts = ", ".join([f'"{task.name}"', head, *named[len(said) :]])
+    return f"model = model.with_head({parts})\n{compiled}"
+
+
+#: Where no line makes the arguments: all that the search may have changed, from its result.
+_OF_CONFIG = """\
+task = keras.saving.deserialize_keras_object(result.best_config["task"])
+model = model.with_head("{name}", task.head, feature=task.feature, gradient=task.gradient,
+                        weight=task.weight, condition_on=task.condition_on,
+                        conditioning=task.conditioning)"""
 
 
 def _is_usual(head: type, name: str, value: Any) -> bool:
@@ -51,16 +63,13 @@ def _is_usual(head: type, name: str, value: Any) -> bool:
     return parameter is not None and type(usual) is type(value) and bool(usual == value)
 
 
-def _text(name: str, value: Any) -> str:
-    """A value as code; what code of one line cannot make goes by the name of its argument."""
+def _text(value: Any) -> str | None:
+    """A value as code; `None` for objects."""
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, tuple | list) and all(isinstance(one, _PLAIN) for one in value):
         return repr(tuple(value))
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, _PLAIN):
-        return repr(value)
-    if isinstance(value, keras.losses.Loss) and not value.__module__.startswith("mtlkit"):
-        return f"keras.losses.{type(value).__name__}()"
-    return name
+        return json.dumps(value)
+    return repr(value) if isinstance(value, _PLAIN) else None

@@ -20,7 +20,7 @@ from mtlkit.model._conditioning import with_new_layer
 from mtlkit.model.task import Task
 from mtlkit.search._candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
-from mtlkit.space._values import text_of
+from mtlkit.space._values import text_of, without_addresses
 from mtlkit.space.parts import same
 from mtlkit.space.points import holds, value_of
 
@@ -124,6 +124,11 @@ class HeadSpace:
         prefix = f"{point['family']}."
         return {k.removeprefix(prefix): v for k, v in point.items() if k.startswith(prefix)}
 
+    @property
+    def given_task(self) -> Task:
+        """The target's task as it was given."""
+        return self._task
+
     def as_judged(self, labels: np.ndarray) -> np.ndarray:
         """Returns labels of the target as its accuracy judges them: degrees as bins, -1 for NaN."""
         head = self._task.head
@@ -202,6 +207,18 @@ class HeadSpace:
             else:
                 found.append(task)
         return found
+
+    def other_tasks(self) -> str:
+        """A short text that stands for all tasks but the target, and their heads."""
+        tasks = [config["config"] for config in self._tasks]
+        others = [
+            # Keras counts the names of heads, which are others in each process.
+            [task["name"], task["head"]["class_name"], {**task["head"]["config"], "name": ""}]
+            for task in tasks
+            if task["name"] != self.target
+        ]
+        text = json.dumps(others, sort_keys=True, default=str)
+        return hashlib.sha256(without_addresses(text).encode()).hexdigest()[:16]
 
     def given_model(self) -> MultiTaskModel:
         """Returns a model of the tasks as they were given, with new weights.

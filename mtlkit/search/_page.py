@@ -54,6 +54,7 @@ _SETUP = {
     "data": "fingerprint of the data",
     "freeze_backbone": "frozen backbone",
     "target": "task",
+    "set of other tasks": "fingerprint of the other tasks",
 }
 
 

@@ -134,7 +134,10 @@ def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str
     A worker that has not shown for long that it lives is given up, and its trial is given to
     another one.
     """
+    from mtlkit.search._chief_access import make_token
+
     with _lease(directory):
+        make_token(directory)  # for which workers wait
         try:
             tuner = chief_of(job, data, directory, report)
         except OutOfTime:
@@ -155,7 +158,7 @@ def _lease(directory: Path) -> Iterator[None]:
     """Has the folder for one chief alone; waits for the last one's beat to be old, if it died."""
     path = beat_path(directory, "lease")
     end = time.monotonic() + 2 * _LEASE
-    while path.exists() and _touch(beat_path(directory, "clock")) - path.stat().st_mtime < _LEASE:
+    while (age := _age(path, _touch(beat_path(directory, "clock")))) is not None and age < _LEASE:
         if time.monotonic() > end:
             raise ValueError(
                 f"Expected one chief for the folder {directory}. Received: another one, which has "
@@ -183,8 +186,8 @@ def _silent(oracle: Any, directory: Path, timeout: float) -> list[str]:
     now = _touch(beat_path(directory, "chief"))  # by the clock of the shared folder
     silent = []
     for name in sorted({*oracle.tuner_ids, *oracle.ongoing_trials}):
-        path = beat_path(directory, name)
-        if not path.exists() or now - path.stat().st_mtime > timeout:
+        age = _age(beat_path(directory, name), now)
+        if age is None or age > timeout:
             silent.append(name)
     return silent
 
@@ -198,6 +201,14 @@ def _heartbeat(path: Path) -> Iterator[None]:
             yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _age(path: Path, now: float) -> float | None:
+    """Seconds since a file was touched; `None` if it is not there."""
+    try:
+        return now - path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _touch(path: Path) -> float:

@@ -59,7 +59,7 @@ def _beside(result: SearchResult, score: float) -> str:
 
 def _what_to_do(result: SearchResult) -> str:
     return (
-        "What holds the task back, the head, the backbone, the training, the other tasks or the "
-        "data, is what mtlkit.diagnostics.diagnose(result.best_model(), x, y, "
-        f"{result.target!r}, validation_data=(x_val, y_val)) looks at."
+        "To see what holds the task back (the head, the backbone, the training, the other tasks or "
+        "the data), run mtlkit.diagnostics.diagnose(result.best_model(), x, y, "
+        f"{result.target!r}, validation_data=(x_val, y_val))."
     )

@@ -34,8 +34,9 @@ class NotANumber(ValueError):
 def in_words(error: Exception) -> str:
     """What went wrong with a trial, without the name of an exception where words say it."""
     kind = type(error).__name__
-    if isinstance(error, MemoryError) or "ResourceExhausted" in kind or "OutOfMemory" in kind:
-        return "out of memory"
+    full = ("ResourceExhausted", "OutOfMemory", "RESOURCE_EXHAUSTED")
+    if isinstance(error, MemoryError) or any(name in f"{kind} {error}" for name in full):
+        return "out of memory: try a smaller batch_size, or max_parameters"
     if isinstance(error, NotANumber | ValueError) and str(error):
         return str(error)
     return f"{kind}: {error}" if str(error) else kind

@@ -189,8 +189,8 @@ class HeadTuner(keras_tuner.Tuner):
             return known
         record = TrialRecord(REFERENCE, "failed", family="without the target")
         self.report(
-            f"training the tasks without {self.space.target} for {self.settings.epochs} epochs, "
-            "with which the guard compares"
+            f"training the other tasks without {self.space.target} for {self.settings.epochs} "
+            "epochs: the guard compares with them"
         )
         start = time.perf_counter()
         try:
@@ -216,7 +216,10 @@ class HeadTuner(keras_tuner.Tuner):
         y, y_val = (self.space.as_judged(one[target]) for one in (self.data.y, self.data.y_val))
         data = replace(self.data, y={target: y}, y_val={target: y_val})
         found = constants_of(metric, y_val)
-        found += references_of(metric, data, target, self._model_with_backbone())
+        try:
+            found += references_of(metric, data, target, self._model_with_backbone())
+        except Exception as error:  # a yardstick that is missing is no reason not to search
+            self.report(f"no references of the task: {in_words(error)}")
         for one in found:
             self.report(f"baseline | {one.name} | {one.score:.4f}")
         keep_baselines(self.store, found)
@@ -365,6 +368,9 @@ class HeadTuner(keras_tuner.Tuner):
         return best_baseline(constants_of(self.settings.metric, labels), self.settings.direction)
 
     def _finish(self, record: TrialRecord) -> None:
+        known = self.store.records().get(record.trial)
+        if known is not None and known.over and known.point == record.point and not record.over:
+            return  # another worker finished it meanwhile
         self.store.save(record)
         self.report(self._line(record))
 
@@ -438,7 +444,8 @@ def too_short(records: list[TrialRecord], direction: str) -> set[str]:
         one.trial
         for one in records
         if any(
-            (other.budget or 0) > (one.budget or 0)
+            not other.sacrificed
+            and (other.budget or 0) > (one.budget or 0)
             and better(other.score or 0.0, one.score or 0.0, direction)
             for other in records
         )

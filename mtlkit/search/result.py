@@ -214,14 +214,15 @@ class SearchResult:
         return self._space.config(self._point(trial))
 
     def code(self, trial: str | None = None) -> str:
-        """Returns the lines that put the head of a trial into a model, to paste.
+        """Returns the lines that put the head of a trial into the model as it was given, to paste.
 
         Args:
             trial: Number of the trial. `None`: the best one.
         """
         point = self._point(trial or self.best_trial.trial)
         arguments = self._space.arguments(point)
-        return code_of(self._space.task(point), arguments, self._space.learning_rate(point))
+        rate = self._space.learning_rate(point)
+        return code_of(self._space.task(point), arguments, rate, self._space.given_task)
 
     def to_json(self) -> str:
         """Returns what was found as JSON: the sentence, all rows, the best configuration."""

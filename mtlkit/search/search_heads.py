@@ -72,11 +72,12 @@ def search_heads(
             that it began with).
         tasks: All tasks. Heads other than the target's are copied, with new weights.
         target: Name of the task whose head is searched, or a list of names: they are searched one
-            after the other, each with the best heads of those before it, in folders of their own
-            in `directory`; budgets are for each. If it reads several maps
-            (`feature=("stage1", "stage2")`), so do all candidates: of the heads of this
-            library, a `mtlkit.heads.HierarchicalHead` with `loss="coarse_to_fine"` alone can,
-            and all other points are rejected. Name that one as the candidate, or one map.
+            after the other, each with the best heads of those before it (as they were when it
+            began), in folders of their own in `directory`; budgets are for each. If a target reads
+            several maps (`feature=("stage1", "stage2")`), so do all candidates: of the heads of
+            this library, `HierarchicalHead` with `loss="coarse_to_fine"` and `OrientationHead` with
+            `spatial="polar_and_flatten"` can, and all other points are rejected. Name one of these
+            as the candidate, or name one map.
         data: A `mtlkit.datasets.MultiTaskData`, of which the test split is not used, or
             `((x, y), (x_val, y_val))` with labels by task.
         candidates: What to compare: `mtlkit.search.Candidate`s, classes of heads, heads with
@@ -112,11 +113,12 @@ def search_heads(
         tensorboard: A folder for TensorBoard, with its HParams. `None`: none.
         worker_timeout: Seconds after which a worker on another machine is given up that does not
             show, in the shared folder, that it lives.
-        verbose: 0 for silence, 1 for a line a trial.
+        verbose: 0 for silence; 1 for a line for each trial, baseline and step before them.
 
     Returns:
-        A `SearchResult`; of several targets a dict of them, by name. Ctrl-C ends the search, not
-        the program: the result has the trials so far, and `result.interrupted`.
+        A `SearchResult`; for several targets a dict of them, by name. Ctrl-C ends the search, not
+        the program: the result has the trials so far, and `result.interrupted`; the dict then lacks
+        the targets that were not begun.
 
     Raises:
         ValueError: If an argument does not fit, or the folder holds another search.
@@ -246,16 +248,42 @@ def _one_after_the_other(
     folder: Path,
     **options: Any,
 ) -> dict[str, SearchResult]:
-    """Searches several targets in turn, each with the best heads of those before it."""
+    """Searches several targets in turn, each with the best heads of those before it.
+
+    Which head that was is kept, so that a later search goes on with the same tasks.
+    """
+    for target in targets:  # what is wrong with a later one is said before hours of the first
+        HeadSpace(
+            backbone,
+            tasks,
+            target,
+            options["candidates"],
+            options["settings"],
+            input_shape=options["input_shape"],
+        )
+        SearchData.of(data, target)
+    logs = options.pop("tensorboard")
     results: dict[str, SearchResult] = {}
     for target in targets:
-        result = search_heads(backbone, tasks, target, data, directory=folder / target, **options)
-        results[target] = result
+        result = results[target] = search_heads(
+            backbone,
+            tasks,
+            target,
+            data,
+            directory=folder / target,
+            tensorboard=None if logs is None else Path(logs) / target,
+            **options,
+        )
         if result.interrupted:
             break
-        if any(record.ranked for record in result.trials):
-            best = keras.saving.deserialize_keras_object(result.best_config["task"])
-            tasks = [best if task.name == target else task for task in tasks]
+        if not any(record.ranked for record in result.trials):
+            continue
+        path = folder / f"{target}.json"
+        if read_json(path) is None:
+            write_json(path, {"trial": result.best_trial.trial})
+        trial = (read_json(path) or {})["trial"]
+        best = keras.saving.deserialize_keras_object(result.config(trial)["task"])
+        tasks = [best if task.name == target else task for task in tasks]
     return results
 
 
@@ -305,6 +333,7 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
         "tuner": job.tuner,
         "seed": space.seed,
         "data": data.fingerprint(),
+        "set of other tasks": space.other_tasks(),
         "epochs": settings.epochs,
         "batch_size": settings.batch_size,
         "guard": settings.guard,
@@ -314,7 +343,8 @@ def _check_same(store: Store, job: Job, data: SearchData) -> None:
     if kept is None:
         write_json(path, {**own, "versions": versions("keras-tuner")})
         return
-    other = [name for name, value in own.items() if kept.get(name) != value]
+    # Folders of earlier versions do not have all names.
+    other = [name for name, value in own.items() if name in kept and kept[name] != value]
     if other:
         raise ValueError(
             f"Expected a folder that is empty or holds this search. Received: {store.directory}, "

@@ -102,6 +102,19 @@ class TestReferences:
         assert named(found)["a ridge regression on patches"] == 1.0
         assert named(constants_of("val_a_accuracy", y_val)) == {"chance": 0.25}
 
+    def test_values_that_are_whole_numbers(self):
+        """Their error is one, however the labels are stored."""
+        y, y_val = bright_rows(120, 0)[1] * 10, bright_rows(60, 1)[1] * 10
+        whole = named(self.of(y, y_val, "val_a_mae"))
+        values = named(self.of(y.astype("float32"), y_val.astype("float32"), "val_a_mae"))
+        for name in ("a ridge regression on patches", "a kernel regression on whole images"):
+            assert whole[name] == pytest.approx(values[name], rel=1e-4) and whole[name] > 0
+
+    def test_too_few_labels(self):
+        y = np.full(120, -1)
+        y[:5] = 0
+        assert self.of(y, bright_rows(60, 1)[1], "val_a_accuracy") == []
+
     def test_large_samples_are_copied_in_part(self, monkeypatch):
         monkeypatch.setattr("mtlkit.search._baselines._BYTES", 0)
         monkeypatch.setattr("mtlkit.search._baselines._LEAST", 40)
@@ -213,6 +226,18 @@ def test_they_are_scored_once_and_reported(tmp_path, monkeypatch, capsys):
     again = small.search(tmp_path, tuner="random", max_trials=2)
     assert again.baselines == found.baselines and len(calls) == 1
     assert kept_baselines(Store(tmp_path)) == found.baselines
+
+
+def test_a_reference_that_fails_ends_no_search(tmp_path, monkeypatch, capsys):
+    small.without_training(monkeypatch)
+
+    def fails(*given):
+        raise IndexError("no rows")
+
+    monkeypatch.setattr("mtlkit.search._tuner.references_of", fails)
+    found = small.search(tmp_path, tuner="random", max_trials=1, verbose=1)
+    assert "no references of the task: IndexError: no rows" in capsys.readouterr().out
+    assert named(found.baselines) == {"chance": 0.125} and found.best_trial.score > 0
 
 
 def test_a_trial_at_chance_is_called_so(tmp_path, monkeypatch, capsys):

@@ -40,6 +40,10 @@ class TestToken:
         assert access.known_token(tmp_path) == token
         assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
 
+    def test_an_empty_file_is_no_token(self, tmp_path):
+        (tmp_path / "token").touch()
+        assert len(access.make_token(tmp_path)) == 64
+
     def test_differs_from_search_to_search(self, tmp_path):
         (tmp_path / "other").mkdir()
         assert access.make_token(tmp_path) != access.make_token(tmp_path / "other")

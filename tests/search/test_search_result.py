@@ -80,6 +80,13 @@ class TestRows:
         ]  # fmt: skip
         assert result.best_trial.trial == "2"
 
+    def test_the_first_row_is_the_best_trial(self, tmp_path):
+        """A longer trial that sacrifices another task takes no rank away."""
+        records = [made.record(0, 0.9, budget=9, sacrificed=["identity"]), made.record(1, 0.8)]
+        result = made.result(tmp_path / "search", records)
+        rows = [row for row in result.leaderboard if row["trial"]]
+        assert rows[0]["trial"] == result.best_trial.trial == "1" and rows[0]["rank"] == 1
+
     def test_curves(self, tmp_path):
         records = [made.record(0, 0.8), made.record(1, 0.4), made.record(2)]
         result = made.result(tmp_path, records)

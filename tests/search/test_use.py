@@ -27,7 +27,7 @@ def test_lines_of_a_search(tmp_path, monkeypatch, capsys):
     result = small.search(tmp_path, tuner="random", max_trials=2, epochs=2, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (f"searching the head for orientation; what is known is kept in {tmp_path}")
-    assert lines[1].startswith("training the tasks without orientation for 2 epochs")
+    assert lines[1].startswith("training the other tasks without orientation for 2 epochs")
     assert lines[2].startswith("guard | epoch 1 of 2 | ") and lines[2].endswith(" left")
     assert lines[3].startswith("guard | epoch 2 of 2 | 0 s left")
     trials = [line for line in lines if line.startswith("trial ")]
@@ -81,8 +81,30 @@ def test_several_targets_one_after_the_other(tmp_path, monkeypatch):
     assert list(found) == ["orientation", "identity"]
     assert [one.directory.name for one in found.values()] == ["orientation", "identity"]
     best = found["orientation"].best_config["task"]["config"]["head"]["config"]
-    assert given[1]["orientation"]["hidden_units"] == best["hidden_units"]
-    assert "num_classes" in given[1]["orientation"]  # the head that was found, not the given one
+    assert given[-1]["orientation"]["hidden_units"] == best["hidden_units"]
+    assert "num_classes" in given[-1]["orientation"]  # the head that was found, not the given one
+    # A longer search of the first does not change what the second began with.
+    small.search(tmp_path, ["orientation", "identity"], tuner="random", max_trials=6)
+    again = given[-1]["orientation"]
+    assert again["hidden_units"] == best["hidden_units"] and again["pooling"] == best["pooling"]
+
+
+def test_what_is_wrong_with_a_later_target_is_said_first(tmp_path, monkeypatch):
+    small.without_training(monkeypatch)
+    with pytest.raises(ValueError):
+        small.search(tmp_path, ["orientation", "identiy"], tuner="random", max_trials=1)
+    assert not (tmp_path / "orientation").exists()
+
+
+def test_other_heads_of_other_tasks_are_another_search(tmp_path, monkeypatch):
+    small.without_training(monkeypatch)
+    options = {"tuner": "random", "max_trials": 1}
+    small.search(tmp_path, **options)
+    given = small.tasks()
+    given[0] = mtl.Task("identity", mtl.heads.ClassificationHead(3, hidden_units=2))
+    monkeypatch.setattr(small, "tasks", lambda: given)
+    with pytest.raises(ValueError, match="another set of other tasks"):
+        small.search(tmp_path, **options)
 
 
 class TestCode:
@@ -106,23 +128,29 @@ class TestCode:
             assert (found.feature, found.gradient, found.weight) == ("stage2", "flow", 1.0)
         assert code.count("\n") == 1
 
-    def test_of_other_tasks_and_objects(self):
-        tree = {"a": ["a0", "a1"], "b": ["b0", "b1"]}
-        task = mtl.Task(
-            "kind",
-            mtl.heads.HierarchicalHead(tree),
-            weight=0.5,
-            gradient="stop",
-            condition_on="place",
-        )
-        code = code_of(task, {"hierarchy": tree, "dropout": 0.25}, 0.00123456)
+    def test_of_a_task_that_changes(self):
+        head = mtl.heads.ClassificationHead(3)
+        task = mtl.Task("kind", head, weight=0.5, gradient="stop", condition_on="place")
+        code = code_of(task, {"num_classes": np.int64(3), "dropout": 0.25}, 0.00123456)
         assert code.splitlines() == [
-            'model = model.with_head("kind", mtl.heads.HierarchicalHead(hierarchy=hierarchy, '
-            'dropout=0.25), gradient="stop", weight=0.5, condition_on="place", '
-            'conditioning="film")',
+            'model = model.with_head("kind", mtl.heads.ClassificationHead(num_classes=3, '
+            'dropout=0.25), gradient="stop", weight=0.5, condition_on="place")',
             "model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.00123, "
             "epochs * steps_per_epoch)))",
         ]
+
+    def test_says_what_differs_from_the_given_task(self):
+        given = mtl.Task("kind", mtl.heads.ClassificationHead(3), weight=3.0, feature="stage1")
+        task = mtl.Task("kind", mtl.heads.ClassificationHead(3), feature="stage1")
+        code = code_of(task, {"num_classes": 3}, 0.001, given)
+        assert "ClassificationHead(num_classes=3), weight=1)" in code
+
+    def test_of_objects_that_no_line_makes(self):
+        tree = {"a": ["a0", "a1"], "b": ["b0", "b1"]}
+        task = mtl.Task("kind", mtl.heads.HierarchicalHead(tree))
+        code = code_of(task, {"hierarchy": task.head.hierarchy}, 0.001)
+        lines = 'task = keras.saving.deserialize_keras_object(result.best_config["task"])'
+        assert code.startswith(lines) and 'model.with_head("kind", task.head' in code
 
 
 def test_everything_as_json(tmp_path, monkeypatch):
@@ -142,8 +170,11 @@ class ResourceExhaustedError(Exception):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError("12 GB"), "out of memory"),
-        (ResourceExhaustedError("OOM when allocating"), "out of memory"),
+        (MemoryError("12 GB"), "out of memory: try a smaller batch_size, or max_parameters"),
+        (
+            ResourceExhaustedError("OOM when allocating"),
+            "out of memory: try a smaller batch_size, or max_parameters",
+        ),
         (ValueError("Expected bins. Received: none"), "Expected bins. Received: none"),
         (RuntimeError("it broke"), "RuntimeError: it broke"),
         (RuntimeError(), "RuntimeError"),

@@ -93,7 +93,8 @@ def reads_a_map(bench: Bench) -> bool:
 
 def _reads_map(task: Task) -> bool:
     """Whether the task's head reads one map and nothing else, as the arms have it."""
-    several = isinstance(task.feature, tuple)
+    default = task.head.default_feature
+    several = isinstance(task.feature or default, tuple)
     return not (several or task.head.reads_orbit or task.condition_on is not None)
 
 

@@ -26,7 +26,7 @@ class PolarAndFlattenDesign(Design):
         folds: See there.
         filters: See there.
         hidden_units: Width of the hidden layers of both.
-        dropout: Rate of dropout of both.
+        dropout: Rate of dropout of the polar one.
         jitter: See there.
         num_radii: See there.
         bottleneck: Channels of a 1x1 convolution before the map is flattened; 0 for none.
