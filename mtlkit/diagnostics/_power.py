@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.diagnostics.causes import BY_CAUSE
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.references.reference import Reference
 
@@ -55,8 +56,10 @@ def with_power(
 
 
 def within_interval(found: Evidence) -> Evidence:
-    """Leaves "absent" to effects whose interval ends below the threshold, if there are both."""
-    if found.status != "absent" or found.interval is None or found.threshold is None:
+    """Leaves "absent" to causes whose interval ends below the threshold, if there are both."""
+    if found.status != "absent" or found.name not in BY_CAUSE:
+        return found
+    if found.interval is None or found.threshold is None:
         return found
     high = found.interval[1]
     if high < found.threshold or "planted" in found.details:

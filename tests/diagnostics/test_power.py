@@ -44,6 +44,7 @@ def test_an_interval_that_reaches_the_threshold_rules_nothing_out():
         Evidence("symmetry", "absent", "No twins.", 0.01, (0.0, 0.04), threshold=0.05),
         Evidence("symmetry", "absent", "No twins."),
         Evidence("symmetry", "unclear", "Twins?", 0.01, (0.0, 0.07), threshold=0.05),
+        Evidence("duplicates", "absent", "No cause.", 0.01, (0.0, 0.07), threshold=0.05),
     ):
         assert within_interval(one) is one
 
