@@ -57,7 +57,7 @@ class AnyDetails(TypedDict, total=False):
 
 
 class SplitDetails(AnyDetails):
-    """Of `"invalid_split"`: copies between training and validation samples.
+    """Details of `"invalid_split"`: copies between training and validation samples.
 
     Attributes:
         exact: Number of validation samples that are copies.
@@ -86,7 +86,7 @@ class SplitDetails(AnyDetails):
 
 
 class DuplicateDetails(AnyDetails):
-    """Of `"duplicates"`.
+    """Details of `"duplicates"`.
 
     Attributes:
         groups: The samples of each group of copies, the first groups.
@@ -102,7 +102,7 @@ class DuplicateDetails(AnyDetails):
 
 
 class AlignmentDetails(AnyDetails):
-    """Of `"misaligned_labels"`.
+    """Details of `"misaligned_labels"`.
 
     Attributes:
         task: The task whose labels slipped most.
@@ -118,7 +118,7 @@ class AlignmentDetails(AnyDetails):
 
 
 class SignalDetails(AnyDetails):
-    """Of `"signal"`.
+    """Details of `"signal"`.
 
     Attributes:
         score: How well labels are predicted, of left-out samples.
@@ -134,7 +134,7 @@ class SignalDetails(AnyDetails):
 
 
 class SkillDetails(AnyDetails):
-    """Of `"skill"`.
+    """Details of `"skill"`.
 
     Attributes:
         task: The task that is asked about.
@@ -170,7 +170,7 @@ class SuspectDetails(TypedDict):
 
 
 class UniformNoiseDetails(AnyDetails):
-    """Of `"uniform_noise"`.
+    """Details of `"uniform_noise"`.
 
     Attributes:
         ranks: How many labels have each rank by the reference's scores.
@@ -184,7 +184,7 @@ class UniformNoiseDetails(AnyDetails):
 
 
 class StructuredNoiseDetails(AnyDetails):
-    """Of `"structured_noise"`.
+    """Details of `"structured_noise"`.
 
     Attributes:
         suspects: Labels to check.
@@ -205,7 +205,7 @@ class StructuredNoiseDetails(AnyDetails):
 
 
 class AmbiguityDetails(AnyDetails, total=False):
-    """Of `"ambiguity"`, where classes are confused.
+    """Details of `"ambiguity"`, where classes are confused.
 
     Attributes:
         ladder: How often labels are the own class or the partner's, from clear samples on.
@@ -223,7 +223,7 @@ class AmbiguityDetails(AnyDetails, total=False):
 
 
 class ClassOverlapDetails(AnyDetails, total=False):
-    """Of `"class_overlap"`, where classes are confused with both neighbours.
+    """Details of `"class_overlap"`, where classes are confused with both neighbours.
 
     Attributes:
         ladder: That of one side; `other_side` that of the other.
@@ -236,7 +236,7 @@ class ClassOverlapDetails(AnyDetails, total=False):
 
 
 class AmountDetails(AnyDetails):
-    """Of `"too_little_data"`: the learning curve of the reference.
+    """Details of `"too_little_data"`: the learning curve of the reference.
 
     Attributes:
         samples: Numbers of samples.
@@ -256,7 +256,7 @@ class AmountDetails(AnyDetails):
 
 
 class ConfusionDetails(AnyDetails):
-    """Of `"confusion"`.
+    """Details of `"confusion"`.
 
     Attributes:
         matrix: A row for each true class, a column for each predicted one.
@@ -268,14 +268,14 @@ class ConfusionDetails(AnyDetails):
 
 
 class GalleryDetails(AnyDetails):
-    """Of `"gallery"`: some images of each class, from 0 to 1, and the classes or values."""
+    """Details of `"gallery"`: some images of each class, from 0 to 1, and the classes or values."""
 
     images: NDArray[Any] | Sequence[Any]
     labels: Sequence[str]
 
 
 class SymmetryDetails(AnyDetails):
-    """Of `"symmetry"`.
+    """Details of `"symmetry"`.
 
     Attributes:
         transform: The turn or flip that matters most.
@@ -302,7 +302,7 @@ class SymmetryDetails(AnyDetails):
 
 
 class ContextDetails(AnyDetails):
-    """Of `"needs_context"`: what the label of another task adds.
+    """Details of `"needs_context"`: what the label of another task adds.
 
     Attributes:
         task: The other task that adds most; the other names are of it.
@@ -339,7 +339,7 @@ class ContextDetails(AnyDetails):
 
 
 class LeakDetails(AnyDetails, total=False):
-    """Of `"label_leak"`: another label, or marks in the inputs, that give the label away.
+    """Details of `"label_leak"`: another label, or marks in the inputs, that give the label away.
 
     Attributes:
         task: The other task that gives most away; `bits`, `gain` and the rest are of it.
@@ -368,7 +368,7 @@ class LeakDetails(AnyDetails, total=False):
 
 
 class ImbalanceDetails(AnyDetails):
-    """Of `"imbalance"`.
+    """Details of `"imbalance"`.
 
     Attributes:
         of: Whose predictions were judged.
@@ -398,7 +398,7 @@ class ImbalanceDetails(AnyDetails):
 
 
 class ResolutionDetails(AnyDetails):
-    """Of `"resolution"`.
+    """Details of `"resolution"`.
 
     Attributes:
         sides: Pixels of a side, by name of the resolution.
@@ -418,7 +418,7 @@ class ResolutionDetails(AnyDetails):
 
 
 class UncertaintyDetails(AnyDetails):
-    """Of `"uncertainty"`.
+    """Details of `"uncertainty"`.
 
     Attributes:
         of: Whose predictions they are.
@@ -444,7 +444,7 @@ class UncertaintyDetails(AnyDetails):
 
 
 class GapDetails(AnyDetails):
-    """Of `"model_gap"`: the model beside the best reference, on the same samples.
+    """Details of `"model_gap"`: the model beside the best reference, on the same samples.
 
     Attributes:
         reference: Name of the reference.
@@ -483,7 +483,7 @@ class GapDetails(AnyDetails):
 
 
 class ChangeDetails(AnyDetails, total=False):
-    """Of what was changed about the model, to see whether it helps.
+    """Details of what was changed about the model, to see whether it helps.
 
     Attributes:
         gain: What the change gains over the model, and `gain_interval`.
@@ -502,7 +502,7 @@ class ChangeDetails(AnyDetails, total=False):
 
 
 class LocationDetails(ChangeDetails, total=False):
-    """Of `"head_destroys_space"` and `"backbone_lacks_task"`.
+    """Details of `"head_destroys_space"` and `"backbone_lacks_task"`.
 
     Attributes:
         probes: Skills of linear probes along the network.
@@ -514,7 +514,7 @@ class LocationDetails(ChangeDetails, total=False):
 
 
 class CollapseDetails(AnyDetails):
-    """Of `"backbone_collapse"`: the effective rank of features, and channels that are constant."""
+    """Details of `"backbone_collapse"`: the rank of features, and channels that are constant."""
 
     rank: float
     rank_at_start: float
@@ -524,7 +524,7 @@ class CollapseDetails(AnyDetails):
 
 
 class InputScaleDetails(ChangeDetails, total=False):
-    """Of `"input_scale"`: the inputs' mean and deviation, and the lead early in the training."""
+    """Details of `"input_scale"`: the inputs' mean and deviation, and the early lead."""
 
     mean: float
     deviation: float
@@ -532,26 +532,26 @@ class InputScaleDetails(ChangeDetails, total=False):
 
 
 class MismatchDetails(ChangeDetails, total=False):
-    """Of `"loss_mismatch"`: the skill on a handful of samples learned by heart, by loss."""
+    """Details of `"loss_mismatch"`: the skill on a handful of samples learned by heart, by loss."""
 
     by_heart: Mapping[str, float]
 
 
 class UnderTrainedDetails(ChangeDetails, total=False):
-    """Of `"under_trained"`: the steps that the model had before."""
+    """Details of `"under_trained"`: the steps that the model had before."""
 
     steps_before: int
 
 
 class OptimizerDetails(ChangeDetails, total=False):
-    """Of `"optimizer"`: the rate of the model, and whether a higher one is better."""
+    """Details of `"optimizer"`: the rate of the model, and whether a higher one is better."""
 
     learning_rate: float
     rate_too_low: bool
 
 
 class InterferenceDetails(ChangeDetails, total=False):
-    """Of `"interference"` and `"loss_starvation"`.
+    """Details of `"interference"` and `"loss_starvation"`.
 
     Attributes:
         by_seed: The skill of each arm, by seed.
@@ -570,7 +570,7 @@ class InterferenceDetails(ChangeDetails, total=False):
 
 
 class WiringDetails(AnyDetails):
-    """Of `"label_scale"` and `"stale_batch_norm"`: where it is, and the line that mends it."""
+    """Details of `"label_scale"` and `"stale_batch_norm"`: the place, and the line to mend it."""
 
     code: str
     task: str | None
@@ -578,7 +578,7 @@ class WiringDetails(AnyDetails):
 
 
 class WeakFeaturesDetails(AnyDetails):
-    """Of `"weak_features"`, which has nothing beside its effect."""
+    """Details of `"weak_features"`, which has nothing beside its effect."""
 
 
 #: The details of each piece of evidence, by its name.

@@ -150,15 +150,15 @@ def feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
             f"Task {task.name!r}: expected a task that the backbone has a feature for, "
             f"{list(served)}, or feature=... to name a map. Received: name={task.name!r}"
         )
-    return default_names(task.head, maps)
+    return default_names(task.head, maps.names)
 
 
-def default_names(head: Head, maps: FeatureMaps) -> tuple[str, ...]:
+def default_names(head: Head, maps: Sequence[str]) -> tuple[str, ...]:
     """Names of the maps that suit a head best; none where that is the last one, or not there."""
     given = head.default_feature
     wanted = given if isinstance(given, tuple) else (given,)
-    names = tuple(maps.names[-1] if name == LAST else name for name in wanted if name)
-    return names if names and all(name in maps.names for name in names) else ()
+    names = tuple(maps[-1] if name == LAST else name for name in wanted if name)
+    return names if all(name in maps for name in names) else ()
 
 
 def task_metrics(task: Task, output: Any, tracker: LabelledMean) -> list[TaskMetric]:

@@ -23,8 +23,8 @@ _AT_ONCE = 512
 def map_reader(model: MultiTaskModel, task: Task | None = None) -> keras.Model:
     """Returns a model from inputs to the feature map that a task reads.
 
-    Of a task that reads several maps it is the last one; of a head that reads quarter turns
-    of the image, the upright map. Without a task, it is the last map of the backbone.
+    Where a task reads several maps, it is the last one; where a head reads quarter turns of the
+    image, the upright map. Without a task, it is the last map of the backbone.
     """
     maps = FeatureMaps(model.backbone, model.get_config()["input_shape"])
     names = () if task is None else feature_names(maps, task)

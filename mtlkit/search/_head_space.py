@@ -17,6 +17,7 @@ from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.heads.head import Head
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._conditioning import with_new_layer
+from mtlkit.model._wiring import default_names
 from mtlkit.model.task import Task
 from mtlkit.search._candidates import Candidate, candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
@@ -333,10 +334,8 @@ class HeadSpace:
             return feature
         if self.target in self._maps_by_task:
             return self.target
-        wanted = head.default_feature
-        if isinstance(wanted, tuple):
-            return wanted
-        return wanted if wanted in self._maps else self._maps[-1]
+        names = default_names(head, self._maps) or (self._maps[-1],)
+        return names[0] if len(names) == 1 else names
 
     def _families(self) -> list[tuple[str, Candidate]]:
         return list(self.candidates.items())

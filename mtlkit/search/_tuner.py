@@ -18,7 +18,6 @@ from mtlkit._durations import duration
 from mtlkit.search._baselines import (
     Baseline,
     baseline_of,
-    best_baseline,
     constants_of,
     keep_baselines,
     kept_baselines,
@@ -365,7 +364,7 @@ class HeadTuner(keras_tuner.Tuner):
     def _constant(self) -> Baseline | None:
         """The best constant."""
         labels = self.space.as_judged(self.data.y_val[self.space.target])
-        return best_baseline(constants_of(self.settings.metric, labels), self.settings.direction)
+        return baseline_of(self.settings.metric, labels)
 
     def _finish(self, record: TrialRecord) -> None:
         known = self.store.records().get(record.trial)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 from mtlkit.model import MultiTaskModel
@@ -98,7 +99,7 @@ class SearchResult:
             return {}
         return best_scores(self.reference.curves, self._settings.others)
 
-    @property
+    @cached_property
     def baselines(self) -> list[Baseline]:
         """What trials are to be compared with: chance, the best constant, simple references.
 
