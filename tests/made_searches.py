@@ -9,7 +9,8 @@ import mtlkit as mtl
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace, jsonable
 from mtlkit.search._records import Store, TrialRecord
-from mtlkit.search._tuner import REFERENCE, Settings
+from mtlkit.search._settings import Settings
+from mtlkit.search._trials import REFERENCE
 
 METRIC, OTHER = "val_orientation_accuracy", "val_identity_accuracy"
 SETTINGS = Settings(METRIC, "max", {"identity": (OTHER, "max")}, epochs=3)

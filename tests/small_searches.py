@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import mtlkit as mtl
-from mtlkit.search._tuner import HeadTuner
+from mtlkit.search._trials import Trials
 from mtlkit.space import Choice, Float
 
 NUM_BINS = 8
@@ -86,7 +86,7 @@ def invented_scores(record, epochs):
 def without_training(monkeypatch):
     """Replaces training by invented curves."""
 
-    def fit(self, record, point, epochs, first, begins_from, trial=None):
+    def fit(self, record, point, epochs, first, begins_from, callbacks=()):
         curve = invented_scores(record, epochs)
         record.curves = {
             "val_orientation_accuracy": curve,
@@ -96,10 +96,10 @@ def without_training(monkeypatch):
         record.status, record.seconds = "finished", 0.0
         self.store.weights_path(record.trial).touch()
 
-    monkeypatch.setattr(HeadTuner, "_fit", fit)
-    monkeypatch.setattr(HeadTuner, "_model_with_backbone", lambda self: None)
-    monkeypatch.setattr("mtlkit.search._tuner.references_of", lambda *given: [])
-    monkeypatch.setattr("mtlkit.search._tuner.head_size", lambda space, point: 10)
+    monkeypatch.setattr(Trials, "_fit", fit)
+    monkeypatch.setattr(Trials, "_model_with_backbone", lambda self: None)
+    monkeypatch.setattr("mtlkit.search._trials.references_of", lambda *given: [])
+    monkeypatch.setattr("mtlkit.search._trials.head_size", lambda space, point: 10)
 
 
 def eagerly(monkeypatch):

@@ -12,7 +12,7 @@ import keras
 
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace
-from mtlkit.search._tuner import Settings
+from mtlkit.search._settings import Settings
 
 _FILE = "job.pkl"
 

@@ -12,7 +12,7 @@ from typing import Any
 from mtlkit.metrics._text_table import text_table
 from mtlkit.search._baselines import Baseline, no_better
 from mtlkit.search._records import TrialRecord
-from mtlkit.search._tuner import described
+from mtlkit.search._trials import described
 
 _SHOWN = ("rank", "trial", "head", "score", "parameters", "step_ms", "epochs", "status")
 

@@ -15,8 +15,8 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace, written
 from mtlkit.search._records import Store, TrialRecord
+from mtlkit.search._settings import Settings
 from mtlkit.search._training import Watch, best_scores, train
-from mtlkit.search._tuner import Settings
 
 #: Makes the model of a point and a run, and the data that it is trained on.
 Trainer = Callable[[Any, int], tuple[MultiTaskModel, SearchData]]

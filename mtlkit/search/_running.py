@@ -20,6 +20,7 @@ from mtlkit.search._job import Job
 from mtlkit.search._oracles import make_oracle
 from mtlkit.search._records import Store, again_and_again
 from mtlkit.search._training import OutOfTime
+from mtlkit.search._trials import Trials
 from mtlkit.search._tuner import HeadTuner
 
 #: How often a worker shows that it lives, in seconds.
@@ -43,11 +44,19 @@ def make_tuner(
     job: Job, data: SearchData, directory: Path, report: Callable[[str], None] = print_line
 ) -> HeadTuner:
     """Makes the tuner of a job; a client of the chief where the environment names one."""
+    oracle = _oracle(job)
+    trials = make_trials(job, data, directory, report)
+    oracle.rejects, oracle.repeats = trials.rejects, trials.repeats
+    return HeadTuner(oracle, trials, job.tensorboard)
+
+
+def make_trials(
+    job: Job, data: SearchData, directory: Path, report: Callable[[str], None] = print_line
+) -> Trials:
+    """Makes what runs the trials of a job."""
     frozen = frozen_features(job, data, directory)
     left = math.inf if math.isinf(job.ends) else max(0.0, job.ends - time.time())
-    oracle = _oracle(job)
-    tuner = HeadTuner(
-        oracle,
+    return Trials(
         job.space,
         data,
         job.settings,
@@ -55,10 +64,8 @@ def make_tuner(
         deadline=time.monotonic() + left,
         report=report,
         trainer=None if frozen is None else frozen.trial,
-        tensorboard=job.tensorboard,
+        max_trials=job.max_trials,
     )
-    oracle.rejects, oracle.repeats = tuner.rejects, tuner.repeats
-    return tuner
 
 
 def frozen_features(job: Job, data: SearchData, directory: Path) -> FrozenFeatures | None:
@@ -72,7 +79,7 @@ def run_alone(job: Job, data: SearchData, directory: Path, report: Callable[[str
     """Runs all trials in this process."""
     tuner = make_tuner(job, data, directory, report)
     try:
-        _prepare(tuner)
+        prepare(tuner.trials)
         tuner.search(verbose=0)
     except OutOfTime:
         report("time is up")
@@ -117,15 +124,15 @@ def chief_of(
     """Makes the tuner whose oracle is to be served, with the guard's reference trained."""
     with _without_chief():
         tuner = make_tuner(job, data, directory, report)
-        _prepare(tuner)
+        prepare(tuner.trials)
     return tuner
 
 
-def _prepare(tuner: HeadTuner) -> None:
+def prepare(trials: Trials) -> None:
     """Trains what the guard compares with, and scores what trials are compared with."""
-    if tuner.settings.others:
-        tuner.ensure_reference()
-    tuner.ensure_baselines()
+    if trials.settings.others:
+        trials.ensure_reference()
+    trials.ensure_baselines()
 
 
 def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:

@@ -23,12 +23,14 @@ from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._importance import Importance, importance
 from mtlkit.search._leaderboard import Leaderboard, merged, row_of
 from mtlkit.search._pareto import COSTS, pareto_front
+from mtlkit.search._ranking import leaders, too_short
 from mtlkit.search._records import Store, TrialRecord, read_json
 from mtlkit.search._repetitions import Repeater, Repetitions, known_repetitions
 from mtlkit.search._running import reporter
 from mtlkit.search._sentence import sentence_of
+from mtlkit.search._settings import Settings
 from mtlkit.search._training import best_scores
-from mtlkit.search._tuner import REFERENCE, Settings, leaders, too_short
+from mtlkit.search._trials import REFERENCE
 
 
 class SearchResult:

@@ -19,7 +19,8 @@ from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._job import Job
 from mtlkit.search._records import Store
 from mtlkit.search._running import frozen_features, reporter, run_alone, run_chief, run_worker
-from mtlkit.search._tuner import Settings, is_chief, is_worker
+from mtlkit.search._settings import Settings
+from mtlkit.search._tuner import is_chief, is_worker
 from mtlkit.search._workers import run_workers
 from mtlkit.search.result import SearchResult
 from mtlkit.space._values import text_of, without_addresses

@@ -29,21 +29,21 @@ import small_searches as small
 
 import mtlkit as mtl
 from mtlkit.search._records import Store
-from mtlkit.search._tuner import REFERENCE, HeadTuner
+from mtlkit.search._trials import REFERENCE, Trials
 
 BEGAN, FITS = "began", "fits.txt"
 
 
 def live(folder: Path, trials: int) -> None:
     """One life of the search: notes when it begins, and every training."""
-    fit = HeadTuner._fit
+    fit = Trials._fit
 
     def noted(self: Any, record: Any, *args: Any, **kwargs: Any) -> None:
         with (folder / FITS).open("a") as file:
             file.write(f"{record.trial}\n")
         fit(self, record, *args, **kwargs)
 
-    HeadTuner._fit = noted  # type: ignore[method-assign]
+    Trials._fit = noted  # type: ignore[method-assign]
     (folder / BEGAN).touch()
     result = small.search(folder / "search", tuner="random", max_trials=trials)
     (folder / "outcome.json").write_text(json.dumps(small.outcome(result)))

@@ -21,7 +21,7 @@ from mtlkit.reports.search_plots import GREY
 from mtlkit.search import HeadSpace
 from mtlkit.search._records import TrialRecord
 from mtlkit.search._repetitions import repetitions_folder
-from mtlkit.search._tuner import Settings
+from mtlkit.search._settings import Settings
 
 NASTY = "<script>alert('&amp;\"')</script> $x_{ \ud800 é"
 

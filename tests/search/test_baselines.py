@@ -9,7 +9,7 @@ from mtlkit.search import Baseline
 from mtlkit.search._baselines import constants_of, keep_baselines, kept_baselines, references_of
 from mtlkit.search._data import SearchData
 from mtlkit.search._records import Store
-from mtlkit.search._tuner import HeadTuner
+from mtlkit.search._trials import Trials
 
 NEIGHBOURS = Baseline(0.43, "nearest neighbours among small images", 200, True, constant=False)
 CHANCE = Baseline(0.125, "chance", 200, True)
@@ -142,7 +142,7 @@ def test_degrees_are_judged_as_bins(period, tmp_path, monkeypatch):
         seen.append(data)
         return []
 
-    monkeypatch.setattr("mtlkit.search._tuner.references_of", scored)
+    monkeypatch.setattr("mtlkit.search._trials.references_of", scored)
     (x, _), (x_val, _) = small.data()
     bins = np.arange(24) % 8
     degrees = bins * period / 8 + 0.4 * period / 8
@@ -216,7 +216,7 @@ def test_they_are_scored_once_and_reported(tmp_path, monkeypatch, capsys):
         calls.append((metric, target))
         return [NEIGHBOURS]
 
-    monkeypatch.setattr("mtlkit.search._tuner.references_of", scored)
+    monkeypatch.setattr("mtlkit.search._trials.references_of", scored)
     found = small.search(tmp_path, tuner="random", max_trials=2, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert "baseline | nearest neighbours among small images | 0.4300" in lines
@@ -234,7 +234,7 @@ def test_a_reference_that_fails_ends_no_search(tmp_path, monkeypatch, capsys):
     def fails(*given):
         raise IndexError("no rows")
 
-    monkeypatch.setattr("mtlkit.search._tuner.references_of", fails)
+    monkeypatch.setattr("mtlkit.search._trials.references_of", fails)
     found = small.search(tmp_path, tuner="random", max_trials=1, verbose=1)
     assert "no references of the task: IndexError: no rows" in capsys.readouterr().out
     assert named(found.baselines) == {"chance": 0.125} and found.best_trial.score > 0
@@ -242,13 +242,13 @@ def test_a_reference_that_fails_ends_no_search(tmp_path, monkeypatch, capsys):
 
 def test_a_trial_at_chance_is_called_so(tmp_path, monkeypatch, capsys):
     small.without_training(monkeypatch)
-    invented = HeadTuner._fit
+    invented = Trials._fit
 
     def fit(self, record, *rest):
         invented(self, record, *rest)
         record.score = 0.125
 
-    monkeypatch.setattr(HeadTuner, "_fit", fit)
+    monkeypatch.setattr(Trials, "_fit", fit)
     small.search(tmp_path, tuner="random", max_trials=1, verbose=1)
     assert "0.1250, no better than chance | best 0.1250" in capsys.readouterr().out
 
@@ -260,10 +260,10 @@ def test_features_are_those_of_the_backbone_that_was_trained(tmp_path):
     trained = space.build(None)
     trained.backbone.set_weights([w + 1 for w in trained.backbone.get_weights()])
     store.save_weights("reference", trained)
-    tuner = HeadTuner.__new__(HeadTuner)
-    tuner.space, tuner.settings, tuner.store = space, made.SETTINGS, store
+    trials = Trials.__new__(Trials)
+    trials.space, trials.settings, trials.store = space, made.SETTINGS, store
     for trains, expected in ((True, trained.backbone), (False, space.backbone())):
-        tuner._trains_backbone = trains
-        model = tuner._model_with_backbone()
+        trials._trains_backbone = trains
+        model = trials._model_with_backbone()
         for own, other in zip(model.backbone.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(own, other)

@@ -82,7 +82,7 @@ def test_going_on_with_more_trials(tmp_path, monkeypatch):
 def test_nothing_left_to_do(tmp_path, monkeypatch):
     fakes.without_training(monkeypatch)
     first = fakes.search(tmp_path, tuner="random", max_trials=3)
-    monkeypatch.setattr("mtlkit.search._tuner.HeadTuner._fit", None)
+    monkeypatch.setattr("mtlkit.search._trials.Trials._fit", None)
     assert fakes.outcome(fakes.search(tmp_path, tuner="random", max_trials=3)) == fakes.outcome(
         first
     )

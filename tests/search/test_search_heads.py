@@ -16,7 +16,7 @@ from mtlkit.search._frozen import FrozenFeatures, connected
 from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._records import Store
 from mtlkit.search._training import Watch, train
-from mtlkit.search._tuner import REFERENCE
+from mtlkit.search._trials import REFERENCE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -333,7 +333,7 @@ def test_a_trial_builds_its_model_once(tmp_path, monkeypatch):
 
 def test_too_large_a_head_that_a_tuner_insists_on(tmp_path, monkeypatch):
     """The Bayesian and the grid tuner do not ask before a point becomes a trial."""
-    monkeypatch.setattr(mtl.search._tuner.HeadTuner, "rejects", lambda self, values: False)
+    monkeypatch.setattr(mtl.search._trials.Trials, "rejects", lambda self, values: False)
     result = small.search(tmp_path, tuner="random", max_trials=2, epochs=1, max_parameters=5)
     assert {r.status for r in result.trials} == {"rejected"} and len(result.trials) == 2
     assert all("more than 5" in r.message for r in result.trials)
@@ -352,14 +352,14 @@ def test_the_score_is_the_heads_own_metric(tmp_path, monkeypatch):
 def test_the_guard_ranks_below(tmp_path, monkeypatch):
     """A trial that costs another task more than the tolerance is marked, and last."""
     small.without_training(monkeypatch)
-    invented = mtl.search._tuner.HeadTuner._fit
+    invented = mtl.search._trials.Trials._fit
 
     def fit(self, record, point, *rest):
         invented(self, record, point, *rest)
         worse = point is not None and record.family == "bins"
         record.curves["val_identity_accuracy"] = [0.1 if worse else 0.9]
 
-    monkeypatch.setattr(mtl.search._tuner.HeadTuner, "_fit", fit)
+    monkeypatch.setattr(mtl.search._trials.Trials, "_fit", fit)
     result = small.search(tmp_path, tuner="random", max_trials=8)
     rows = [row for row in result.leaderboard if row["rank"]]
     marked = [row["status"] == "sacrifices identity" for row in rows]

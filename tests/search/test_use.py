@@ -11,7 +11,7 @@ import mtlkit as mtl
 from mtlkit._durations import duration
 from mtlkit.search._code import code_of
 from mtlkit.search._training import in_words
-from mtlkit.search._tuner import HeadTuner
+from mtlkit.search._trials import Trials
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ class TestCtrlC:
     def stopped(self, monkeypatch):
         """Ctrl-C during the third trial."""
         small.without_training(monkeypatch)
-        invented = HeadTuner._fit
+        invented = Trials._fit
         trials = []
 
         def fit(self, record, point, *rest):
@@ -49,7 +49,7 @@ class TestCtrlC:
                 raise KeyboardInterrupt
             invented(self, record, point, *rest)
 
-        monkeypatch.setattr(HeadTuner, "_fit", fit)
+        monkeypatch.setattr(Trials, "_fit", fit)
 
     def test_keeps_and_says_so(self, stopped, tmp_path, capsys):
         result = small.search(tmp_path, tuner="random", max_trials=5, verbose=1)
