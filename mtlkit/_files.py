@@ -15,10 +15,15 @@ import numpy as np
 
 def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file whole or not at all."""
+    write_bytes(path, json.dumps(content, indent=1).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)

@@ -7,6 +7,7 @@ from mtlkit.search._importance import Importance
 from mtlkit.search._records import TrialRecord
 from mtlkit.search._repetitions import Repetitions
 from mtlkit.search.hypermodel import HeadHyperModel
+from mtlkit.search.ray_executor import RayExecutor
 from mtlkit.search.result import SearchResult
 from mtlkit.search.search_heads import search_heads
 
@@ -16,6 +17,7 @@ __all__ = [
     "HeadHyperModel",
     "HeadSpace",
     "Importance",
+    "RayExecutor",
     "Repetitions",
     "SearchResult",
     "TrialRecord",

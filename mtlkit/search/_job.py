@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import cloudpickle
 import keras
 
+from mtlkit._files import write_bytes
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._settings import Settings
@@ -49,16 +49,24 @@ class Job:
         whole, and so are the user's objects that Keras has registered.
         """
         data.save(directory / "data")
-        unfinished = directory / f".{_FILE}.{os.getpid()}"
-        unfinished.write_bytes(cloudpickle.dumps((self, _registered())))
-        unfinished.replace(directory / _FILE)
+        write_bytes(directory / _FILE, self.dumped())
+
+    def dumped(self) -> bytes:
+        """The job as bytes, with the user's objects that Keras has registered."""
+        return cloudpickle.dumps((self, _registered()))
 
     @classmethod
     def load(cls, directory: Path) -> tuple[Job, SearchData]:
         """Reads what `save` wrote. Open only folders that you trust: it is a pickle."""
-        job, registered = cloudpickle.loads((directory / _FILE).read_bytes())
-        keras.saving.get_custom_objects().update(registered)
+        job = cls.loaded((directory / _FILE).read_bytes())
         return job, SearchData.load(directory / "data")
+
+    @classmethod
+    def loaded(cls, dumped: bytes) -> Job:
+        """Reads what `dumped` gave. Read only bytes that you trust: they are a pickle."""
+        job, registered = cloudpickle.loads(dumped)
+        keras.saving.get_custom_objects().update(registered)
+        return job
 
 
 def _registered() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras_tuner
 
@@ -28,6 +28,15 @@ BEAT = 1.0
 #: After as many seconds without a beat a chief is dead.
 _LEASE = 5.0
 _CHIEF_VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+
+
+class Executor(Protocol):
+    """Where the trials of a search run."""
+
+    def run(
+        self, job: Job, data: SearchData, directory: Path, report: Callable[[str], None]
+    ) -> None:
+        """Runs all trials, and keeps what becomes of them in the folder of the search."""
 
 
 def print_line(line: str) -> None:
@@ -51,10 +60,14 @@ def make_tuner(
 
 
 def make_trials(
-    job: Job, data: SearchData, directory: Path, report: Callable[[str], None] = print_line
+    job: Job,
+    data: SearchData,
+    directory: Path,
+    report: Callable[[str], None],
+    features: Path | None = None,
 ) -> Trials:
-    """Makes what runs the trials of a job."""
-    frozen = frozen_features(job, data, directory)
+    """Makes what runs the trials of a job; `features` is the folder for those that are cached."""
+    frozen = frozen_features(job, data, features or directory / "features")
     left = math.inf if math.isinf(job.ends) else max(0.0, job.ends - time.time())
     return Trials(
         job.space,
@@ -68,11 +81,9 @@ def make_trials(
     )
 
 
-def frozen_features(job: Job, data: SearchData, directory: Path) -> FrozenFeatures | None:
+def frozen_features(job: Job, data: SearchData, folder: Path) -> FrozenFeatures | None:
     """The cached features of a job with a frozen backbone."""
-    if not job.freeze_backbone:
-        return None
-    return FrozenFeatures(job.space, data, directory / "features")
+    return FrozenFeatures(job.space, data, folder) if job.freeze_backbone else None
 
 
 def run_alone(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:

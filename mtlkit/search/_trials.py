@@ -104,12 +104,10 @@ class Trials:
         Raises:
             OutOfTime: If time is up. The record says that the trial was interrupted.
         """
-        point = self._point(values)
-        record = self.new_record(trial, values, worker)
-        known = self.store.settled(record)
+        known = self.settled(trial, values)
         if known is not None:
-            self.store.save(known)
             return known
+        record, point = self.new_record(trial, values, worker), self._point(values)
         start = time.perf_counter()
         try:
             self._train(record, point, values, callbacks)
@@ -122,6 +120,13 @@ class Trials:
             record.seconds = time.perf_counter() - start
             self._finish(record)
         return record
+
+    def settled(self, trial: str, values: Mapping[str, Any]) -> TrialRecord | None:
+        """The record of a trial that is over already, which is then kept under this number."""
+        known = self.store.settled(self.new_record(trial, values))
+        if known is not None:
+            self.store.save(known)
+        return known
 
     def new_record(self, trial: str, values: Mapping[str, Any], worker: str = "") -> TrialRecord:
         """The record of a trial that has not begun."""
@@ -136,6 +141,11 @@ class Trials:
             worker=worker,
         )
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether time is up."""
+        return time.monotonic() > self.deadline
+
     def score(self, record: TrialRecord) -> float | None:
         """What a tuner is to maximise; `None` of a trial without a score."""
         if record.score is None or not record.ranked:
@@ -145,11 +155,23 @@ class Trials:
     def _point(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return self.space.plain(decode(values, self.space.space, self.space.target))
 
-    def ensure_reference(self) -> TrialRecord:
-        """Trains the other tasks without the target, once, as what the guard compares with."""
+    @property
+    def prepared(self) -> bool:
+        """Whether all is there that comes before the trials."""
+        guarded = not self.settings.others or self.known_reference is not None
+        return guarded and kept_baselines(self.store) is not None
+
+    @property
+    def known_reference(self) -> TrialRecord | None:
+        """The record of the guard's model, if it was trained."""
         known = self.store.records().get(REFERENCE)
         kept = self.store.weights_path(REFERENCE).exists()
-        if known is not None and known.status == "finished" and kept:
+        return known if known is not None and known.status == "finished" and kept else None
+
+    def ensure_reference(self) -> TrialRecord:
+        """Trains the other tasks without the target, once, as what the guard compares with."""
+        known = self.known_reference
+        if known is not None:
             return known
         record = TrialRecord(REFERENCE, "failed", family="without the target")
         self.report(
@@ -173,7 +195,7 @@ class Trials:
         known = kept_baselines(self.store)
         if known is not None:
             return known
-        if time.monotonic() > self.deadline:
+        if self.out_of_time:
             raise OutOfTime
         metric, target = self.settings.metric, self.space.target
         self.report("scoring simple references of the task")

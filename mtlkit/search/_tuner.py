@@ -12,6 +12,7 @@ import keras
 import keras_tuner
 
 from mtlkit.search._oracles import OBJECTIVE
+from mtlkit.search._records import TrialRecord
 from mtlkit.search._training import OutOfTime
 from mtlkit.search._trials import Trials
 
@@ -65,28 +66,31 @@ class HeadTuner(keras_tuner.Tuner):
         self.oracle.reload()
 
     def pre_create_trial(self) -> None:
-        if time.monotonic() > self.trials.deadline:
+        if self.trials.out_of_time:
             raise OutOfTime
         if is_worker():
             time.sleep(_PAUSE)
 
     def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
         # Without KerasTuner's tracebacks on the screen: the record has the message.
-        try:
-            score = self.run_trial(trial, *args, **kwargs)
-            self.oracle.update_trial(trial.trial_id, score)
-            trial.status = "COMPLETED"
-        except keras_tuner.errors.FailedTrialError as error:
-            trial.status, trial.message = "FAILED", str(error)
-
-    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         values = trial.hyperparameters.values
         logs = self._logs(trial)
-        record = self.trials.run(trial.trial_id, values, str(self.tuner_id), logs)
+        self._update(trial, self.trials.run(trial.trial_id, values, str(self.tuner_id), logs))
+
+    # === What else runs trials ===
+
+    def end(self, trial: Any, record: TrialRecord) -> None:
+        """Lets the oracle know what became of a trial."""
+        self._update(trial, record)
+        self.oracle.end_trial(trial)
+
+    def _update(self, trial: Any, record: TrialRecord) -> None:
         score = self.trials.score(record)
         if score is None:
-            raise keras_tuner.errors.FailedTrialError(record.message)
-        return {OBJECTIVE.name: score}
+            trial.status, trial.message = "FAILED", record.message
+            return
+        self.oracle.update_trial(trial.trial_id, {OBJECTIVE.name: score})
+        trial.status = "COMPLETED"
 
     def _logs(self, trial: Any) -> list[keras.callbacks.Callback]:
         """The callbacks that write for TensorBoard."""

@@ -18,7 +18,14 @@ from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace
 from mtlkit.search._job import Job
 from mtlkit.search._records import Store
-from mtlkit.search._running import frozen_features, reporter, run_alone, run_chief, run_worker
+from mtlkit.search._running import (
+    Executor,
+    frozen_features,
+    reporter,
+    run_alone,
+    run_chief,
+    run_worker,
+)
 from mtlkit.search._settings import Settings
 from mtlkit.search._tuner import is_chief, is_worker
 from mtlkit.search._workers import run_workers
@@ -40,6 +47,7 @@ def search_heads(
     max_trials: int | None = None,
     time_budget: float | None = None,
     workers: int = 1,
+    executor: Executor | None = None,
     epochs: int = 9,
     batch_size: int = 64,
     guard: float = 0.05,
@@ -97,6 +105,8 @@ def search_heads(
             interrupted, to be tried again if the search goes on.
         workers: Number of processes on this machine that run trials. They are started again if
             they die, and end with this one.
+        executor: What runs the trials in place of this process: `mtlkit.search.RayExecutor`, or
+            anything with such a `run`. `None`: this process, or its `workers`.
         epochs: Epochs of a trial; with `"hyperband"` of the longest ones.
         batch_size: Samples of a batch.
         guard: The share of its skill (what it scores beyond chance or the best constant) that
@@ -159,6 +169,7 @@ def search_heads(
             max_trials=max_trials,
             time_budget=time_budget,
             workers=workers,
+            executor=executor,
             epochs=epochs,
             batch_size=batch_size,
             guard=guard,
@@ -170,6 +181,11 @@ def search_heads(
             tensorboard=tensorboard,
             worker_timeout=worker_timeout,
             verbose=verbose,
+        )
+    if executor is not None and (workers != 1 or tensorboard is not None):
+        raise ValueError(
+            "Expected an executor without workers of this machine and without TensorBoard. "
+            f"Received: executor={executor!r}, workers={workers}, tensorboard={tensorboard!r}"
         )
     report = reporter(verbose)
     report(f"searching the head for {target}; what is known is kept in {directory}")
@@ -216,7 +232,9 @@ def search_heads(
         _check_same(store, job, arrays)
         try:
             with store.timed():
-                if is_chief():
+                if executor is not None:
+                    executor.run(job, arrays, folder, report)
+                elif is_chief():
                     run_chief(job, arrays, folder, report)
                 elif workers > 1:
                     run_workers(job, arrays, folder, workers, report)
@@ -224,7 +242,8 @@ def search_heads(
                     run_alone(job, arrays, folder, report)
         except KeyboardInterrupt:
             interrupted = True
-    result = SearchResult(store, space, how, arrays, frozen_features(job, arrays, folder))
+    frozen = frozen_features(job, arrays, folder / "features")
+    result = SearchResult(store, space, how, arrays, frozen)
     result.interrupted = interrupted
     if not is_worker():
         _end(result, report)

@@ -18,6 +18,8 @@ class MyHead(ClassificationHead):
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
+    if "ray" in options:
+        options["executor"] = small.mtl.search.RayExecutor(**options.pop("ray"))
     mine = small.mtl.search.Candidate(
         "mine", MyHead, {"num_classes": small.NUM_BINS, "pooling": "max", "hidden_units": 2}
     )
