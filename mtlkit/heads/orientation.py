@@ -315,7 +315,7 @@ class OrientationHead(DesignedHead):
             "spatial": Choice(list(SPATIAL_DESIGNS)),
             "target": Choice(["onehot", "smooth", "von_mises", "sincos", "phase_shift"]),
             "width": When("target", list(_SMOOTH), Float(0.25, 1.5)),
-            "emd_weight": When("target", list(_LOGITS), Choice([0.0, 0.1])),
+            "emd_weight": When("target", list(_LOGITS), Choice([0.0, 0.1, 0.3])),
             "hidden_units": Choice([64, 128, 256]),
             "dropout": Float(0.0, 0.5),
             "filters": When(

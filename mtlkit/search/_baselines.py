@@ -17,7 +17,9 @@ from mtlkit.metrics.skill import accuracy_skill, mae_skill
 from mtlkit.model import MultiTaskModel
 from mtlkit.references._backbone_features import grid_of_map, map_reader
 from mtlkit.references._inputs import channels_last, one_array
-from mtlkit.references._kinds import KINDS, input_kind, looked_at
+from mtlkit.references._kinds import KINDS, PATCH_PIXELS, input_kind, looked_at
+from mtlkit.references._neighbours import squared_distances
+from mtlkit.references._reduced import at_most
 from mtlkit.references._ridge import one_hot
 from mtlkit.references.held_out import predict_held_out
 from mtlkit.search._data import SearchData
@@ -31,7 +33,11 @@ _BYTES, _LEAST = 2**30, 1000
 _FEWEST = 10
 #: Boosted trees, which are fitted for each output, are left out where there are more.
 _FEW_OUTPUTS = 10
+#: Samples whose distances are computed at once.
+_CHUNK = 500
 _FILE = "baselines.json"
+NEAREST_IN_PIXELS = "the nearest neighbour in pixels"
+NEAREST_BY_FEATURES = "the nearest neighbour by the backbone's features"
 
 
 @dataclass(frozen=True)
@@ -149,16 +155,28 @@ def references_of(
     )
     scores = {name: one.held_out for name, one in found.items()}
     says = {kind.name: kind.says for kind in (*KINDS[input_kind(x)], *KINDS["features"])}
+    said = {says[name].replace("the given", "the backbone's"): scores[name] for name in scores}
+    if images[0].ndim == 4:
+        said[NEAREST_IN_PIXELS] = nearest_label(
+            at_most(images[0], PATCH_PIXELS), at_most(images[1], PATCH_PIXELS), targets
+        )
+    said[NEAREST_BY_FEATURES] = nearest_label(features[0], features[1], targets)
     return [
         Baseline(
-            _score(scores[name], y_val, constant.shares),
-            says[name].replace("the given features", "the backbone's features"),
-            len(y_val),
-            constant.shares,
-            constant=False,
+            _score(predicted, y_val, constant.shares), name, len(y_val), constant.shares, False
         )
-        for name in scores
+        for name, predicted in said.items()
     ]
+
+
+def nearest_label(known: NDArray, asked: NDArray, targets: NDArray) -> NDArray:
+    """The target of the one known sample that is nearest to each that is asked for."""
+    known, asked = (one.reshape(len(one), -1).astype("float32") for one in (known, asked))
+    rows = [
+        squared_distances(asked[start : start + _CHUNK], known).argmin(axis=1)
+        for start in range(0, len(asked), _CHUNK)
+    ]
+    return targets[np.concatenate(rows)]
 
 
 def keep_baselines(store: Store, baselines: Sequence[Baseline]) -> None:

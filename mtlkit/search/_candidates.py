@@ -265,6 +265,12 @@ def _size(head: Head) -> int | None:
     return next((getattr(head, name) for name in _SIZES if hasattr(head, name)), None)
 
 
+def num_classes(head: Head) -> int:
+    """The number of classes that a head tells apart; 0 if it predicts something else."""
+    regresses = isinstance(head, RegressionHead) or getattr(head, "kind", "") == "regression"
+    return 0 if regresses else _size(head) or 0
+
+
 def _object(value: Any) -> Any:
     """The object that stands serialised in a config; other values as they are."""
     serialised = isinstance(value, Mapping) and "class_name" in value

@@ -19,7 +19,8 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.model._conditioning import with_new_layer
 from mtlkit.model._wiring import default_names
 from mtlkit.model.task import Task
-from mtlkit.search._candidates import Candidate, candidates_for
+from mtlkit.search._candidates import Candidate, candidates_for, num_classes
+from mtlkit.search._portfolio import PORTFOLIO, Row
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
 from mtlkit.space._values import text_of, without_addresses
 from mtlkit.space.parts import same
@@ -29,6 +30,8 @@ from mtlkit.space.points import holds, value_of
 AUTO = "auto"
 #: The conditioning that the task has now, where that is a layer.
 GIVEN = "given"
+#: The conditionings that are tried.
+_CONDITIONINGS = ("film", "gate", "experts")
 #: The rate where a search begins.
 LEARNING_RATE = 2e-3
 #: Models of more layers than this are not tapped everywhere unless asked for.
@@ -104,21 +107,46 @@ class HeadSpace:
         self.space = self._joint(maps, dict(settings or {}))
 
     def initial_points(self) -> list[dict[str, Any]]:
-        """Returns the points to try first: each candidate's defaults, then its designs.
+        """Returns the points to try first.
 
-        A design is a value of the argument that stands first in the candidate's space.
+        They are those of the portfolio (see `mtlkit.search._portfolio`), then each candidate's
+        defaults, then its designs: the values of the argument that stands first in its space.
 
         Returns:
             Points of the space, all different.
         """
+        found = [point for row in PORTFOLIO for point in self._points_of(row)]
         families = [(name, candidate.default_point()) for name, candidate in self._families()]
         for name, candidate in self._families():
             first, *_ = [*candidate.space, None]
             part = candidate.space.get(first)
             if isinstance(part, Choice):
                 families += [(name, candidate.default_point({first: v})) for v in part.values]
-        points = [self._with_settings(name, arguments) for name, arguments in families]
-        return list({_key(point): point for point in points}.values())
+        found += [self._with_settings(name, arguments) for name, arguments in families]
+        return list({_key(point): point for point in found}.values())
+
+    def _points_of(self, row: Row) -> list[dict[str, Any]]:
+        """The points of a row of the portfolio, one for each candidate that has room for it."""
+        found = []
+        for name, candidate in self._families():
+            if candidate.head is not row.head:
+                continue
+            fixed = candidate.all_arguments({})
+            arguments = {k: v for k, v in row.arguments.items() if k not in fixed}
+            point = candidate.default_point(arguments)
+            if all({**fixed, **point}.get(k) == v for k, v in row.arguments.items()):
+                seen = self._finest_other() if row.conditioning else None
+                settings = {"condition_on": seen, "conditioning": row.conditioning} if seen else {}
+                found.append(self._with_settings(name, point, settings))
+        return found
+
+    def _finest_other(self) -> str | None:
+        """The task with the most classes that the target may be conditioned on."""
+        others = value_of(self.space["condition_on"]).grid(2)
+        tasks = [keras.saving.deserialize_keras_object(config) for config in self._tasks]
+        classes = {task.name: num_classes(task.head) for task in tasks if task.name in others}
+        finest = max(classes, key=lambda name: classes[name], default=None)
+        return finest if finest is not None and classes[finest] else None
 
     def head_arguments(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments of the head of a point."""
@@ -385,7 +413,7 @@ class HeadSpace:
             else Fixed(task.weight),
             "condition_on": Choice([None, *others]) if free else Fixed(task.condition_on),
             "conditioning": When(
-                "condition_on", others, Choice(["film", "gate"]) if free else Fixed(given)
+                "condition_on", others, Choice(list(_CONDITIONINGS)) if free else Fixed(given)
             ),
             "learning_rate": Float(5e-4, 4e-3, log=True),
         }
@@ -402,8 +430,10 @@ class HeadSpace:
                 return True
         return False
 
-    def _with_settings(self, family: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """A point with these arguments of a head, and the settings that the task has now."""
+    def _with_settings(
+        self, family: str, arguments: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """A point with these arguments of a head, and other settings as the task has them now."""
         wanted = {
             "family": family,
             **{f"{family}.{name}": value for name, value in arguments.items()},
@@ -413,6 +443,7 @@ class HeadSpace:
             "condition_on": self._task.condition_on,
             "conditioning": self._task.conditioning,
             "learning_rate": LEARNING_RATE,
+            **(settings or {}),
         }
         point: dict[str, Any] = {}
         for name, part in self.space.items():

@@ -135,7 +135,33 @@ class BayesianOptimization(_Durable, keras_tuner.oracles.BayesianOptimizationOra
 
 
 class Hyperband(_Durable, keras_tuner.oracles.HyperbandOracle):
-    """Many points for few epochs, and the best of them for more."""
+    """Points drawn at random, of which the better ones are trained on.
+
+    Trials begin with a third of the epochs, not with one alone: heads that need some epochs to
+    leave chance would all look alike. Where even these do not tell heads apart, brackets that
+    begin with as few are left out.
+
+    Attributes:
+        tells_apart: Says whether trials of so many epochs can be ranked.
+    """
+
+    tells_apart: Callable[[int], bool] | None = None
+
+    def __init__(self, max_epochs: int, **options: Any) -> None:
+        # Without end: trials or time are what is limited.
+        super().__init__(max_epochs=max_epochs, hyperband_iterations=None, **options)
+        self.min_epochs = max(1, max_epochs / self.factor)
+        self._current_bracket = self._get_num_brackets() - 1
+        self._brackets: list[dict[str, Any]] = []
+        self._start_new_bracket()
+
+    def _increment_bracket_num(self) -> None:
+        super()._increment_bracket_num()
+        while self._current_bracket > 0 and not self._tells_apart(self._current_bracket):
+            self._current_bracket -= 1
+
+    def _tells_apart(self, bracket: int) -> bool:
+        return self.tells_apart is None or self.tells_apart(self._get_epochs(bracket, 0))
 
 
 class GridSearch(_Durable, keras_tuner.oracles.GridSearchOracle):
@@ -186,8 +212,7 @@ def make_oracle(
         "max_consecutive_failed_trials": _NEVER,
     }
     if tuner == "hyperband":
-        # Without end: trials or time are what is limited.
-        oracle: Any = Hyperband(max_epochs=epochs, hyperband_iterations=None, **options)
+        oracle: Any = Hyperband(max_epochs=epochs, **options)
         oracle.max_trials = max_trials
     else:
         oracle = kinds[tuner](max_trials=max_trials or _NEVER, **options)

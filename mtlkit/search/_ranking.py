@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
+from scipy import stats
+
+from mtlkit.search._baselines import Baseline
 from mtlkit.search._records import TrialRecord
 from mtlkit.search._training import better
+
+#: Trials that it takes to say that they were too short.
+_FEW = 4
 
 
 def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:
@@ -45,3 +53,30 @@ def too_short(records: list[TrialRecord], direction: str) -> set[str]:
             for other in records
         )
     }
+
+
+def too_short_to_rank(
+    records: Sequence[TrialRecord], epochs: int, direction: str, constant: Baseline | None
+) -> str:
+    """Why trials of so many epochs say nothing about which head is better; empty if they do.
+
+    Either most of them are no better than a constant, or the order of those that were trained on
+    was another one then.
+    """
+    short = [one for one in records if one.ranked and one.budget == epochs]
+    if constant is not None and len(short) >= _FEW:
+        beaten = [constant.is_beaten(one.score or 0.0, direction) for one in short]
+        if 2 * sum(beaten) < len(short):
+            return f"{len(short) - sum(beaten)} of {len(short)} are no better than {constant.name}"
+    longer = {_text(one): one.score for one in records if one.ranked and (one.budget or 0) > epochs}
+    pairs = [(one.score, longer[_text(one)]) for one in short if _text(one) in longer]
+    if len(pairs) > _FEW:
+        correlation = stats.spearmanr(*zip(*pairs, strict=True)).statistic
+        if correlation <= 0:
+            return f"rank correlation with longer ones {correlation:.2f}, of {len(pairs)} trials"
+    return ""
+
+
+def _text(record: TrialRecord) -> str:
+    """What was tried, as text."""
+    return json.dumps(record.point, sort_keys=True)

@@ -56,6 +56,7 @@ def make_tuner(
     oracle = _oracle(job)
     trials = make_trials(job, data, directory, report)
     oracle.rejects, oracle.repeats = trials.rejects, trials.repeats
+    oracle.tells_apart = trials.tells_apart
     return HeadTuner(oracle, trials, job.tensorboard)
 
 

@@ -43,19 +43,27 @@ def in_words(error: Exception) -> str:
 
 
 class EpochLines(keras.callbacks.Callback):
-    """Reports each epoch of a training, and the time that is left."""
+    """Reports each epoch of a training, and the time that is left; ends it when that is over."""
 
-    def __init__(self, report: Callable[[str], None], name: str) -> None:
+    def __init__(
+        self, report: Callable[[str], None], name: str, most_seconds: float = math.inf
+    ) -> None:
         super().__init__()
-        self._report, self._name = report, name
+        self._report, self._name, self._most = report, name, most_seconds
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         epochs = self.params["epochs"]
-        left = (time.monotonic() - self._start) / (epoch + 1) * (epochs - epoch - 1)
-        self._report(f"{self._name} | epoch {epoch + 1} of {epochs} | {duration(left)} left")
+        used = time.monotonic() - self._start
+        each, more = used / (epoch + 1), epochs - epoch - 1
+        line = f"{self._name} | epoch {epoch + 1} of {epochs}"
+        if more and used + each > self._most:
+            self.model.stop_training = True
+            self._report(f"{line} | the last: more would take too much of the time budget")
+        else:
+            self._report(f"{line} | {duration(min(each * more, self._most - used))} left")
 
 
 class Watch(keras.callbacks.Callback):

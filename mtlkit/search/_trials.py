@@ -23,7 +23,7 @@ from mtlkit.search._baselines import (
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace, written
 from mtlkit.search._interpreter import decode
-from mtlkit.search._ranking import leaders
+from mtlkit.search._ranking import leaders, too_short_to_rank
 from mtlkit.search._records import Store, TrialRecord
 from mtlkit.search._settings import Settings
 from mtlkit.search._training import (
@@ -40,6 +40,8 @@ from mtlkit.search._training import (
 
 #: The record of the model without the target, which the guard compares with.
 REFERENCE = "reference"
+#: The share of the time that is left which the guard's model may take.
+_GUARD_SHARE = 0.2
 
 
 class Trials:
@@ -80,6 +82,7 @@ class Trials:
             for task, (metric, _) in settings.others.items()
             if task in data.y_val
         }
+        self._too_short: set[int] = set()
         self._trains_backbone = trainer is None
         self._trainer = trainer or (lambda point: (space.build(point), data))
 
@@ -127,6 +130,15 @@ class Trials:
         if known is not None:
             self.store.save(known)
         return known
+
+    def tells_apart(self, epochs: int) -> bool:
+        """Whether trials of so many epochs can be ranked, as those that there are show."""
+        records = [one for one in self.store.records().values() if one.trial.isdigit()]
+        why = too_short_to_rank(records, epochs, self.settings.direction, self._constant)
+        if why and epochs not in self._too_short:
+            self._too_short.add(epochs)
+            self.report(f"{epochs} epochs do not tell heads apart ({why}): trials now get more")
+        return not why
 
     def new_record(self, trial: str, values: Mapping[str, Any], worker: str = "") -> TrialRecord:
         """The record of a trial that has not begun."""
@@ -290,7 +302,8 @@ class Trials:
             earlier = self.store.records()[begins_from].curves
         watch = self._watch(record, point, epochs, earlier)
         if point is None:
-            callbacks = [*callbacks, EpochLines(self.report, "guard")]
+            most = _GUARD_SHARE * (self.deadline - time.monotonic())
+            callbacks = [*callbacks, EpochLines(self.report, "guard", most)]
         try:
             train(
                 model,

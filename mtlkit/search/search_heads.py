@@ -65,8 +65,8 @@ def search_heads(
 
     Every trial trains the whole model, with Adam and a learning rate that falls to zero along
     a half cosine, and is judged by the task's own metric on the validation data. The first
-    trials are each family of heads with its defaults, then each of their designs; the tuner
-    goes on from there. Before them, simple references are scored, which a head should beat: chance,
+    trials are heads that did well on data of several kinds, then each family of heads with its
+    defaults and in each of its designs; the tuner goes on from there. Before them, simple references are scored, which a head should beat: chance,
     the best constant, and those of `mtlkit.references`, on the inputs and on the features of the
     backbone; they stand on the leaderboard, too. What is known is kept in `directory`: called
     again with the same arguments, the search goes on where it was, however it ended.
@@ -100,14 +100,16 @@ def search_heads(
         tuner: `"hyperband"`, `"random"`, `"bayesian"` or `"grid"`.
         max_trials: Number of trials at most. `None`: 30, or no limit if there is a
             `time_budget`.
-        time_budget: Seconds that the search may take in all, also over several calls. The
-            epoch that is under way when they are over is finished, and its trial is kept as
-            interrupted, to be tried again if the search goes on.
+        time_budget: Seconds that the search may take in all, also over several calls; a fifth at
+            most goes to the model without the target. The epoch that is under way when they are
+            over is finished, and its trial is kept as interrupted, to be tried again if the search
+            goes on.
         workers: Number of processes on this machine that run trials. They are started again if
             they die, and end with this one.
         executor: What runs the trials in place of this process: `mtlkit.search.RayExecutor`, or
             anything with such a `run`. `None`: this process, or its `workers`.
-        epochs: Epochs of a trial; with `"hyperband"` of the longest ones.
+        epochs: Epochs of a trial. With `"hyperband"` of the longest ones: trials begin with a third,
+            or with more where a third does not tell heads apart.
         batch_size: Samples of a batch.
         guard: The share of its skill (what it scores beyond chance or the best constant) that
             another task may lose against a model that is trained without the target. Trials

@@ -76,6 +76,8 @@ class TestReferences:
             "nearest neighbours among small images": 1.0,
             "a ridge regression on the backbone's features": pytest.approx(1, abs=0.2),
             "nearest neighbours by the backbone's features": pytest.approx(1, abs=0.3),
+            "the nearest neighbour in pixels": 1.0,
+            "the nearest neighbour by the backbone's features": pytest.approx(1, abs=0.3),
         }
         assert all(one.samples == 60 and not one.constant for one in found)
 
