@@ -115,7 +115,8 @@ class HeadSpace:
         Returns:
             Points of the space, all different.
         """
-        found = [point for row in PORTFOLIO for point in self._points_of(row)]
+        rows = PORTFOLIO.get(type(self._task.head), ())
+        found = [point for row in rows for point in self._points_of(row)]
         families = [(name, candidate.default_point()) for name, candidate in self._families()]
         for name, candidate in self._families():
             first, *_ = [*candidate.space, None]

@@ -1,6 +1,6 @@
 """What a search tries first: heads that did well on data of several kinds.
 
-The rows come from `tests/benchmarks/poses.py`. A row is used where a candidate makes such heads
+The rows come from `tests/benchmarks/poses.py`. A row is used where a candidate makes such heads,
 and its space has room for these arguments.
 """
 
@@ -31,8 +31,8 @@ class Row:
     conditioning: str | None = None
 
 
-#: The rows, in the order in which they are tried.
-PORTFOLIO = (
+#: For orientations, in the order in which they are tried.
+_ORIENTATIONS = (
     Row(
         OrientationHead,
         {"spatial": "polar_and_flatten", "target": "onehot", "emd_weight": 0.3, "dropout": 0.3},
@@ -63,3 +63,6 @@ PORTFOLIO = (
     ),
     Row(ContrastiveHead, {"loss": "supcon"}, "classes or poses that look alike"),
 )
+
+#: The rows by the class of the head that the task has now.
+PORTFOLIO: Mapping[type[Head], tuple[Row, ...]] = {OrientationHead: _ORIENTATIONS}

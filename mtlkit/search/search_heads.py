@@ -66,10 +66,11 @@ def search_heads(
     Every trial trains the whole model, with Adam and a learning rate that falls to zero along
     a half cosine, and is judged by the task's own metric on the validation data. The first
     trials are heads that did well on data of several kinds, then each family of heads with its
-    defaults and in each of its designs; the tuner goes on from there. Before them, simple references are scored, which a head should beat: chance,
-    the best constant, and those of `mtlkit.references`, on the inputs and on the features of the
-    backbone; they stand on the leaderboard, too. What is known is kept in `directory`: called
-    again with the same arguments, the search goes on where it was, however it ended.
+    defaults and in each of its designs; the tuner goes on from there. Before them, simple
+    references are scored, which a head should beat: chance, the best constant, and those of
+    `mtlkit.references`, on the inputs and on the features of the backbone; they stand on the
+    leaderboard, too. What is known is kept in `directory`: called again with the same arguments,
+    the search goes on where it was, however it ended.
 
     The loss and the metrics of the target are those of each head. A `loss=` or `metrics=` that
     its `mtlkit.Task` was given are not used, since heads differ in what they give: to try a
@@ -108,8 +109,8 @@ def search_heads(
             they die, and end with this one.
         executor: What runs the trials in place of this process: `mtlkit.search.RayExecutor`, or
             anything with such a `run`. `None`: this process, or its `workers`.
-        epochs: Epochs of a trial. With `"hyperband"` of the longest ones: trials begin with a third,
-            or with more where a third does not tell heads apart.
+        epochs: Epochs of a trial. With `"hyperband"` of the longest ones: trials begin with a
+            third, or with more where a third does not tell heads apart.
         batch_size: Samples of a batch.
         guard: The share of its skill (what it scores beyond chance or the best constant) that
             another task may lose against a model that is trained without the target. Trials
