@@ -258,7 +258,7 @@ class TestSpace:
         assert space["gradient"] == Choice(["flow", "stop"])
         assert space["condition_on"] == Choice([None, "identity", "intensity"])
         assert space["conditioning"] == When(
-            "condition_on", ["identity", "intensity"], Choice(["film", "gate"])
+            "condition_on", ["identity", "intensity"], Choice(["film", "gate", "experts"])
         )
         assert 1.0 in space["weight"] and space["weight"].log
         assert space["learning_rate"].log
@@ -372,7 +372,8 @@ class TestParsed:
     )
     def test_errors(self, name, value):
         space = space_of(candidates=["classification", "contrastive"])
-        written = {**space.config(space.initial_points()[0])["point"], name: value}
+        classes = next(p for p in space.initial_points() if p["family"] == "classification")
+        written = {**space.config(classes)["point"], name: value}
         with pytest.raises(
             ValueError, match=f"Expected {name} to be in .* Received: {name}={value!r}"
         ):
