@@ -45,8 +45,7 @@ def run_far_away(
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         write_files(store, files)
-        features = _features.setdefault(dumped, tempfile.TemporaryDirectory())
-        trials = make_trials(job, data, store.directory, _in_silence, Path(features.name))
+        trials = make_trials(job, data, store.directory, _in_silence, _folder_of_features(dumped))
         try:
             if trial is None:
                 prepare(trials)
@@ -56,6 +55,13 @@ def run_far_away(
             pass  # the record says so
         now = read_files(store, whole=True)
     return {path: content for path, content in now.items() if files.get(path) != content}
+
+
+def _folder_of_features(dumped: bytes) -> Path:
+    """The folder of a job; features are then computed once in each process."""
+    if dumped not in _features:
+        _features[dumped] = tempfile.TemporaryDirectory()
+    return Path(_features[dumped].name)
 
 
 def read_files(store: Store, begins_from: str | None = None, whole: bool = False) -> Files:
