@@ -130,8 +130,8 @@ CONDITIONS = ("experts", "film", "concat", "gate")
 
 
 def task_of(name: str, num_bins: int) -> mtl.Task:
-    """The task of a row: `design, target`, or `design, target, conditioning`."""
-    first, *rest = name.split(" | ")
+    """The task of a row: `design / target`, or `design / target / conditioning`."""
+    first, *rest = name.split(" / ")
     if first == "contrastive":
         head: mtl.heads.Head = mtl.heads.ContrastiveHead(num_bins, loss=rest[0])
     else:
@@ -141,7 +141,7 @@ def task_of(name: str, num_bins: int) -> mtl.Task:
     return mtl.Task("pose", head, condition_on="identity", conditioning=rest[1])
 
 
-ROWS = [f"{spatial} | {target}" for spatial in SPATIAL for target in TARGETS]
+ROWS = [f"{spatial} / {target}" for spatial in SPATIAL for target in TARGETS]
 
 
 def scored(label: np.ndarray, degrees: np.ndarray, pose: np.ndarray, num_bins: int) -> dict:
