@@ -1,4 +1,4 @@
-"""What a search tries first: heads that did well on data of several kinds.
+"""What a search tries first: heads, each of which did well on some kind of data.
 
 The rows come from `tests/benchmarks/poses.py`. A row is used where a candidate makes such heads,
 and its space has room for these arguments.

@@ -14,6 +14,8 @@ from mtlkit.search._training import better
 
 #: Trials that it takes to say that they were too short.
 _FEW = 4
+#: Pairs of a trial and a longer one that it takes to compare their orders.
+_PAIRS = 8
 
 
 def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:
@@ -70,7 +72,8 @@ def too_short_to_rank(
             return f"{len(short) - sum(beaten)} of {len(short)} are no better than {constant.name}"
     longer = {_text(one): one.score for one in records if one.ranked and (one.budget or 0) > epochs}
     pairs = [(one.score, longer[_text(one)]) for one in short if _text(one) in longer]
-    if len(pairs) > _FEW:
+    scores = [set(column) for column in zip(*pairs, strict=True)]
+    if len(pairs) >= _PAIRS and min(map(len, scores)) > 1:
         correlation = stats.spearmanr(*zip(*pairs, strict=True)).statistic
         if correlation <= 0:
             return f"rank correlation with longer ones {correlation:.2f}, of {len(pairs)} trials"

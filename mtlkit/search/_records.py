@@ -116,6 +116,7 @@ class Store:
         if other is not None and other.over:
             number = max(int(name) for name in records if name.isdigit()) + _FAR
             self.save(replace(other, trial=str(number)))
+            (self.trials / f"{other.trial}.json").unlink()
             if self.weights_path(other.trial).exists():
                 self.weights_path(other.trial).replace(self.weights_path(str(number)))
         return None

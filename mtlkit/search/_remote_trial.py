@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +20,39 @@ from mtlkit.search._training import OutOfTime
 #: The content of files by their path in the folder of a search.
 Files = dict[str, bytes]
 
-#: The folders with features of frozen backbones, by job: kept as long as this process lives.
-_features: dict[bytes, tempfile.TemporaryDirectory] = {}
+#: The folders with features of frozen backbones, by job and data, as long as this process lives.
+_features: dict[tuple[bytes, str], tempfile.TemporaryDirectory] = {}
 
 
 def run_far_away(
     given: tuple[bytes, SearchData],
     files: Files,
-    trial: str | None,
+    left: float = math.inf,
+    trial: str | None = None,
     values: Mapping[str, Any] | None = None,
     worker: str = "",
-) -> Files:
+) -> tuple[Files, list[str]]:
     """Runs a trial, or what comes before all trials.
 
     Args:
         given: The job, as `Job.dumped` writes it, and the data.
         files: What `read_files` read.
+        left: Seconds that are left.
         trial: Number of the trial. `None`: trains the guard's model and scores the baselines.
         values: What KerasTuner calls the values of the trial's hyperparameters.
         worker: Who runs it.
 
     Returns:
-        The files that are new or have changed.
+        The files that are new or have changed, and the lines of progress.
     """
     dumped, data = given
-    job = Job.loaded(dumped)
+    job = replace(Job.loaded(dumped), ends=time.time() + left)
+    lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         write_files(store, files)
-        trials = make_trials(job, data, store.directory, _in_silence, _folder_of_features(dumped))
+        features = _folder_of_features(dumped, data)
+        trials = make_trials(job, data, store.directory, lines.append, features)
         try:
             if trial is None:
                 prepare(trials)
@@ -54,14 +61,16 @@ def run_far_away(
         except OutOfTime:
             pass  # the record says so
         now = read_files(store, whole=True)
-    return {path: content for path, content in now.items() if files.get(path) != content}
+    new = {path: content for path, content in now.items() if files.get(path) != content}
+    return new, lines
 
 
-def _folder_of_features(dumped: bytes) -> Path:
+def _folder_of_features(dumped: bytes, data: SearchData) -> Path:
     """The folder of a job; features are then computed once in each process."""
-    if dumped not in _features:
-        _features[dumped] = tempfile.TemporaryDirectory()
-    return Path(_features[dumped].name)
+    key = dumped, data.fingerprint()
+    if key not in _features:
+        _features[key] = tempfile.TemporaryDirectory()
+    return Path(_features[key].name)
 
 
 def read_files(store: Store, begins_from: str | None = None, whole: bool = False) -> Files:
@@ -84,7 +93,3 @@ def write_files(store: Store, files: Files) -> None:
     """Writes files into the folder of a search: records last, since they vouch for weights."""
     for path in sorted(files, key=lambda path: path.endswith(".json")):
         write_bytes(store.directory / path, files[path])
-
-
-def _in_silence(line: str) -> None:
-    """Reports nothing: the process that proposes trials does."""

@@ -133,9 +133,11 @@ class Trials:
 
     def tells_apart(self, epochs: int) -> bool:
         """Whether trials of so many epochs can be ranked, as those that there are show."""
+        if epochs in self._too_short:
+            return False
         records = [one for one in self.store.records().values() if one.trial.isdigit()]
         why = too_short_to_rank(records, epochs, self.settings.direction, self._constant)
-        if why and epochs not in self._too_short:
+        if why:
             self._too_short.add(epochs)
             self.report(f"{epochs} epochs do not tell heads apart ({why}): trials now get more")
         return not why

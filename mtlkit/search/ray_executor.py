@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,18 +12,14 @@ from typing import Any
 import keras
 
 from mtlkit.heads._counts import check_count
-from mtlkit.search._baselines import kept_baselines
 from mtlkit.search._data import SearchData
 from mtlkit.search._job import Job
 from mtlkit.search._remote_trial import read_files, run_far_away, write_files
 from mtlkit.search._running import make_tuner
-from mtlkit.search._training import in_words
 from mtlkit.search._tuner import HeadTuner
 
 #: How long to wait for a trial before looking whether nodes came or went, in seconds.
 _LOOK = 1.0
-#: What asks for the preparation of a search, in place of a trial.
-_PREPARE = None
 
 
 class RayExecutor:
@@ -40,11 +36,13 @@ class RayExecutor:
     Args:
         num_cpus: CPU cores of a trial, at least 1; may be a fraction.
         num_gpus: GPUs of a trial; may be a fraction, such as 0.5 for two trials on one.
-        max_concurrent: Number of trials at once at most. `None`: as many as the cluster has room
-            for, which is looked up again as nodes come and go.
+        max_concurrent: Number of trials at once; those that do not fit wait, so that a cluster that
+            grows by itself sees them. `None`: as many as the cluster has room for, which is looked
+            up again as nodes come and go.
         max_retries: How often a trial is run again whose process or node was lost.
-        address: The cluster, as for `ray.init`. `None`: that of the environment, or of a `ray.init`
-            of your own; without any, a cluster of this machine alone, which ends with the search.
+        address: The cluster, as for `ray.init`. `None`: that of a `ray.init` of your own, of the
+            environment, or one that was started on this machine; without any, a cluster of this
+            machine alone, which ends with the search.
         options: Further options of Ray's tasks, such as `{"resources": {"a100": 1}}` or
             `{"runtime_env": {"working_dir": "."}}`.
 
@@ -94,13 +92,19 @@ class RayExecutor:
             _Driver(self, ray, job, data, directory, report).run()
 
     def room(self, ray: Any) -> int:
-        """How many trials the cluster has room for now; 1 at least, which then waits."""
-        have = ray.cluster_resources()
-        shares = [have.get("CPU", 0) / self.num_cpus]
-        if self.num_gpus:
-            shares.append(have.get("GPU", 0) / self.num_gpus)
-        most = math.inf if self.max_concurrent is None else self.max_concurrent
-        return max(1, int(min(*shares, most)))
+        """How many trials to have under way now; 1 at least, which then waits."""
+        if self.max_concurrent is not None:
+            return self.max_concurrent
+        return max(1, int(self._share(ray.cluster_resources())))
+
+    def fits(self, ray: Any) -> bool:
+        """Whether a node that is there now can run a trial."""
+        return any(self._share(node["Resources"]) >= 1 for node in ray.nodes() if node["Alive"])
+
+    def _share(self, resources: Mapping[str, float]) -> float:
+        """How many trials some resources are enough for."""
+        needed = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.options.get("resources", {})}
+        return min(resources.get(name, 0) / much for name, much in needed.items() if much)
 
     def placed(self, ray: Any, function: Callable[..., Any]) -> Any:
         """A function as a task of Ray, with the resources of a trial."""
@@ -109,17 +113,21 @@ class RayExecutor:
             "KERAS_BACKEND": keras.backend.backend(),
             "TF_NUM_INTRAOP_THREADS": str(max(1, int(self.num_cpus))),
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            **own.pop("env_vars", {}),
         }
+        if self.num_gpus % 1:  # no trial may take the memory of the others
+            variables["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+            variables["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         options = {
             "num_cpus": self.num_cpus,
-            "num_gpus": self.num_gpus,
             "max_retries": self.max_retries,
             "scheduling_strategy": "SPREAD",
             **self.options,
-            "runtime_env": {**own, "env_vars": variables},
+            "runtime_env": {**own, "env_vars": {**variables, **own.pop("env_vars", {})}},
         }
-        return ray.remote(function).options(**options)
+        if self.num_gpus:
+            options["num_gpus"] = self.num_gpus
+        # Given here, not later, GPUs have Ray end the process with the trial, which frees them.
+        return ray.remote(**options)(function)
 
     @contextmanager
     def _cluster(self, ray: Any) -> Iterator[None]:
@@ -156,17 +164,19 @@ class _Driver:
         self._given = ray.put((job.dumped(), data))
         #: The trial of each task under way, and the name under which the oracle knows who runs it.
         self._running: dict[Any, tuple[str, Any]] = {}
+        self._warned = False
 
     def run(self) -> None:
         trials, oracle = self._tuner.trials, self._tuner.oracle
         try:
-            self._prepare()
-            more = True
+            more = self._prepare()
             while more or self._running:
                 more = more and not trials.out_of_time and self._propose()
-                done, _ = self._ray.wait(list(self._running), timeout=_LOOK)
+                done = self._wait(list(self._running))
                 for task in done:
                     self._finish(task)
+                if trials.out_of_time and not done and not self._executor.fits(self._ray):
+                    break  # nothing that runs, only what waits
             if trials.out_of_time:
                 self._report("time is up")
         finally:
@@ -174,16 +184,39 @@ class _Driver:
                 self._ray.cancel(task, force=True)
                 oracle.abandon(name)
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> bool:
         """Has what comes before the trials run as a task, too: this process may have no GPU."""
         trials = self._tuner.trials
         if trials.prepared:
-            return
+            return True
         self._report("preparing on the cluster: the guard's model, and simple references")
         files = read_files(trials.store, whole=True)
-        write_files(trials.store, self._ray.get(self._task.remote(self._given, files, _PREPARE)))
-        for one in kept_baselines(trials.store) or []:
-            self._report(f"baseline | {one.name} | {one.score:.4f}")
+        task = self._task.remote(self._given, files, self._left())
+        try:
+            while not self._wait([task]):
+                if trials.out_of_time and not self._executor.fits(self._ray):
+                    return False
+            files, lines = self._ray.get(task)
+        finally:
+            self._ray.cancel(task, force=True)  # does nothing to one that is over
+        for line in lines:
+            self._report(line)
+        write_files(trials.store, files)
+        return trials.prepared
+
+    def _wait(self, tasks: list[Any]) -> list[Any]:
+        """Waits a little; returns the tasks that are over."""
+        if tasks and not self._warned and not self._executor.fits(self._ray):
+            self._warned = True
+            self._report(
+                f"no node has num_cpus={self._executor.num_cpus} and "
+                f"num_gpus={self._executor.num_gpus} now: trials wait for one"
+            )
+        return self._ray.wait(tasks, timeout=_LOOK)[0]
+
+    def _left(self) -> float:
+        """Seconds that are left; clocks of nodes may differ."""
+        return self._tuner.trials.deadline - time.monotonic()
 
     def _propose(self) -> bool:
         """Starts trials as long as there is room; returns whether there may be more."""
@@ -202,7 +235,9 @@ class _Driver:
                 self._tuner.end(trial, known)
                 continue
             files = read_files(trials.store, values.get("tuner/trial_id"))
-            task = self._task.remote(self._given, files, trial.trial_id, dict(values), name)
+            task = self._task.remote(
+                self._given, files, self._left(), trial.trial_id, dict(values), name
+            )
             self._running[task] = (name, trial)
         return True
 
@@ -210,13 +245,21 @@ class _Driver:
         """Keeps what became of a trial, and lets the oracle know."""
         name, trial = self._running.pop(task)
         trials = self._tuner.trials
+        lost = self._ray.exceptions
         try:
-            write_files(trials.store, self._ray.get(task))
+            files, _ = self._ray.get(task)
+            write_files(trials.store, files)
             record = trials.store.records()[trial.trial_id]
-        except (self._ray.exceptions.RayError, KeyError) as error:
+        except (lost.WorkerCrashedError, lost.NodeDiedError, lost.OutOfMemoryError) as error:
             record = trials.new_record(trial.trial_id, trial.hyperparameters.values, name)
-            record.message = f"lost with its process or node: {in_words(error)}"
+            record.message = f"lost with its process or node: {type(error).__name__}"
             trials.store.save(record)
+        except lost.RayError as error:  # the cluster's fault: the trial is to be tried again
+            self._tuner.oracle.abandon(name)
+            *_, cause = str(error).strip().splitlines() or [type(error).__name__]
+            raise RuntimeError(
+                f"Expected nodes that can run trials. Received, of trial {trial.trial_id}: {cause}"
+            ) from error
         self._report(trials.line(record))
         if record.status == "interrupted":
             self._tuner.oracle.abandon(name)

@@ -65,12 +65,12 @@ def search_heads(
 
     Every trial trains the whole model, with Adam and a learning rate that falls to zero along
     a half cosine, and is judged by the task's own metric on the validation data. The first
-    trials are heads that did well on data of several kinds, then each family of heads with its
-    defaults and in each of its designs; the tuner goes on from there. Before them, simple
-    references are scored, which a head should beat: chance, the best constant, and those of
-    `mtlkit.references`, on the inputs and on the features of the backbone; they stand on the
-    leaderboard, too. What is known is kept in `directory`: called again with the same arguments,
-    the search goes on where it was, however it ended.
+    trials are, for an orientation, heads each of which did well on some kind of data, then each
+    family of heads with its defaults and in each of its designs; the tuner goes on from there.
+    Before them, simple references are scored, which a head should beat: chance, the best constant,
+    and those of `mtlkit.references`, on the inputs and on the features of the backbone; they stand
+    on the leaderboard, too. What is known is kept in `directory`: called again with the same
+    arguments, the search goes on where it was, however it ended.
 
     The loss and the metrics of the target are those of each head. A `loss=` or `metrics=` that
     its `mtlkit.Task` was given are not used, since heads differ in what they give: to try a
@@ -101,10 +101,11 @@ def search_heads(
         tuner: `"hyperband"`, `"random"`, `"bayesian"` or `"grid"`.
         max_trials: Number of trials at most. `None`: 30, or no limit if there is a
             `time_budget`.
-        time_budget: Seconds that the search may take in all, also over several calls; a fifth at
-            most goes to the model without the target. The epoch that is under way when they are
-            over is finished, and its trial is kept as interrupted, to be tried again if the search
-            goes on.
+        time_budget: Seconds that the search may take in all, also over several calls. The model
+            without the target is trained for fewer epochs, one at least, where it would take more
+            than a fifth of them; the guard is then more lenient. The epoch that is under way when
+            time is up is finished, and its trial is kept as interrupted, to be tried again if the
+            search goes on.
         workers: Number of processes on this machine that run trials. They are started again if
             they die, and end with this one.
         executor: What runs the trials in place of this process: `mtlkit.search.RayExecutor`, or

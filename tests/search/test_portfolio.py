@@ -117,10 +117,10 @@ def test_most_at_chance_are_too_short():
 
 @pytest.mark.parametrize("turned", [True, False])
 def test_an_order_that_does_not_hold_is_too_short(turned):
-    short = [record(n, 0.3 + n / 100) for n in range(5)]
-    long = [record(10 + n, 0.5 + (-n if turned else n) / 100, 9, short[n].point) for n in range(5)]
+    short = [record(n, 0.3 + n / 100) for n in range(8)]
+    long = [record(10 + n, 0.5 + (-n if turned else n) / 100, 9, short[n].point) for n in range(8)]
     why = too_short_to_rank([*short, *long], 3, "max", CHANCE)
-    assert why == ("rank correlation with longer ones -1.00, of 5 trials" if turned else "")
+    assert why == ("rank correlation with longer ones -1.00, of 8 trials" if turned else "")
 
 
 @pytest.mark.parametrize("shape", [(6, 5, 2), (7,)])

@@ -126,4 +126,19 @@ def test_room_is_that_of_the_scarcest_share():
     assert executor.room(Nodes(CPU=16.0, GPU=1.0)) == 2
     assert executor.room(Nodes(CPU=2.0, GPU=4.0)) == 1
     assert executor.room(Nodes(CPU=1.0)) == 1  # which waits for a node
-    assert mtl.search.RayExecutor(max_concurrent=3).room(Nodes(CPU=16.0)) == 3
+    assert mtl.search.RayExecutor(max_concurrent=3).room(Nodes(CPU=2.0)) == 3  # which may grow
+
+
+def test_a_trial_fits_on_one_node_not_on_two_halves():
+    class Nodes:
+        def nodes(self):
+            return [
+                {"Alive": True, "Resources": {"CPU": 2.0}},
+                {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0, "a100": 1.0}},
+                {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+            ]
+
+    fits = mtl.search.RayExecutor(num_cpus=2, num_gpus=1, options={"resources": {"a100": 1}})
+    assert fits.fits(Nodes())
+    assert not mtl.search.RayExecutor(num_cpus=4).fits(Nodes())
+    assert not mtl.search.RayExecutor(num_gpus=2).fits(Nodes())

@@ -23,10 +23,11 @@ def test_files_go_there_and_come_back(frozen, tmp_path):
     given = (job.dumped(), data)
 
     store = Store(tmp_path / "far")
-    before = run_far_away(given, {}, None)
+    before, lines = run_far_away(given, {})
     assert {"trials/reference.json", "trials/reference.npz", "baselines.json"} <= set(before)
+    assert any(line.startswith("guard | epoch 1 of 3") for line in lines)
     write_files(store, before)
-    files = run_far_away(given, read_files(store), "0", values, "ray0")
+    files, _ = run_far_away(given, read_files(store), trial="0", values=values, worker="ray0")
     assert set(files) == {"trials/0.json", "trials/0.npz"}
     write_files(store, files)
 
@@ -35,14 +36,15 @@ def test_files_go_there_and_come_back(frozen, tmp_path):
     own, far = near.run("0", values, "ray0"), store.records()["0"]
     assert far.status == own.status == "finished" and far.worker == "ray0"
     assert far.score == pytest.approx(own.score) and far.others == pytest.approx(own.others)
-    assert run_far_away(given, read_files(store), "0", values, "ray0") == {}  # it is over
+    assert run_far_away(given, read_files(store), trial="0", values=values)[0] == {}  # it is over
 
 
 def test_time_that_is_up_leaves_an_interrupted_trial(tmp_path):
     space = made.space()
     data = SearchData.of(small.data(), "orientation")
-    job = Job(space, made.SETTINGS, "random", 1, False, ends=0.0)
+    job = Job(space, made.SETTINGS, "random", 1, False, ends=math.inf)
     values = encode(space.initial_points()[-1], space.space, space.target)
     store = Store(tmp_path)
-    write_files(store, run_far_away((job.dumped(), data), {}, "0", values))
+    files, _ = run_far_away((job.dumped(), data), {}, left=0.0, trial="0", values=values)
+    write_files(store, files)
     assert store.records()["0"].status == "interrupted"
