@@ -115,8 +115,8 @@ class HeadSpace:
         Returns:
             Points of the space, all different.
         """
-        rows = PORTFOLIO.get(type(self._task.head), ())
-        found = [point for row in rows for point in self._points_of(row)]
+        rows, other = PORTFOLIO.get(type(self._task.head), ()), self._finest_other()
+        found = [point for row in rows for point in self._points_of(row, other)]
         families = [(name, candidate.default_point()) for name, candidate in self._families()]
         for name, candidate in self._families():
             first, *_ = [*candidate.space, None]
@@ -126,19 +126,17 @@ class HeadSpace:
         found += [self._with_settings(name, arguments) for name, arguments in families]
         return list({_key(point): point for point in found}.values())
 
-    def _points_of(self, row: Row) -> list[dict[str, Any]]:
+    def _points_of(self, row: Row, other: str | None) -> list[dict[str, Any]]:
         """The points of a row of the portfolio, one for each candidate that has room for it."""
         found = []
         for name, candidate in self._families():
             if candidate.head is not row.head:
                 continue
-            fixed = candidate.all_arguments({})
-            arguments = {k: v for k, v in row.arguments.items() if k not in fixed}
-            point = candidate.default_point(arguments)
-            if all({**fixed, **point}.get(k) == v for k, v in row.arguments.items()):
-                seen = self._finest_other() if row.conditioning else None
-                settings = {"condition_on": seen, "conditioning": row.conditioning} if seen else {}
-                found.append(self._with_settings(name, point, settings))
+            point = candidate.default_point(row.arguments)
+            if all(point.get(name) == value for name, value in row.arguments.items()):
+                sees = row.conditioning is not None and other is not None
+                seen = {"condition_on": other, "conditioning": row.conditioning} if sees else {}
+                found.append(self._with_settings(name, point, seen))
         return found
 
     def _finest_other(self) -> str | None:

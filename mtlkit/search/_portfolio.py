@@ -7,7 +7,7 @@ and its space has room for these arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mtlkit.heads import ContrastiveHead, OrientationHead
@@ -21,13 +21,13 @@ class Row:
     Attributes:
         head: Its class.
         arguments: Those of its constructor that are not the defaults.
-        why: What it is good for.
+        why: The tasks that the head is good for.
         conditioning: How it sees the prediction of the task with the most classes, if there is one.
     """
 
     head: type[Head]
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    why: str = ""
+    arguments: Mapping[str, Any]
+    why: str
     conditioning: str | None = None
 
 

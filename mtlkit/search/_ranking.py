@@ -72,12 +72,15 @@ def too_short_to_rank(
             return f"{len(short) - sum(beaten)} of {len(short)} are no better than {constant.name}"
     longer = {_text(one): one.score for one in records if one.ranked and (one.budget or 0) > epochs}
     pairs = [(one.score, longer[_text(one)]) for one in short if _text(one) in longer]
-    scores = [set(column) for column in zip(*pairs, strict=True)]
-    if len(pairs) >= _PAIRS and min(map(len, scores)) > 1:
-        correlation = stats.spearmanr(*zip(*pairs, strict=True)).statistic
-        if correlation <= 0:
-            return f"rank correlation with longer ones {correlation:.2f}, of {len(pairs)} trials"
-    return ""
+    if len(pairs) < _PAIRS:
+        return ""
+    before, after = zip(*pairs, strict=True)
+    if len(set(before)) == 1 or len(set(after)) == 1:  # which have no order
+        return ""
+    correlation = stats.spearmanr(before, after).statistic
+    if correlation > 0:
+        return ""
+    return f"rank correlation with longer ones {correlation:.2f}, of {len(pairs)} trials"
 
 
 def _text(record: TrialRecord) -> str:

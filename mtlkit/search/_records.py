@@ -101,7 +101,7 @@ class Store:
         write_json(self.trials / f"{record.trial}.json", asdict(record))
 
     def settled(self, record: TrialRecord) -> TrialRecord | None:
-        """Returns the record of the same trial if it is over already, else `None`.
+        """Keeps and returns the record of the same trial if it is over already, else `None`.
 
         That is so if whoever ran it was killed before the tuner knew, or the tuner's file was
         lost. A record of another trial that has the number is kept under a new one.
@@ -111,7 +111,9 @@ class Store:
             same = (known.point, known.budget) == (record.point, record.budget)
             if same and known.over:
                 self._copy_weights(known.trial, record.trial)
-                return replace(known, trial=record.trial)
+                known = replace(known, trial=record.trial)
+                self.save(known)
+                return known
         other = records.get(record.trial)
         if other is not None and other.over:
             number = max(int(name) for name in records if name.isdigit()) + _FAR

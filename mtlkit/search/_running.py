@@ -67,8 +67,8 @@ def make_trials(
     report: Callable[[str], None],
     features: Path | None = None,
 ) -> Trials:
-    """Makes what runs the trials of a job; `features` is the folder for those that are cached."""
-    frozen = frozen_features(job, data, features or directory / "features")
+    """Makes what runs the trials of a job; `features` is where those are cached, if elsewhere."""
+    frozen = frozen_features(job, data, features or directory)
     left = math.inf if math.isinf(job.ends) else max(0.0, job.ends - time.time())
     return Trials(
         job.space,
@@ -82,9 +82,9 @@ def make_trials(
     )
 
 
-def frozen_features(job: Job, data: SearchData, folder: Path) -> FrozenFeatures | None:
+def frozen_features(job: Job, data: SearchData, directory: Path) -> FrozenFeatures | None:
     """The cached features of a job with a frozen backbone."""
-    return FrozenFeatures(job.space, data, folder) if job.freeze_backbone else None
+    return FrozenFeatures(job.space, data, directory / "features") if job.freeze_backbone else None
 
 
 def run_alone(job: Job, data: SearchData, directory: Path, report: Callable[[str], None]) -> None:

@@ -49,8 +49,8 @@ class Trials:
 
     Args:
         space: What is searched.
-        data: What trials are trained and judged on.
-        settings: How.
+        data: The data that trials are trained and judged on.
+        settings: How they are trained and judged.
         store: The folder.
         deadline: When time is up, by `time.monotonic()`.
         report: What lines of progress go to.
@@ -107,10 +107,11 @@ class Trials:
         Raises:
             OutOfTime: If time is up. The record says that the trial was interrupted.
         """
-        known = self.settled(trial, values)
+        record = self.new_record(trial, values, worker)
+        known = self.store.settled(record)
         if known is not None:
             return known
-        record, point = self.new_record(trial, values, worker), self._point(values)
+        point = self._point(values)
         start = time.perf_counter()
         try:
             self._train(record, point, values, callbacks)
@@ -123,13 +124,6 @@ class Trials:
             record.seconds = time.perf_counter() - start
             self._finish(record)
         return record
-
-    def settled(self, trial: str, values: Mapping[str, Any]) -> TrialRecord | None:
-        """The record of a trial that is over already, which is then kept under this number."""
-        known = self.store.settled(self.new_record(trial, values))
-        if known is not None:
-            self.store.save(known)
-        return known
 
     def tells_apart(self, epochs: int) -> bool:
         """Whether trials of so many epochs can be ranked, as those that there are show."""
@@ -156,9 +150,14 @@ class Trials:
         )
 
     @property
+    def seconds_left(self) -> float:
+        """Seconds until time is up; negative afterwards."""
+        return self.deadline - time.monotonic()
+
+    @property
     def out_of_time(self) -> bool:
         """Whether time is up."""
-        return time.monotonic() > self.deadline
+        return self.seconds_left < 0
 
     def score(self, record: TrialRecord) -> float | None:
         """What a tuner is to maximise; `None` of a trial without a score."""
@@ -304,8 +303,8 @@ class Trials:
             earlier = self.store.records()[begins_from].curves
         watch = self._watch(record, point, epochs, earlier)
         if point is None:
-            most = _GUARD_SHARE * (self.deadline - time.monotonic())
-            callbacks = [*callbacks, EpochLines(self.report, "guard", most)]
+            lines = EpochLines(self.report, "guard", _GUARD_SHARE * self.seconds_left)
+            callbacks = [*callbacks, lines]
         try:
             train(
                 model,
@@ -383,7 +382,7 @@ class Trials:
     def _left(self) -> float | None:
         """Seconds that are left: of the budget, or for the trials that are, by their mean."""
         if math.isfinite(self.deadline):
-            return max(0.0, self.deadline - time.monotonic())
+            return max(0.0, self.seconds_left)
         over = [r.seconds for r in self.store.records().values() if r.over and r.trial.isdigit()]
         if not self.max_trials or not over:
             return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class RayExecutor:
 
     def placed(self, ray: Any, function: Callable[..., Any]) -> Any:
         """A function as a task of Ray, with the resources of a trial."""
-        own = dict(self.options.get("runtime_env", {}))
+        given = self.options.get("runtime_env", {})
         variables = {
             "KERAS_BACKEND": keras.backend.backend(),
             "TF_NUM_INTRAOP_THREADS": str(max(1, int(self.num_cpus))),
@@ -122,7 +122,7 @@ class RayExecutor:
             "max_retries": self.max_retries,
             "scheduling_strategy": "SPREAD",
             **self.options,
-            "runtime_env": {**own, "env_vars": {**variables, **own.pop("env_vars", {})}},
+            "runtime_env": {**given, "env_vars": {**variables, **given.get("env_vars", {})}},
         }
         if self.num_gpus:
             options["num_gpus"] = self.num_gpus
@@ -191,7 +191,7 @@ class _Driver:
             return True
         self._report("preparing on the cluster: the guard's model, and simple references")
         files = read_files(trials.store, whole=True)
-        task = self._task.remote(self._given, files, self._left())
+        task = self._task.remote(self._given, files, trials.seconds_left)
         try:
             while not self._wait([task]):
                 if trials.out_of_time and not self._executor.fits(self._ray):
@@ -214,29 +214,25 @@ class _Driver:
             )
         return self._ray.wait(tasks, timeout=_LOOK)[0]
 
-    def _left(self) -> float:
-        """Seconds that are left; clocks of nodes may differ."""
-        return self._tuner.trials.deadline - time.monotonic()
-
     def _propose(self) -> bool:
         """Starts trials as long as there is room; returns whether there may be more."""
         oracle, trials = self._tuner.oracle, self._tuner.trials
         while len(self._running) < self._executor.room(self._ray):
             taken = {name for name, _ in self._running.values()}
-            name = next(n for n in (f"ray{i}" for i in range(len(taken) + 1)) if n not in taken)
+            name = next(one for one in map("ray{}".format, count()) if one not in taken)
             trial = oracle.create_trial(name)
             if trial.status == "STOPPED":
                 return False
             if trial.status == "IDLE":
                 return bool(self._running)
             values = trial.hyperparameters.values
-            known = trials.settled(trial.trial_id, values)
+            known = trials.store.settled(trials.new_record(trial.trial_id, values))
             if known is not None:
                 self._tuner.end(trial, known)
                 continue
             files = read_files(trials.store, values.get("tuner/trial_id"))
             task = self._task.remote(
-                self._given, files, self._left(), trial.trial_id, dict(values), name
+                self._given, files, trials.seconds_left, trial.trial_id, dict(values), name
             )
             self._running[task] = (name, trial)
         return True

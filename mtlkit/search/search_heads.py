@@ -69,8 +69,8 @@ def search_heads(
     family of heads with its defaults and in each of its designs; the tuner goes on from there.
     Before them, simple references are scored, which a head should beat: chance, the best constant,
     and those of `mtlkit.references`, on the inputs and on the features of the backbone; they stand
-    on the leaderboard, too. What is known is kept in `directory`: called again with the same
-    arguments, the search goes on where it was, however it ended.
+    on the leaderboard, too. The search keeps what it has found in `directory`: called again with
+    the same arguments, it goes on where it was, however it ended.
 
     The loss and the metrics of the target are those of each head. A `loss=` or `metrics=` that
     its `mtlkit.Task` was given are not used, since heads differ in what they give: to try a
@@ -246,8 +246,7 @@ def search_heads(
                     run_alone(job, arrays, folder, report)
         except KeyboardInterrupt:
             interrupted = True
-    frozen = frozen_features(job, arrays, folder / "features")
-    result = SearchResult(store, space, how, arrays, frozen)
+    result = SearchResult(store, space, how, arrays, frozen_features(job, arrays, folder))
     result.interrupted = interrupted
     if not is_worker():
         _end(result, report)

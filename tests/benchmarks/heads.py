@@ -73,18 +73,26 @@ HEADS: dict[str, Callable[[], mtl.heads.Head]] = {
 CONTROL = "flatten, labels permuted"
 
 
+def pose_scores(
+    label: np.ndarray, degrees: np.ndarray, true: np.ndarray, num_bins: int
+) -> dict[str, float]:
+    """Scores of predicted bins and angles."""
+    bins = np.abs((label - true + num_bins // 2) % num_bins - num_bins // 2)
+    off = np.abs((degrees - true * 360 / num_bins + 180) % 360 - 180)
+    return {
+        "accuracy": float(np.mean(bins == 0)),
+        "within_1": float(np.mean(bins <= 1)),
+        "mae_degrees": float(np.mean(off)),
+    }
+
+
 def scored(model: mtl.MultiTaskModel, x: Any, y: dict[str, np.ndarray]) -> dict[str, float]:
     """Scores of the test split, alike for every head: from what it decodes."""
     decoded = model.predict_tasks(x, verbose=0)
     found = decoded["orientation"]
-    step = 360 / NUM_BINS
-    degrees = found.get("degrees", found["label"] * step)
-    off = np.abs((degrees - y["orientation"] * step + 180) % 360 - 180)
-    bins = np.abs((found["label"] - y["orientation"] + NUM_BINS // 2) % NUM_BINS - NUM_BINS // 2)
+    degrees = found.get("degrees", found["label"] * 360 / NUM_BINS)
     return {
-        "accuracy": np.mean(bins == 0),
-        "within_1": np.mean(bins <= 1),
-        "mae_degrees": np.mean(off),
+        **pose_scores(found["label"], degrees, y["orientation"], NUM_BINS),
         "identity_accuracy": np.mean(decoded["identity"]["label"] == y["identity"]),
         "intensity_mae": np.mean(np.abs(decoded["intensity"]["value"] - y["intensity"])),
     }

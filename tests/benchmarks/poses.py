@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from heads import shown
+from heads import pose_scores, shown
 from results_file import resumed
 from sklearn.neighbors import KNeighborsClassifier
 from turntable import turntable
@@ -126,7 +126,6 @@ TARGETS: dict[str, dict[str, Any]] = {
     "sincos": {"target": "sincos"},
 }
 SPATIAL = ("polar", "flatten", "polar_and_flatten")
-CONDITIONS = ("experts", "film", "concat", "gate")
 
 
 def task_of(name: str, num_bins: int) -> mtl.Task:
@@ -144,25 +143,13 @@ def task_of(name: str, num_bins: int) -> mtl.Task:
 ROWS = [f"{spatial} / {target}" for spatial in SPATIAL for target in TARGETS]
 
 
-def scored(label: np.ndarray, degrees: np.ndarray, pose: np.ndarray, num_bins: int) -> dict:
-    """Scores of predicted bins and angles."""
-    step = 360 / num_bins
-    bins = np.abs((label - pose + num_bins // 2) % num_bins - num_bins // 2)
-    off = np.abs((degrees - pose * step + 180) % 360 - 180)
-    return {
-        "accuracy": float(np.mean(bins == 0)),
-        "within_1": float(np.mean(bins <= 1)),
-        "mae_degrees": float(np.mean(off)),
-    }
-
-
 def neighbour(data: Poses) -> dict[str, float]:
     """The scores of one nearest neighbour in pixels."""
     flat = [x.reshape(len(x), -1).astype("float32") for x in (data.x, data.x_test)]
     start = time.perf_counter()
     found = KNeighborsClassifier(1).fit(flat[0], data.y["pose"]).predict(flat[1])
     step = 360 / data.num_bins
-    scores = scored(found, found * step, data.y_test["pose"], data.num_bins)
+    scores = pose_scores(found, found * step, data.y_test["pose"], data.num_bins)
     return {**scores, "identity": np.nan, "seconds": time.perf_counter() - start}
 
 
@@ -183,7 +170,7 @@ def run(name: str, data: Poses, seed: int, epochs: int) -> dict[str, float]:
     found = decoded["pose"]
     degrees = found.get("degrees", found["label"] * 360 / data.num_bins)
     right = np.mean(decoded["identity"]["label"] == data.y_test["identity"])
-    scores = scored(found["label"], degrees, data.y_test["pose"], data.num_bins)
+    scores = pose_scores(found["label"], degrees, data.y_test["pose"], data.num_bins)
     return {**scores, "identity": float(right), "seconds": seconds}
 
 

@@ -25,7 +25,7 @@ def turntable(
     rng = np.random.default_rng(seed)
     fine = 2 * size
     grid = (np.arange(fine) + 0.5) / fine * 2 - 1
-    across, up = 1.1 * np.meshgrid(grid, -grid)[0], 1.1 * np.meshgrid(grid, -grid)[1]
+    across, up = (1.1 * part for part in np.meshgrid(grid, -grid))
     images = np.zeros((objects, views, size, size, 3), "uint8")
     sine, cosine = np.sin(np.deg2rad(elevation)), np.cos(np.deg2rad(elevation))
     for number in range(objects):
