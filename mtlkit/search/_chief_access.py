@@ -18,6 +18,9 @@ import grpc
 #: Names the token, where workers do not share the chief's folder.
 VARIABLE = "MTLKIT_SEARCH_TOKEN"
 _HEADER = "mtlkit-token"
+#: The longest pause before gRPC looks again for a chief that went away, in milliseconds: it would
+#: wait up to 120 s.
+_RECONNECT = 2000
 #: For how long a worker waits for the token, and calls a chief again whose answer broke off; its
 #: first and its longest pause; in seconds.
 _PATIENCE, _PAUSE, _LONGEST = 600.0, 0.5, 30.0
@@ -103,7 +106,8 @@ def with_token(address: str, token: str, patience: float = _PATIENCE) -> Any:
     """Returns KerasTuner's client of a chief at an address, which brings the token along."""
     from keras_tuner.src import protos
 
-    channel = grpc.intercept_channel(grpc.insecure_channel(address), WithToken(token, patience))
+    channel = grpc.insecure_channel(address, [("grpc.max_reconnect_backoff_ms", _RECONNECT)])
+    channel = grpc.intercept_channel(channel, WithToken(token, patience))
     return protos.get_service_grpc().OracleStub(channel)
 
 

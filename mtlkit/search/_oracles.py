@@ -6,6 +6,8 @@ killed between or within these writes leaves trials that are lost, run twice or 
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 from keras_tuner.src.engine import conditions as tuner_conditions
+from keras_tuner.src.engine import oracle as tuner_oracle
 
 from mtlkit._files import read_json, write_json
 
@@ -23,6 +26,24 @@ tuner_conditions.print = lambda *args: None
 OBJECTIVE = keras_tuner.Objective("score", "max")
 _NEVER = 9999
 _TRIES = 200
+
+
+def _synchronized(method: Callable[..., Any]) -> Callable[..., Any]:
+    """As KerasTuner's, which keeps its lock for ever if the method raises an error."""
+    locked = keras_tuner.synchronized(method)
+
+    @functools.wraps(method)
+    def called(oracle: Any, *args: Any, **kwargs: Any) -> Any:
+        own = tuner_oracle.THREADS[oracle] != threading.current_thread().name
+        try:
+            return locked(oracle, *args, **kwargs)
+        except BaseException:
+            if own:
+                tuner_oracle.THREADS[oracle] = None
+                tuner_oracle.LOCKS[oracle].release()
+            raise
+
+    return called
 
 
 class _Durable(keras_tuner.Oracle):
@@ -44,7 +65,7 @@ class _Durable(keras_tuner.Oracle):
             self._random_state = np.random.RandomState([self.seed, len(self.trials)])
         return super().populate_space(trial_id)
 
-    @keras_tuner.synchronized
+    @_synchronized
     def create_trial(self, tuner_id: str) -> Any:
         trial = super().create_trial(tuner_id)
         if trial.status == "STOPPED" and self.ongoing_trials:
@@ -101,7 +122,13 @@ class _Durable(keras_tuner.Oracle):
             self.requeue(trial_id)
         self.ongoing_trials: dict[str, Any] = {}
 
-    @keras_tuner.synchronized
+    @_synchronized
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Any:
+        trial = super().update_trial(trial_id, metrics, step)
+        self.save()  # a chief may be killed between this call and the one that ends the trial
+        return trial
+
+    @_synchronized
     def end_trial(self, trial: Any) -> None:
         """As KerasTuner's, once: a worker may report again to a chief that was started anew."""
         running = {one.trial_id for one in self.ongoing_trials.values()}
@@ -111,7 +138,7 @@ class _Durable(keras_tuner.Oracle):
             self._retry_queue.remove(trial.trial_id)
         super().end_trial(trial)
 
-    @keras_tuner.synchronized
+    @_synchronized
     def abandon(self, tuner_id: str) -> None:
         """Gives up a worker, and has its trial tried again by another one."""
         trial = self.ongoing_trials.pop(tuner_id, None)

@@ -1,5 +1,6 @@
 """Who gets something from the chief of a search."""
 
+import threading
 import time
 
 import grpc
@@ -12,13 +13,18 @@ from mtlkit.search._oracles import make_oracle
 from mtlkit.search._running import _lease, _touch, beat_path, serving
 
 
-@pytest.fixture
-def oracle(tmp_path):
+def make_random(directory):
+    """An oracle that keeps what it knows in a folder."""
     space = keras_tuner.HyperParameters()
     space.Choice("a", [1, 2, 3])
     made = make_oracle("random", space, max_trials=3, epochs=1, seed=0)
-    made._set_project_dir(str(tmp_path), "search")
+    made._set_project_dir(str(directory), "search")
     return made
+
+
+@pytest.fixture
+def oracle(tmp_path):
+    return make_random(tmp_path)
 
 
 @pytest.fixture
@@ -99,6 +105,32 @@ def test_a_result_that_is_reported_twice_counts_once(oracle):
     assert oracle.end_order == [trial.trial_id]
     assert not oracle._retry_queue and not oracle.ongoing_trials
     assert oracle.create_trial("tuner0").trial_id != trial.trial_id
+
+
+def test_a_score_outlives_the_chief_that_was_given_it(oracle, tmp_path):
+    """A chief may be killed after a trial was scored, and before it was ended."""
+    trial = oracle.create_trial("tuner0")
+    oracle.update_trial(trial.trial_id, {"score": 0.5})
+    again = make_random(tmp_path)
+    again.reload()
+    trial.status = "COMPLETED"
+    again.end_trial(trial)
+    assert again.trials[trial.trial_id].score == 0.5
+
+
+def test_an_error_of_one_worker_does_not_stop_the_others(chief, oracle, tmp_path):
+    stub = access.with_token(chief, access.known_token(tmp_path))
+    nobody_knows = keras_tuner.engine.trial.Trial(oracle.get_space(), "77", "COMPLETED")
+    with pytest.raises(grpc.RpcError) as error:
+        stub.EndTrial(
+            protos.get_service().EndTrialRequest(trial=nobody_knows.to_proto()), timeout=20
+        )
+    assert error.value.code() == grpc.StatusCode.UNKNOWN
+    assert asks(stub).trial_id == "0"
+    giving_up = threading.Thread(target=oracle.abandon, args=["tuner0"], daemon=True)
+    giving_up.start()  # as the chief itself does, in a thread of its own
+    giving_up.join(20)
+    assert not giving_up.is_alive() and not oracle.ongoing_trials
 
 
 class TestLease:
