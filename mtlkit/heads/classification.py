@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads._counts import check_count
+from mtlkit._counts import check_count
 from mtlkit.heads._labels import check_classes
 from mtlkit.heads._logits import decode_logits
 from mtlkit.heads._pooled_head import PooledHead

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.heads._counts import check_count
+from mtlkit._counts import check_count
 from mtlkit.heads._designed_head import DesignedHead
 from mtlkit.heads._labels import check_angles, check_classes
 from mtlkit.heads.designs import (

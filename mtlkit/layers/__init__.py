@@ -3,6 +3,7 @@
 from mtlkit.layers.attention_pooling import AttentionPooling
 from mtlkit.layers.circular_conv import CircularConv2D
 from mtlkit.layers.conditioning import (
+    BilinearConditioning,
     ConcatConditioning,
     ExpertMixtureConditioning,
     FiLM,
@@ -28,6 +29,7 @@ from mtlkit.layers.unit_norm import UnitNorm
 __all__ = [
     "AddCoordinates",
     "AttentionPooling",
+    "BilinearConditioning",
     "CircularConv2D",
     "ConcatConditioning",
     "CosineProxies",

@@ -44,8 +44,8 @@ class Task:
             (`head.default_feature`) if the backbone has it, else the last one.
         condition_on: Name of another task, whose prediction the head sees: probabilities of
             its classes, or its values. Never labels.
-        conditioning: How the head sees it: `"film"`, `"concat"`, `"gate"`, `"experts"` or
-            `"distillation"`, or a layer (see `mtlkit.layers.conditioning`).
+        conditioning: How the head sees it: `"film"`, `"concat"`, `"gate"`, `"experts"`,
+            `"bilinear"` or `"distillation"`, or a layer (see `mtlkit.layers.conditioning`).
         condition_gradient: What this task's gradient does at the other task's prediction:
             `"stop"`, `"flow"`, or a number that scales it. With `"stop"` the other head
             trains as if nobody looked (and so does the backbone, with `gradient="stop"`).

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from mtlkit.heads._counts import check_count
+from mtlkit._counts import check_count
 from mtlkit.search._data import SearchData
 from mtlkit.search._job import Job
 from mtlkit.search._remote_trial import read_files, run_far_away, write_files

@@ -10,7 +10,7 @@ import mtlkit as mtl
 from mtlkit.layers.conditioning import ExpertMixtureConditioning, FiLM
 from mtlkit.model._conditioning import in_order
 
-KINDS = ("film", "concat", "gate", "experts", "distillation")
+KINDS = ("film", "concat", "gate", "experts", "bilinear", "distillation")
 
 
 def build(spatial="flatten", orientation=None, **changes):

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from mtlkit.heads._counts import check_count
+from mtlkit._counts import check_count
 
 
 class Design(keras.layers.Layer, ABC):

@@ -6,6 +6,7 @@ behind a `mtlkit.layers.GradientStop` where the other task shall not learn from 
 
 import keras
 
+from mtlkit.layers.conditioning.bilinear import BilinearConditioning
 from mtlkit.layers.conditioning.concat import ConcatConditioning
 from mtlkit.layers.conditioning.experts import ExpertMixtureConditioning
 from mtlkit.layers.conditioning.film import FiLM
@@ -18,10 +19,12 @@ CONDITIONINGS: dict[str, type[keras.layers.Layer]] = {
     "concat": ConcatConditioning,
     "gate": GatedConditioning,
     "experts": ExpertMixtureConditioning,
+    "bilinear": BilinearConditioning,
 }
 
 __all__ = [
     "CONDITIONINGS",
+    "BilinearConditioning",
     "ConcatConditioning",
     "ExpertMixtureConditioning",
     "FiLM",

@@ -7,6 +7,7 @@ from keras import ops
 
 from mtlkit.layers.conditioning import (
     CONDITIONINGS,
+    BilinearConditioning,
     ConcatConditioning,
     ExpertMixtureConditioning,
     FiLM,
@@ -18,7 +19,7 @@ RNG = np.random.default_rng(0)
 SHAPES = [(3, 4), (3, 6, 4), (3, 2, 5, 4)]
 CONDITION = RNG.dirichlet(np.ones(5), size=3).astype("float32")
 #: Those that change nothing before they have learnt something.
-IDENTITIES = [FiLM, GatedConditioning, ExpertMixtureConditioning]
+IDENTITIES = [FiLM, GatedConditioning, ExpertMixtureConditioning, BilinearConditioning]
 
 
 def features(shape):
@@ -46,9 +47,13 @@ class TestContract(LayerTestCase):
 
 
 def test_names():
-    assert list(CONDITIONINGS) == ["film", "concat", "gate", "experts"]
-    layers = [FiLM, ConcatConditioning, GatedConditioning, ExpertMixtureConditioning]
-    assert list(CONDITIONINGS.values()) == layers
+    assert {
+        "film": FiLM,
+        "concat": ConcatConditioning,
+        "gate": GatedConditioning,
+        "experts": ExpertMixtureConditioning,
+        "bilinear": BilinearConditioning,
+    } == CONDITIONINGS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
