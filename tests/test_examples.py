@@ -81,4 +81,4 @@ def test_a_recommended_line_is_applied():
     found = mtl.diagnostics.Diagnosis("orientation", verdict, {}, (advice,))
     assert example["recommended"](found) == line
     model = example["with_line"](example["stuck_model"](), line)
-    assert model.tasks["orientation"].head.spatial == "polar"
+    assert model.tasks["orientation"].head.spatial == "polar_and_flatten"

@@ -79,6 +79,12 @@ class FeatureMaps:
         return {name: tuple(x.shape) for name, x in tensors.items() if len(x.shape) > 2}
 
     @property
+    def only_vectors(self) -> bool:
+        """Whether all that can be read are vectors, as of columns."""
+        ends = [*keras.tree.flatten(self.inputs), self.last]
+        return not self.spatial and all(len(x.shape) == 2 for x in ends)
+
+    @property
     def by_task(self) -> list[str]:
         """Names of maps that are meant for tasks: those of a backbone with a `dict` as output."""
         return self._own_names() if self._by_dict else []

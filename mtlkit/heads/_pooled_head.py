@@ -43,7 +43,7 @@ class PooledHead(DesignedHead):
     def search_space(cls) -> dict[str, Any]:
         return {
             "pooling": Choice(["average", "max", "flatten", "attention"]),
-            "hidden_units": Choice([0, 64, 128, 256]),
+            "hidden_units": Choice([0, 64, 128, 256, 512]),
             "dropout": Float(0.0, 0.5),
             "layer_norm": Boolean(),
         }

@@ -85,6 +85,9 @@ class OrientationHead(DesignedHead):
 
     What makes or breaks the task is `spatial`, how the head treats positions:
 
+    - `"polar_and_flatten"`, the default, adds up `"polar"` on the `"input"` map and `"flatten"` on
+      the last one: for objects that turn in the plane of the image, out of it, or both (see
+      `mtlkit.heads.designs.PolarAndFlattenDesign`). On one map, both read that.
     - `"polar"` reads the map in polar coordinates with weights shared over angles, so that
       turning the image shifts the logits (see `mtlkit.heads.designs.PolarDesign`). It is at
       its best on the backbone's `"input"` map, which it takes unless the task names another.
@@ -92,9 +95,6 @@ class OrientationHead(DesignedHead):
       (see `mtlkit.heads.designs.OrbitDesign`). `MultiTaskModel` runs the backbone over the
       turns by itself, which then costs four times as much; in a model of your own put
       `mtlkit.layers.RotationOrbit(backbone)` before the head.
-    - `"polar_and_flatten"` adds up `"polar"` on the `"input"` map and `"flatten"` on the last one:
-      for objects that turn in the plane of the image, out of it, or both (see
-      `mtlkit.heads.designs.PolarAndFlattenDesign`).
     - `"flatten"` keeps every position, and learns each orientation by itself; `"coord"` does
       so after appending coordinates and a 1x1 convolution.
     - `"attention"` reads the map with learned queries that know positions, and
@@ -174,7 +174,7 @@ class OrientationHead(DesignedHead):
     def __init__(
         self,
         num_bins: int,
-        spatial: str = "polar",
+        spatial: str = "polar_and_flatten",
         target: str = "onehot",
         *,
         width: float | None = None,

@@ -141,9 +141,11 @@ def _nearest(part: Any, default: Any) -> Any:
     return default if default in part else values[len(values) // 2]
 
 
-def candidates_for(head: Head, given: Sequence[Any] | None = None) -> list[Candidate]:
-    """Returns the candidates of a search."""
-    families = _families(head)
+def candidates_for(
+    head: Head, given: Sequence[Any] | None = None, vectors: bool = False
+) -> list[Candidate]:
+    """Returns the candidates of a search; `vectors` says that there are no maps to read."""
+    families = _families(head, vectors)
     if not given and not families:
         raise ValueError(
             "Expected candidates, since the families of this library do not fit the task's head. "
@@ -169,48 +171,53 @@ def _free_name(name: str, found: Sequence[Candidate]) -> str:
     return next(one for one in (name, *numbered) if one not in taken)
 
 
-def _families(head: Head) -> dict[str, Candidate]:
+def _families(head: Head, vectors: bool) -> dict[str, Candidate]:
     """The families of this library that can do what a head does."""
     size = _size(head)
     layout = {"data_format": head.data_format} if hasattr(head, "data_format") else {}
+    pooled = {"pooling": "average"} if vectors else {}  # which then are all the same
     if isinstance(head, RegressionHead):
-        fixed = {"units": head.units, "standardize": head.standardize, **layout}
+        fixed = {"units": head.units, "standardize": head.standardize, **layout, **pooled}
         return {"regression": Candidate("regression", RegressionHead, fixed)}
     if isinstance(head, OrientationHead) and (head.labels != "bins" or not head.circular):
         kept = ("num_bins", "circular", "period", "labels")
-        return {"orientation": _orientation(**{k: getattr(head, k) for k in kept}, **layout)}
+        fixed = {k: getattr(head, k) for k in kept}
+        return {"orientation": _orientation(vectors, **fixed, **layout)}
     if isinstance(head, AdoptedHead) and head.kind == "regression" and size is not None:
-        return {"regression": Candidate("regression", RegressionHead, {"units": size})}
+        return {"regression": Candidate("regression", RegressionHead, {"units": size, **pooled})}
     if size is None:
         return {}
-    families = [
-        Candidate("classification", ClassificationHead, {"num_classes": size, **layout}),
-        _orientation(num_bins=size, **_circle(head), **layout),
-        Candidate("contrastive", ContrastiveHead, {"num_classes": size, **layout}),
-    ]
+    fixed = {"num_classes": size, **layout, **pooled}
+    families = [Candidate("classification", ClassificationHead, fixed)]
+    # Classes may be poses that nobody called so, but hardly among columns.
+    if not vectors or isinstance(head, OrientationHead):
+        families.append(_orientation(vectors, num_bins=size, **_circle(head), **layout))
+    families.append(Candidate("contrastive", ContrastiveHead, fixed))
     tree = _tree(head, size)
     if tree:
-        families.append(Candidate("hierarchical", HierarchicalHead, {**tree, **layout}))
+        families.append(Candidate("hierarchical", HierarchicalHead, {**tree, **layout, **pooled}))
     return {family.name: family for family in families}
 
 
-def _orientation(**fixed: Any) -> Candidate:
+def _orientation(vectors: bool, /, **fixed: Any) -> Candidate:
     """The orientation heads, with the designs and targets that there are for such bins."""
     space = OrientationHead.search_space()
     ranges: dict[str, Choice] = {}
     known = dict(fixed)
     for argument in ("spatial", "target"):
         values = space[argument].values
-        possible = [v for v in values if _takes(OrientationHead, {**known, argument: v})]
+        possible = [v for v in values if _takes(OrientationHead, {**known, argument: v}, vectors)]
         ranges[argument] = Choice(possible)
         known[argument] = possible[0]
     return Candidate("orientation", OrientationHead, {**fixed, **ranges})
 
 
-def _takes(kind: type[Head], arguments: Mapping[str, Any]) -> bool:
-    """Whether a constructor takes these arguments."""
+def _takes(kind: type[Head], arguments: Mapping[str, Any], vectors: bool) -> bool:
+    """Whether a constructor takes these arguments, and its head vectors, if there are no maps."""
     try:
-        kind(**arguments)
+        head = kind(**arguments)
+        if vectors:
+            head.build((None, 8))
     except ValueError:
         return False
     return True

@@ -99,9 +99,10 @@ class HeadSpace:
         self.dtype_policy = keras.config.dtype_policy().name
         self._tasks = [keras.saving.serialize_keras_object(task) for task in tasks]
         self._task = by_name[target]
-        self.candidates = {c.name: c for c in candidates_for(self._task.head, candidates)}
         self._backbone = keras.saving.serialize_keras_object(backbone)
         maps = FeatureMaps(backbone, input_shape)  # which builds it
+        found = candidates_for(self._task.head, candidates, maps.only_vectors)
+        self.candidates = {candidate.name: candidate for candidate in found}
         self._maps, self._maps_by_task = maps.names, maps.by_task
         self.backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
         self.space = self._joint(maps, dict(settings or {}))

@@ -1,7 +1,7 @@
 """What a search tries first: heads, each of which did well on some kind of data.
 
-The rows come from `tests/benchmarks/poses.py`. A row is used where a candidate makes such heads,
-and its space has room for these arguments.
+The rows come from `tests/benchmarks/poses.py` and `tests/benchmarks/frozen_features.py`. A row is
+used where a candidate makes such heads, and its space has room for these arguments.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mtlkit.heads import ContrastiveHead, OrientationHead
+from mtlkit.heads import ClassificationHead, ContrastiveHead, OrientationHead
 from mtlkit.heads.head import Head
 
 
@@ -64,5 +64,18 @@ _ORIENTATIONS = (
     Row(ContrastiveHead, {"loss": "supcon"}, "classes or poses that look alike"),
 )
 
+#: For classes.
+_CLASSES = (
+    Row(
+        ClassificationHead,
+        {"hidden_units": 512, "dropout": 0.5},
+        "features of a pretrained backbone, and columns",
+    ),
+    Row(ContrastiveHead, {"loss": "supcon"}, "classes that look alike"),
+)
+
 #: The rows by the class of the head that the task has now.
-PORTFOLIO: Mapping[type[Head], tuple[Row, ...]] = {OrientationHead: _ORIENTATIONS}
+PORTFOLIO: Mapping[type[Head], tuple[Row, ...]] = {
+    OrientationHead: _ORIENTATIONS,
+    ClassificationHead: _CLASSES,
+}

@@ -32,6 +32,8 @@ from mtlkit.search._workers import run_workers
 from mtlkit.search.result import SearchResult
 from mtlkit.space._values import text_of, without_addresses
 
+#: Epochs of a trial, and on a frozen backbone.
+_EPOCHS, _FROZEN_EPOCHS = 9, 27
 _DEFAULT_TRIALS = 30
 
 
@@ -48,7 +50,7 @@ def search_heads(
     time_budget: float | None = None,
     workers: int = 1,
     executor: Executor | None = None,
-    epochs: int = 9,
+    epochs: int | None = None,
     batch_size: int = 64,
     guard: float = 0.05,
     max_parameters: int | None = None,
@@ -111,7 +113,8 @@ def search_heads(
         executor: What runs the trials in place of this process: `mtlkit.search.RayExecutor`, or
             anything with such a `run`. `None`: this process, or its `workers`.
         epochs: Epochs of a trial. With `"hyperband"` of the longest ones: trials begin with a
-            third, or with more where a third does not tell heads apart.
+            third, or with more where a third does not tell heads apart. `None`: 9, or 27 on a
+            frozen backbone, where an epoch takes little.
         batch_size: Samples of a batch.
         guard: The share of its skill (what it scores beyond chance or the best constant) that
             another task may lose against a model that is trained without the target. Trials
@@ -209,7 +212,7 @@ def search_heads(
         space.adapt(arrays.x)
     how = _settings(
         space,
-        epochs=epochs,
+        epochs=epochs or (_FROZEN_EPOCHS if freeze_backbone else _EPOCHS),
         batch_size=batch_size,
         guard=guard,
         max_parameters=max_parameters,

@@ -41,7 +41,7 @@ SHOWN = {
 
 
 def orientation(**options: Any) -> Callable[[], mtl.heads.Head]:
-    return lambda: mtl.heads.OrientationHead(NUM_BINS, **options)
+    return lambda: mtl.heads.OrientationHead(NUM_BINS, **{"spatial": "polar", **options})
 
 
 def contrastive(**options: Any) -> Callable[[], mtl.heads.Head]:

@@ -121,6 +121,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     "one-hot": {},
     "smooth": {"target": "smooth"},
     "one-hot, EMD": {"emd_weight": 0.3},
+    "one-hot, 0.1 EMD": {"emd_weight": 0.1},
     "smooth, EMD": {"target": "smooth", "emd_weight": 0.3},
     "wide, EMD": {"target": "smooth", "width": 1.0, "emd_weight": 0.3},
     "sincos": {"target": "sincos"},

@@ -327,8 +327,8 @@ class TestRotation:
     images = np.random.default_rng(1).random((4, 16, 16, 1)).astype("float32")
 
     def small(self, **kwargs):
-        options = {"filters": (4, 8), "hidden_units": 8} if "spatial" not in kwargs else {}
-        return OrientationHead(32, **options, **kwargs)
+        polar = {"spatial": "polar", "filters": (4, 8), "hidden_units": 8}
+        return OrientationHead(32, **({} if "spatial" in kwargs else polar), **kwargs)
 
     def assert_equivariant(self, head, tolerance=1e-4):
         expected = outputs(head, self.images)
@@ -400,7 +400,8 @@ class TestRotation:
 
 class TestArguments:
     def test_design_and_feature(self):
-        assert OrientationHead(8).default_feature == "input"
+        assert OrientationHead(8).default_feature == ("input", "last")
+        assert OrientationHead(8, spatial="polar").default_feature == "input"
         assert OrientationHead(8, spatial="gradient_histogram").default_feature == "input"
         for spatial in ("flatten", "pool", "coord", "spatial_softmax", "attention", "orbit"):
             assert OrientationHead(8, spatial=spatial).default_feature is None
@@ -431,7 +432,7 @@ class TestArguments:
             ({"period": float("nan")}, r"Received: period=nan"),
             (
                 {"circular": False},
-                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar', labels='bins'",
+                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar_and_flatten', lab",
             ),
             ({"circular": False, "spatial": "orbit"}, r"Received: spatial='orbit'"),
             ({"circular": False, "spatial": "pool", "labels": "degrees"}, r"labels='degrees'"),
@@ -442,7 +443,10 @@ class TestArguments:
             ({"num_bins": 10, "spatial": "orbit"}, r"quarters\. Received: num_bins=10, folds=1"),
             ({"spatial": "gradient_histogram", "cells": 0}, r"cells >= 1\. Received: cells=0"),
             ({"jitter": 1.0}, r"jitter in \[0, 1\)\. Received: jitter=1\.0"),
-            ({"bottleneck": 8}, r'that spatial="polar" has no use for\. Received: bottleneck=8'),
+            (
+                {"spatial": "polar", "bottleneck": 8},
+                r'that spatial="polar" has no use for\. Received: bottleneck=8',
+            ),
             (
                 {"spatial": "orbit", "jitter": 0.1},
                 r'"orbit" has no use for\. Received: jitter=0\.1',

@@ -162,7 +162,7 @@ class TestTraining:
         # Recorded once on TensorFlow; each backend must reproduce them, dropout and all.
         file = Path(__file__).parents[1] / "data" / "losses_20_steps.json"
         model = small_model("polar", orientation={"weight": 0.5})
-        head = mtl.heads.OrientationHead(8, filters=(4,), hidden_units=5)
+        head = mtl.heads.OrientationHead(8, "polar", filters=(4,), hidden_units=5)
         model = model.with_head("orientation", head)
         set_weights(model)
         model.compile(keras.optimizers.Adam(0.01))

@@ -21,6 +21,7 @@ from mtlkit.losses.contrastive import SupervisedContrastive
 from mtlkit.search import Candidate
 from mtlkit.search._candidates import candidates_for
 from mtlkit.space import Choice, Fixed, Float, When, check_point
+from mtlkit.space.points import value_of
 
 GROUPS = {"animal": ["cat", "dog"], "plant": ["oak", "fir", "ivy"]}
 HEADS = {
@@ -335,3 +336,31 @@ class TestGiven:
 def example(head):
     shape = (2, 4, 8, 8, 3) if head.reads_orbit else (2, 8, 8, 3)
     return np.random.default_rng(0).random(shape).astype("float32")
+
+
+class TestVectors:
+    """Where there are no maps to read, such as of columns."""
+
+    @pytest.mark.parametrize(
+        ("kind", "expected"),
+        [
+            ("classes", ["classification", "contrastive"]),
+            ("bins", ["classification", "orientation", "contrastive", "hierarchical"]),
+            ("line", ["orientation"]),
+            ("tree", ["classification", "contrastive", "hierarchical"]),
+            ("values", ["regression"]),
+        ],
+    )
+    def test_families(self, kind, expected):
+        found = candidates_for(HEADS[kind](), vectors=True)
+        assert [one.name for one in found] == expected
+
+    @pytest.mark.parametrize("kind", HEADS)
+    def test_every_design_takes_them(self, kind):
+        vector = np.ones((2, 5), "float32")
+        for one in candidates_for(HEADS[kind](), vectors=True):
+            assert "pooling" not in one.searched()  # all ways to pool are the same
+            designs = value_of(one.space["spatial"]).grid(9) if "spatial" in one.space else [None]
+            for spatial in designs:
+                head = one.build(one.default_point({"spatial": spatial}))
+                assert head(vector).shape[0] == 2

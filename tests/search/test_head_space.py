@@ -50,6 +50,19 @@ def space_of(target="orientation", candidates=None, settings=None, tasks=None, *
     return HeadSpace(adapted_backbone(), tasks, target, candidates, settings, **kwargs)
 
 
+def test_heads_on_columns_need_no_maps():
+    columns = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+    tasks = [mtl.Task("kind", ClassificationHead(3)), mtl.Task("size", mtl.heads.RegressionHead())]
+    for target, families in {
+        "kind": {"classification", "contrastive"},
+        "size": {"regression"},
+    }.items():
+        space = HeadSpace(columns, tasks, target)
+        points = space.initial_points()
+        assert {point["family"] for point in points} == families
+        assert all(space.build(point) for point in points)
+
+
 def points_drawn(space, count):
     rng = np.random.default_rng(0)
     return [sample(space.space, rng) for _ in range(count)]

@@ -70,7 +70,9 @@ def train_arms(bench: Bench, maps: NDArray, held: NDArray) -> Arms:
         if bench.score.period is not None:
             polar, inputs = _polar_head(bench)
             code = _code(
-                bench, f"OrientationHead({bench.score.num_classes}{_period(bench)})", reads="input"
+                bench,
+                f'OrientationHead({bench.score.num_classes}, "polar"{_period(bench)})',
+                reads="input",
             )
             images = (inputs(bench.images[bench.rows]), inputs(bench.val_images))
             heads.append((POLAR, polar, *images, code))
@@ -175,7 +177,7 @@ def _polar_head(bench: Bench) -> tuple[Any, Any]:
     """The polar head, and what turns images into the map `"input"` that it reads."""
     period = bench.score.period or 360.0
     labels = getattr(bench.task.head, "labels", "bins")
-    head = OrientationHead(bench.score.num_classes, period=period, labels=labels)
+    head = OrientationHead(bench.score.num_classes, "polar", period=period, labels=labels)
     reader = map_reader(bench.user, Task("polar", head, feature="input"))
     return head, lambda images: _in_data_format(read_map(reader, images))
 
