@@ -49,7 +49,8 @@ def normalised() -> mtl.MultiTaskModel:
 
 def polar_head() -> mtl.MultiTaskModel:
     """The same with another head for the stuck task, in one line."""
-    return normalised().with_head("orientation", mtl.heads.OrientationHead(NUM_BINS))
+    head = mtl.heads.OrientationHead(NUM_BINS, spatial="polar")
+    return normalised().with_head("orientation", head)
 
 
 STEPS = {

@@ -432,7 +432,7 @@ class TestArguments:
             ({"period": float("nan")}, r"Received: period=nan"),
             (
                 {"circular": False},
-                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar_and_flatten', lab",
+                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar_and_flatten'",
             ),
             ({"circular": False, "spatial": "orbit"}, r"Received: spatial='orbit'"),
             ({"circular": False, "spatial": "pool", "labels": "degrees"}, r"labels='degrees'"),
