@@ -222,7 +222,7 @@ class ContrastiveHead(DesignedHead):
             "embedding_dim": Choice([32, 64, 128]),
             "pooling": Choice(["average", "flatten", "attention"]),
             "bottleneck": Choice([0, 16, 32]),
-            "hidden_units": Choice([0, 128, 256]),
+            "hidden_units": Choice([0, 128, 256, 512]),
             "dropout": Float(0.0, 0.5),
             "layer_norm": Boolean(),
         }

@@ -20,7 +20,7 @@ from mtlkit.model._conditioning import with_new_layer
 from mtlkit.model._wiring import default_names
 from mtlkit.model.task import Task
 from mtlkit.search._candidates import Candidate, candidates_for, num_classes
-from mtlkit.search._portfolio import PORTFOLIO, Row
+from mtlkit.search._portfolio import ON_VECTORS, PORTFOLIO, Row
 from mtlkit.space import Choice, Fixed, Float, When, override, settled
 from mtlkit.space._values import text_of, without_addresses
 from mtlkit.space.parts import same
@@ -101,7 +101,8 @@ class HeadSpace:
         self._task = by_name[target]
         self._backbone = keras.saving.serialize_keras_object(backbone)
         maps = FeatureMaps(backbone, input_shape)  # which builds it
-        found = candidates_for(self._task.head, candidates, maps.only_vectors)
+        self._only_vectors = maps.only_vectors
+        found = candidates_for(self._task.head, candidates, self._only_vectors)
         self.candidates = {candidate.name: candidate for candidate in found}
         self._maps, self._maps_by_task = maps.names, maps.by_task
         self.backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
@@ -118,14 +119,23 @@ class HeadSpace:
         """
         rows, other = PORTFOLIO.get(type(self._task.head), ()), self._finest_other()
         found = [point for row in rows for point in self._points_of(row, other)]
-        families = [(name, candidate.default_point()) for name, candidate in self._families()]
+        families = [(name, self._default_point(one)) for name, one in self._families()]
         for name, candidate in self._families():
             first, *_ = [*candidate.space, None]
             part = candidate.space.get(first)
             if isinstance(part, Choice):
-                families += [(name, candidate.default_point({first: v})) for v in part.values]
+                families += [
+                    (name, self._default_point(candidate, {first: v})) for v in part.values
+                ]
         found += [self._with_settings(name, arguments) for name, arguments in families]
         return list({_key(point): point for point in found}.values())
+
+    def _default_point(
+        self, candidate: Candidate, wanted: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The arguments that a candidate begins with, and those that are wanted."""
+        wide = ON_VECTORS.get(candidate.head, {}) if self._only_vectors else {}
+        return candidate.default_point({**wide, **(wanted or {})})
 
     def _points_of(self, row: Row, other: str | None) -> list[dict[str, Any]]:
         """The points of a row of the portfolio, one for each candidate that has room for it."""
@@ -133,7 +143,7 @@ class HeadSpace:
         for name, candidate in self._families():
             if candidate.head is not row.head:
                 continue
-            point = candidate.default_point(row.arguments)
+            point = self._default_point(candidate, row.arguments)
             if all(point.get(name) == value for name, value in row.arguments.items()):
                 sees = row.conditioning is not None and other is not None
                 seen = {"condition_on": other, "conditioning": row.conditioning} if sees else {}

@@ -74,6 +74,12 @@ _CLASSES = (
     Row(ContrastiveHead, {"loss": "supcon"}, "classes that look alike"),
 )
 
+#: What all first points of a class of heads have on vectors: wide, and kept from overfitting.
+ON_VECTORS: Mapping[type[Head], Mapping[str, Any]] = {
+    ClassificationHead: {"hidden_units": 512, "dropout": 0.5},
+    ContrastiveHead: {"hidden_units": 512, "dropout": 0.5},
+}
+
 #: The rows by the class of the head that the task has now.
 PORTFOLIO: Mapping[type[Head], tuple[Row, ...]] = {
     OrientationHead: _ORIENTATIONS,

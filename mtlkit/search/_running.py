@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -175,9 +176,9 @@ def run_chief(job: Job, data: SearchData, directory: Path, report: Callable[[str
 @contextmanager
 def _lease(directory: Path) -> Iterator[None]:
     """Has the folder for one chief alone; waits for the last one's beat to be old, if it died."""
-    path = beat_path(directory, "lease")
+    path, own = beat_path(directory, "lease"), secrets.token_hex(8)
     end = time.monotonic() + 2 * _LEASE
-    while (age := _age(path, _touch(beat_path(directory, "clock")))) is not None and age < _LEASE:
+    while not _taken(path, own):
         if time.monotonic() > end:
             raise ValueError(
                 f"Expected one chief for the folder {directory}. Received: another one, which has "
@@ -186,6 +187,16 @@ def _lease(directory: Path) -> Iterator[None]:
         time.sleep(BEAT)
     with _heartbeat(path):
         yield
+
+
+def _taken(path: Path, own: str) -> bool:
+    """Takes a lease that nobody keeps; of several who do so at once, the last one has it."""
+    age = _age(path, _touch(path.with_name("clock")))
+    if age is not None and age < _LEASE:
+        return False
+    path.write_text(own, "utf-8")
+    time.sleep(BEAT)
+    return path.exists() and path.read_text("utf-8") == own
 
 
 def beat_path(directory: Path, name: str) -> Path:

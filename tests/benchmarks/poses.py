@@ -31,6 +31,7 @@ from turntable import turntable
 import mtlkit as mtl
 
 NEIGHBOUR = "one nearest neighbour, pixels"
+ORACLE = "oracle"
 SHOWN = {
     "accuracy": ("accuracy, %", ".1f", 100),
     "within_1": ("within one bin, %", ".1f", 100),
@@ -130,7 +131,10 @@ SPATIAL = ("polar", "flatten", "polar_and_flatten")
 
 
 def task_of(name: str, num_bins: int) -> mtl.Task:
-    """The task of a row: `design / target`, or `design / target / conditioning`."""
+    """The task of a row: `design / target`, or `design / target / conditioning`.
+
+    With `/ oracle` behind it the head sees the true identity, which bounds what there is to gain.
+    """
     first, *rest = name.split(" / ")
     if first == "contrastive":
         head: mtl.heads.Head = mtl.heads.ContrastiveHead(num_bins, loss=rest[0])
@@ -138,7 +142,10 @@ def task_of(name: str, num_bins: int) -> mtl.Task:
         head = mtl.heads.OrientationHead(num_bins, spatial=first, **TARGETS[rest[0]])
     if len(rest) < 2:
         return mtl.Task("pose", head)
-    return mtl.Task("pose", head, condition_on="identity", conditioning=rest[1])
+    source = "data" if rest[2:] == [ORACLE] else "model"
+    return mtl.Task(
+        "pose", head, condition_on="identity", conditioning=rest[1], condition_from=source
+    )
 
 
 ROWS = [f"{spatial} / {target}" for spatial in SPATIAL for target in TARGETS]
@@ -164,10 +171,17 @@ def run(name: str, data: Poses, seed: int, epochs: int) -> dict[str, float]:
     model = mtl.MultiTaskModel(backbone, [identity, task_of(name, data.num_bins)])
     steps = epochs * -(-len(data.x) // 64)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)))
+    x, x_test = data.x, data.x_test
+    if name.endswith(f"/ {ORACLE}"):
+        told = [keras.utils.to_categorical(y["identity"]) for y in (data.y, data.y_test)]
+        x, x_test = (
+            {"image_input": images, "identity_prediction": true}
+            for images, true in zip((x, x_test), told, strict=True)
+        )
     start = time.perf_counter()
-    model.fit(data.x, data.y, batch_size=64, epochs=epochs, verbose=0)
+    model.fit(x, data.y, batch_size=64, epochs=epochs, verbose=0)
     seconds = time.perf_counter() - start
-    decoded = model.predict_tasks(data.x_test, verbose=0)
+    decoded = model.predict_tasks(x_test, verbose=0)
     found = decoded["pose"]
     degrees = found.get("degrees", found["label"] * 360 / data.num_bins)
     right = np.mean(decoded["identity"]["label"] == data.y_test["identity"])

@@ -142,6 +142,29 @@ class TestLease:
             pass
         assert not beat_path(tmp_path, "lease").exists()
 
+    def test_of_two_that_begin_at_once_one_has_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("mtlkit.search._running._LEASE", 1.0)
+        monkeypatch.setattr("mtlkit.search._running.BEAT", 0.2)
+        both, enough, outcomes = threading.Barrier(2), threading.Event(), []
+
+        def begin():
+            both.wait()
+            try:
+                with _lease(tmp_path):
+                    outcomes.append("has it")
+                    enough.wait(30)
+            except ValueError as error:
+                outcomes.append(str(error))
+                enough.set()
+
+        chiefs = [threading.Thread(target=begin) for _ in range(2)]
+        for chief in chiefs:
+            chief.start()
+        for chief in chiefs:
+            chief.join(30)
+        assert sorted(outcomes)[1] == "has it"
+        assert "Expected one chief" in sorted(outcomes)[0]
+
     def test_the_lease_of_a_dead_one_ends(self, tmp_path, monkeypatch):
         monkeypatch.setattr("mtlkit.search._running._LEASE", 0.5)
         monkeypatch.setattr("mtlkit.search._running.BEAT", 0.1)

@@ -61,6 +61,8 @@ def test_heads_on_columns_need_no_maps():
         points = space.initial_points()
         assert {point["family"] for point in points} == families
         assert all(space.build(point) for point in points)
+        heads = [space.head_arguments(point) for point in points]
+        assert target == "size" or all(own["hidden_units"] == 512 for own in heads)
 
 
 def points_drawn(space, count):
