@@ -5,6 +5,7 @@ from mtlkit.heads.classification import ClassificationHead
 from mtlkit.heads.contrastive import ContrastiveHead
 from mtlkit.heads.head import Head
 from mtlkit.heads.hierarchical import HierarchicalHead
+from mtlkit.heads.ordinal import OrdinalHead
 from mtlkit.heads.orientation import OrientationHead
 from mtlkit.heads.regression import RegressionHead
 
@@ -14,6 +15,7 @@ __all__ = [
     "ContrastiveHead",
     "Head",
     "HierarchicalHead",
+    "OrdinalHead",
     "OrientationHead",
     "RegressionHead",
 ]

@@ -10,6 +10,7 @@ from mtlkit.losses.circular import (
     soft_bin_labels,
 )
 from mtlkit.losses.masked import BatchLoss, FunctionLoss, MaskedLoss, unlabelled_loss
+from mtlkit.losses.ordinal import OrdinalCrossEntropy
 from mtlkit.losses.standardized import StandardizedLoss
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FunctionLoss",
     "MaskedLoss",
     "MultiBinLoss",
+    "OrdinalCrossEntropy",
     "PhaseLoss",
     "StandardizedLoss",
     "circular_earth_movers_distance",

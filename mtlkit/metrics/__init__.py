@@ -9,6 +9,7 @@ from mtlkit.metrics.hierarchical import (
     full_path_accuracy,
     path_consistency,
 )
+from mtlkit.metrics.kappa import QuadraticKappa
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric
 from mtlkit.metrics.ordinal import OrdinalAccuracy, OrdinalMeanAbsoluteError
 from mtlkit.metrics.retrieval import (
@@ -31,6 +32,7 @@ __all__ = [
     "MistakeSeverity",
     "OrdinalAccuracy",
     "OrdinalMeanAbsoluteError",
+    "QuadraticKappa",
     "Skill",
     "SlicedMetric",
     "accuracy_skill",

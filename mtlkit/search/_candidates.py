@@ -14,6 +14,7 @@ from mtlkit.heads import (
     ClassificationHead,
     ContrastiveHead,
     HierarchicalHead,
+    OrdinalHead,
     OrientationHead,
     RegressionHead,
 )
@@ -179,6 +180,9 @@ def _families(head: Head, vectors: bool) -> dict[str, Candidate]:
     if isinstance(head, RegressionHead):
         fixed = {"units": head.units, "standardize": head.standardize, **layout, **pooled}
         return {"regression": Candidate("regression", RegressionHead, fixed)}
+    if isinstance(head, OrdinalHead):
+        fixed = {"num_classes": head.num_classes, **layout, **pooled}
+        return {"ordinal": Candidate("ordinal", OrdinalHead, fixed)}
     if isinstance(head, OrientationHead) and (head.labels != "bins" or not head.circular):
         kept = ("num_bins", "circular", "period", "labels")
         fixed = {k: getattr(head, k) for k in kept}

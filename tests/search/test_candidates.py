@@ -14,6 +14,7 @@ from mtlkit.heads import (
     ClassificationHead,
     ContrastiveHead,
     HierarchicalHead,
+    OrdinalHead,
     OrientationHead,
     RegressionHead,
 )
@@ -32,6 +33,7 @@ HEADS = {
     "degrees": lambda: OrientationHead(8, labels="degrees"),
     "line": lambda: OrientationHead(5, spatial="flatten", circular=False),
     "tree": lambda: HierarchicalHead(GROUPS),
+    "grades": lambda: OrdinalHead(4),
     "embedding": lambda: ContrastiveHead(4),
     "value": RegressionHead,
     "values": lambda: RegressionHead(3),
@@ -348,6 +350,7 @@ class TestVectors:
             ("bins", ["classification", "orientation", "contrastive", "hierarchical"]),
             ("line", ["orientation"]),
             ("tree", ["classification", "contrastive", "hierarchical"]),
+            ("grades", ["ordinal"]),
             ("values", ["regression"]),
         ],
     )

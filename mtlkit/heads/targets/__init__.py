@@ -4,5 +4,6 @@ from mtlkit.heads.targets.bins import BinsTarget
 from mtlkit.heads.targets.multibin import MultiBinTarget
 from mtlkit.heads.targets.phases import PhasesTarget
 from mtlkit.heads.targets.target import Target
+from mtlkit.heads.targets.thresholds import ThresholdsTarget
 
-__all__ = ["BinsTarget", "MultiBinTarget", "PhasesTarget", "Target"]
+__all__ = ["BinsTarget", "MultiBinTarget", "PhasesTarget", "Target", "ThresholdsTarget"]
