@@ -218,6 +218,12 @@ def _checked_task(model: Any, task: str | None) -> str:
         task = next(iter(model.tasks))
     if task is None or task not in model.tasks:
         raise ValueError(f"Expected a task out of {list(model.tasks)}. Received: task={task!r}")
+    if "labels" in _decoded(model, task):
+        raise ValueError(
+            f"Task {task!r}: expected a task with one class or value a sample. Received: a "
+            f"{type(model.tasks[task].head).__name__}, with several labels a sample. Diagnose a "
+            "model that has one of them as a task, with a mtlkit.heads.ClassificationHead(2)"
+        )
     return task
 
 
@@ -253,7 +259,7 @@ def _check_fit(model: Any, x: Any, y: Mapping[str, Any], task: str, what: str) -
 
 
 def _as_values(model: Any, y: Mapping[str, Any]) -> dict[str, Any]:
-    """Integer labels as floats, where a task's head says values: they are no classes."""
+    """Integer labels as floats, where a task's head says values, or several labels: no classes."""
     found = dict(y)
     for name in found.keys() & model.tasks.keys():
         labels = np.asarray(found[name])
@@ -264,9 +270,14 @@ def _as_values(model: Any, y: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _says_values(model: Any, task: str) -> bool:
+    decoded = _decoded(model, task)
+    return ("value" in decoded or "labels" in decoded) and "label" not in decoded
+
+
+def _decoded(model: Any, task: str) -> Mapping[str, Any]:
+    """What a task's head makes of some outputs."""
     outputs = np.zeros((1, int(np.prod(model.output[task].shape[1:]))), "float32")
-    decoded = model.tasks[task].head.decode(outputs)
-    return "value" in decoded and "label" not in decoded
+    return model.tasks[task].head.decode(outputs)
 
 
 def _in_bins(y: Mapping[str, Any], task: str, head: Any) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from mtlkit.heads.classification import ClassificationHead
 from mtlkit.heads.contrastive import ContrastiveHead
 from mtlkit.heads.head import Head
 from mtlkit.heads.hierarchical import HierarchicalHead
+from mtlkit.heads.multi_label import MultiLabelHead
 from mtlkit.heads.ordinal import OrdinalHead
 from mtlkit.heads.orientation import OrientationHead
 from mtlkit.heads.regression import RegressionHead
@@ -15,6 +16,7 @@ __all__ = [
     "ContrastiveHead",
     "Head",
     "HierarchicalHead",
+    "MultiLabelHead",
     "OrdinalHead",
     "OrientationHead",
     "RegressionHead",

@@ -73,6 +73,37 @@ def check_values(y: Any, units: int, task: str) -> None:
         )
 
 
+def check_entries(y: Any, num_labels: int, task: str) -> None:
+    """Checks labels of which a sample has several: 0 or 1, or -1 or NaN where one is missing.
+
+    Args:
+        y: Labels of shape `(samples, num_labels)`.
+        num_labels: Number of labels a sample.
+        task: Name of the task, for the message.
+    """
+    y = np.asarray(y)
+    expected = (
+        f"Task {task!r}: expected {num_labels} labels a sample, each 0 or 1 (-1 or NaN: not known)"
+    )
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{expected}. Received: dtype={y.dtype}. Names of labels become such rows by "
+            "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(names)"
+        )
+    if y.ndim != 2 or y.shape[1] != num_labels:
+        raise ValueError(
+            f"{expected}, of shape (samples, {num_labels}). Received: shape {y.shape}. "
+            f"Classes become such rows by keras.utils.to_categorical(y, {num_labels})"
+        )
+    if y.dtype.kind == "b":
+        return
+    missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, bool)
+    wrong = np.argwhere(~(missing | np.isin(y, (-1, 0, 1))))
+    if wrong.size:
+        row, column = wrong[0]
+        raise ValueError(f"{expected}. Received: {y[row, column]} at sample {row}, label {column}")
+
+
 def check_angles(y: Any, task: str) -> None:
     """Checks labels that are angles: floating-point degrees, or NaN where missing.
 

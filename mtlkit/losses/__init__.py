@@ -10,6 +10,7 @@ from mtlkit.losses.circular import (
     soft_bin_labels,
 )
 from mtlkit.losses.masked import BatchLoss, FunctionLoss, MaskedLoss, unlabelled_loss
+from mtlkit.losses.multi_label import MultiLabelCrossEntropy
 from mtlkit.losses.ordinal import OrdinalCrossEntropy
 from mtlkit.losses.standardized import StandardizedLoss
 
@@ -19,6 +20,7 @@ __all__ = [
     "FunctionLoss",
     "MaskedLoss",
     "MultiBinLoss",
+    "MultiLabelCrossEntropy",
     "OrdinalCrossEntropy",
     "PhaseLoss",
     "StandardizedLoss",

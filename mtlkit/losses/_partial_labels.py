@@ -18,7 +18,7 @@ def can_miss(dtype: str) -> bool:
     return "float" in dtype or dtype.startswith("int")
 
 
-def labelled(y: Any) -> Any:
+def labelled(y: Any, by_entry: bool = False) -> Any:
     """Tells which samples have a label.
 
     A label is missing where it is NaN (floating-point labels; any NaN in a sample's
@@ -26,6 +26,8 @@ def labelled(y: Any) -> Any:
 
     Args:
         y: Labels of shape `(batch, ...)`.
+        by_entry: Whether each number of a sample's label may be missing by itself, as NaN or
+            -1: the sample then has a label if one of them is there.
 
     Returns:
         A boolean tensor of shape `(batch,)`.
@@ -42,12 +44,16 @@ def labelled(y: Any) -> Any:
     dtype = keras.backend.standardize_dtype(y.dtype)
     if not can_miss(dtype):
         present = ops.ones_like(y, dtype="bool")
+    elif by_entry:
+        present = y >= 0  # NaN is not
     elif "float" in dtype:
         present = ops.logical_not(ops.isnan(y))
     else:
         present = ops.not_equal(y, -1)
     axes = tuple(range(1, len(y.shape)))
-    return ops.all(present, axis=axes) if axes else present
+    if not axes:
+        return present
+    return ops.any(present, axis=axes) if by_entry else ops.all(present, axis=axes)
 
 
 def fill_missing(y: Any, present: Any) -> Any:
@@ -139,14 +145,22 @@ class PartialLabels:
         given: The labels as they came, of shape `(batch, ...)`.
         complete: Whether none can be missing, as with unsigned integers.
         present: Which samples have a label, of shape `(batch,)`.
+        by_entry: Whether a sample may have some of its numbers: what is missing of it then stays
+            in `values`, as it came.
         values: The labels, zero where missing; transformed, if there is a transformation.
     """
 
-    def __init__(self, y: Any, transform: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        y: Any,
+        transform: Callable[[Any], Any] | None = None,
+        by_entry: bool = False,
+    ) -> None:
         self.given = ops.convert_to_tensor(y)
+        self.by_entry = by_entry
         self._transform = transform
         self.complete = not can_miss(keras.backend.standardize_dtype(self.given.dtype))
-        self.present = labelled(self.given)
+        self.present = labelled(self.given, by_entry)
         values = self.given if self.complete else fill_missing(self.given, self.present)
         self.values = values if transform is None else transform(values)
 
@@ -159,7 +173,7 @@ class PartialLabels:
 
     def gathered(self) -> PartialLabels:
         """The labels of the batches of all replicas."""
-        return PartialLabels(gather_over_replicas(self.given), self._transform)
+        return PartialLabels(gather_over_replicas(self.given), self._transform, self.by_entry)
 
     @cached_property
     def indicator(self) -> Any:
@@ -193,9 +207,9 @@ class StepLabels:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Any, PartialLabels]] = {}
 
-    def look(self, task: str, y: Any) -> PartialLabels:
+    def look(self, task: str, y: Any, by_entry: bool) -> PartialLabels:
         """Looks at the labels of a task, and keeps what it sees."""
-        labels = PartialLabels(y)
+        labels = PartialLabels(y, by_entry=by_entry)
         self._seen[task] = y, labels
         return labels
 

@@ -107,6 +107,10 @@ class MaskedLoss(keras.losses.Loss):
     reduction is `"sum"` stays a sum over `S`, and one that divides by the sum of the
     weights still does. A `BatchLoss`, which masks by itself, is left alone.
 
+    A loss with an attribute `by_entry = True` knows by itself which numbers of a label are missing,
+    as `mtlkit.losses.MultiLabelCrossEntropy` does: `S` are then the samples that have some, and
+    the others come as they are, NaN or -1.
+
     A function that gives one number for the batch, rather than one a sample, cannot be masked:
     it is as it is where all samples have a label, 0 where none has, and else NaN. Write it as
     one value a sample, or as a `BatchLoss`.
@@ -138,7 +142,13 @@ class MaskedLoss(keras.losses.Loss):
         super().__init__(name=name or self.loss.name, **kwargs)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        return self.of_labels(PartialLabels(y_true), y_pred, sample_weight)
+        labels = PartialLabels(y_true, by_entry=self.by_entry)
+        return self.of_labels(labels, y_pred, sample_weight)
+
+    @property
+    def by_entry(self) -> bool:
+        """Whether each number of a label may be missing by itself, as the loss says."""
+        return bool(getattr(self.loss, "by_entry", False))
 
     def of_labels(self, labels: PartialLabels, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of labels that were looked at before; else as when called."""

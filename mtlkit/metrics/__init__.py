@@ -11,6 +11,7 @@ from mtlkit.metrics.hierarchical import (
 )
 from mtlkit.metrics.kappa import QuadraticKappa
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric
+from mtlkit.metrics.multi_label import LabelAccuracy, MeanAveragePrecision
 from mtlkit.metrics.ordinal import OrdinalAccuracy, OrdinalMeanAbsoluteError
 from mtlkit.metrics.retrieval import (
     map_at_r,
@@ -26,9 +27,11 @@ __all__ = [
     "CircularAccuracy",
     "CircularMeanAbsoluteError",
     "HierarchicalDistance",
+    "LabelAccuracy",
     "LabelledMean",
     "LevelAccuracy",
     "MaskedMetric",
+    "MeanAveragePrecision",
     "MistakeSeverity",
     "OrdinalAccuracy",
     "OrdinalMeanAbsoluteError",

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from mtlkit.losses._partial_labels import PartialLabels
-from mtlkit.metrics.masked import LabelledMean, nan_unless, update_labelled
+from mtlkit.metrics.masked import LabelledMean, knows_entries, nan_unless, update_labelled
 
 
 class TaskMetric(keras.metrics.Metric):
@@ -23,7 +23,8 @@ class TaskMetric(keras.metrics.Metric):
         self._is_known = lambda: tracker.count > 0
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self.update_labelled(PartialLabels(y_true), y_pred, sample_weight)
+        labels = PartialLabels(y_true, by_entry=knows_entries(self.metric))
+        self.update_labelled(labels, y_pred, sample_weight)
 
     def update_labelled(
         self, labels: PartialLabels, y_pred: Any, sample_weight: Any = None

@@ -45,7 +45,7 @@ class MaskedMetric(keras.metrics.Metric):
         self.samples = self.add_variable(shape=(), initializer="zeros", name="samples")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        labels = PartialLabels(y_true)
+        labels = PartialLabels(y_true, by_entry=knows_entries(self.metric))
         update_labelled(self.metric, labels, y_pred, sample_weight)
         self.samples.assign_add(ops.cast(labels.samples, self.samples.dtype))
 
@@ -96,6 +96,8 @@ def update_labelled(
     metric: keras.metrics.Metric, labels: PartialLabels, y_pred: Any, sample_weight: Any = None
 ) -> None:
     """Updates a metric with the samples that have a label."""
+    if labels.by_entry and not knows_entries(metric):
+        labels = PartialLabels(labels.given)  # those that have all of it
     y_pred = as_column(y_pred)
     weight = labels.weight(sample_weight)
     rank = loss_rank(y_pred)
@@ -104,6 +106,11 @@ def update_labelled(
         weight = ops.reshape(weight, (-1,) + (1,) * (rank - 1))
         weight = weight * ops.ones_like(y_pred[..., 0], dtype=weight.dtype)
     metric.update_state(align_labels(labels.values, y_pred), y_pred, sample_weight=weight)
+
+
+def knows_entries(metric: keras.metrics.Metric) -> bool:
+    """Whether a metric knows by itself which numbers of a label are missing."""
+    return bool(getattr(metric, "by_entry", False))
 
 
 def nan_unless(known: Any, value: Any) -> Any:

@@ -200,4 +200,6 @@ def _check_some_label(labels: int, what: str) -> None:
 
 
 def _count_labels(y: Mapping[str, Any]) -> int:
-    return sum(int(is_labelled(to_numpy(labels)).sum()) for labels in y.values())
+    """The number of samples with a label, or with a part of one."""
+    rows = [to_numpy(labels) for labels in y.values()]
+    return sum(int(is_labelled(one.reshape(-1)).sum()) for one in rows)

@@ -366,7 +366,7 @@ class MultiTaskModel(keras.Model):
             if y.get(name) is None:
                 losses.append(unlabelled_loss(y_pred[name]))
                 continue
-            labels = self._step_labels.look(name, y[name])
+            labels = self._step_labels.look(name, y[name], loss.by_entry)
             weight = weight_of(sample_weight, name)
             value = loss.of_labels(labels, y_pred[name], weight)
             whole = value if replicas == 1 else value * replicas

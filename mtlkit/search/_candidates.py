@@ -14,6 +14,7 @@ from mtlkit.heads import (
     ClassificationHead,
     ContrastiveHead,
     HierarchicalHead,
+    MultiLabelHead,
     OrdinalHead,
     OrientationHead,
     RegressionHead,
@@ -180,6 +181,9 @@ def _families(head: Head, vectors: bool) -> dict[str, Candidate]:
     if isinstance(head, RegressionHead):
         fixed = {"units": head.units, "standardize": head.standardize, **layout, **pooled}
         return {"regression": Candidate("regression", RegressionHead, fixed)}
+    if isinstance(head, MultiLabelHead):
+        fixed = {"num_labels": head.num_labels, **layout, **pooled}
+        return {"multi_label": Candidate("multi_label", MultiLabelHead, fixed)}
     if isinstance(head, OrdinalHead):
         fixed = {"num_classes": head.num_classes, **layout, **pooled}
         return {"ordinal": Candidate("ordinal", OrdinalHead, fixed)}

@@ -95,8 +95,8 @@ class HeadChecks:
         decoded = head.decode(support.to_numpy(outputs))
         require(isinstance(decoded, dict), f"it is a {type(decoded)}, expected a dict")
         require(
-            "label" in decoded or "value" in decoded,
-            f'expected "label" or "value" among its keys {list(decoded)}',
+            any(name in decoded for name in ("label", "labels", "value")),
+            f'expected "label", "labels" or "value" among its keys {list(decoded)}',
         )
         rows = len(keras.tree.flatten(features)[0])
         for name, array in decoded.items():
@@ -114,7 +114,7 @@ class HeadChecks:
             kind = decoded["label"].dtype
             require(kind.kind in "iuUO", f"'label' is {kind}, expected integers or names")
         if "probability" in decoded:
-            self._check_probability(decoded["probability"])
+            self._check_probability(decoded["probability"], of_labels="labels" in decoded)
         again = head.decode(outputs)
         require(again.keys() == decoded.keys(), "tensors are decoded to other keys than arrays")
         for name, array in decoded.items():
@@ -124,11 +124,12 @@ class HeadChecks:
                 f"{name!r} is another for tensors than for arrays",
             )
 
-    def _check_probability(self, probability: np.ndarray) -> None:
+    def _check_probability(self, probability: np.ndarray, of_labels: bool) -> None:
+        """Probabilities of classes add up to 1; those of independent labels need not."""
         require(probability.dtype.kind == "f", f"'probability' is {probability.dtype}")
         inside = probability.min() >= -1e-6 and probability.max() <= 1 + 1e-5
         require(inside, "'probability' leaves [0, 1]")
-        if probability.ndim > 1:  # else it is that of the label alone
+        if probability.ndim > 1 and not of_labels:  # else it is that of the label alone
             sums = probability.sum(axis=-1)
             require(
                 np.allclose(sums, 1, atol=1e-4),

@@ -225,6 +225,21 @@ def test_whole_numbers_of_a_head_of_values_are_values(model, quick, missing):
     assert np.flatnonzero(np.isnan(quick["labels"])).tolist() == list(missing)
 
 
+def test_a_task_with_several_labels_is_context_and_is_not_diagnosed(quick):
+    tags = (np.arange(900).reshape(300, 3) % 4) - 1
+    tags = np.minimum(tags, 1)
+    head = mtl.heads.MultiLabelHead(3)
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,))
+    tasks = [mtl.Task("pose", mtl.heads.ClassificationHead(9)), mtl.Task("tags", head)]
+    model = mtl.MultiTaskModel(backbone, tasks)
+    model.compile("adam", jit_compile=False)
+    labels = {"pose": Y, "tags": tags}
+    diagnose(model, X, labels, "pose", budget=1, verbose=0)
+    assert quick["others"]["tags"].dtype == "float64"
+    with pytest.raises(ValueError, match="Task 'tags'.*Received: a MultiLabelHead, with several"):
+        diagnose(model, X, labels, "tags", budget=1, verbose=0)
+
+
 def test_a_model_with_several_inputs(quick):
     head = mtl.heads.ClassificationHead
     model = mtl.MultiTaskModel(

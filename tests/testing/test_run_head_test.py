@@ -106,7 +106,7 @@ class TestTinyHead(LayerTestCase):
              "its float32 outputs: under mixed_bfloat16 an output is .*'bfloat16'"),
             ({"default_loss": lambda self: "mse"}, "its loss: default_loss"),
             ({"default_metrics": lambda self: []}, "its metrics: the primary metric 'accuracy'"),
-            ({"decode": lambda self, outputs: {}}, 'its decoding: expected "label" or "value"'),
+            ({"decode": lambda self, outputs: {}}, 'its decoding: expected "label", "labels" or "value"'),
             ({"search_space": classmethod(lambda cls: {"depth": 1})}, r"its search space: \['dep"),
             ({"validate_labels": lambda self, y, task=None: None}, "its validation of labels: it"),
             ({"default_loss": lambda self: Flat()}, "its learning: in 3 steps of Adam the loss"),
@@ -251,7 +251,7 @@ def decoded(**changes):
     ("head", "message"),
     [
         (derive(decode=lambda self, outputs: outputs), "it is a .*, expected a dict"),
-        (decoded(label=None), '"label" or "value" among its keys .*probability'),
+        (decoded(label=None), '"labels" or "value" among its keys .*probability'),
         (decoded(degrees=[0] * 6), "'degrees' is a .*list.*, expected an array"),
         (decoded(degrees=ops.zeros(6)), "'degrees' is a .*, expected an array"),
         (decoded(value=np.zeros(3)), r"'value' has the shape \(3,\), expected 6 rows"),
