@@ -12,7 +12,7 @@ from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
 
 if TYPE_CHECKING:
-    from mtlkit import datasets, diagnostics, reports, search, testing
+    from mtlkit import callbacks, datasets, diagnostics, reports, search, testing
 
 __version__ = "0.1.0"
 
@@ -21,6 +21,7 @@ __all__ = [
     "MultiTaskModel",
     "Task",
     "backbones",
+    "callbacks",
     "datasets",
     "diagnostics",
     "heads",
@@ -35,7 +36,7 @@ __all__ = [
 
 
 # Rooms that saved models do not need are imported where they are used.
-_ROOMS = ("datasets", "diagnostics", "reports", "search", "testing")
+_ROOMS = ("callbacks", "datasets", "diagnostics", "reports", "search", "testing")
 
 
 def __getattr__(name: str) -> Any:

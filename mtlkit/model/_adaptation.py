@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from mtlkit.heads.head import Head
 from mtlkit.model._arrays import to_numpy
 from mtlkit.model._fit_arguments import Data, weight_of
+
+
+class Learner(Protocol):
+    """What takes something from the training labels of a task, such as a head."""
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it has done so, or need not."""
+
+    def adapt(self, y: Any, sample_weight: Any = None) -> None:
+        """Takes it from labels, and sample weights of shape `(samples,)`."""
 
 
 def is_adapted(backbone: Any) -> bool:
@@ -19,24 +29,24 @@ def is_adapted(backbone: Any) -> bool:
 
 def adapt(
     backbone: Any,
-    heads: Mapping[str, Head],
+    learners: Mapping[str, Sequence[Learner]],
     batches: Iterator[Data],
     images: Callable[[Any], Any],
 ) -> None:
-    """Adapts a backbone to inputs, and heads to their labels, in one pass over the data.
+    """Adapts a backbone to inputs, and others to labels, in one pass over the data.
 
     Args:
         backbone: The backbone, which may be adapted already.
-        heads: The heads to adapt, by task.
+        learners: What is to adapt to the labels of a task, by its name.
         batches: The training data, each batch once.
         images: From the inputs of the model to those of the backbone.
     """
-    labels: dict[str, list[Any]] = {name: [] for name in heads}
-    weights: dict[str, list[Any]] = {name: [] for name in heads}
+    labels: dict[str, list[Any]] = {name: [] for name in learners}
+    weights: dict[str, list[Any]] = {name: [] for name in learners}
 
     def inputs() -> Iterator[Any]:
         for x, y, sample_weight in batches:
-            for name in heads:
+            for name in learners:
                 if y.get(name) is not None:
                     labels[name].append(to_numpy(y[name]))
                     weight = weight_of(sample_weight, name)
@@ -49,7 +59,8 @@ def adapt(
         backbone.adapt(remaining)
     for _ in remaining:  # of which only the labels are needed
         pass
-    for name, head in heads.items():
+    for name, own in learners.items():
         if labels[name]:
             weight = np.concatenate([one.reshape(-1) for one in weights[name]])
-            head.adapt(np.concatenate(labels[name]), weight)
+            for learner in own:
+                learner.adapt(np.concatenate(labels[name]), weight)

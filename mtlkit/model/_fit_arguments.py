@@ -40,9 +40,9 @@ def check_fit_arguments(
     if given.get("class_weight") is not None:
         name = next(iter(tasks))
         raise ValueError(
-            "Expected fit() without class_weight, which says nothing about several tasks: give "
-            "sample weights by task, a weight for each class, as in "
-            f"sample_weight={{{name!r}: np.array([1.0, 2.0, ...])[y[{name!r}]]}}. "
+            "Expected fit() without class_weight, which says nothing about several tasks: give it "
+            f"to the task, as in Task({name!r}, head, class_weight={{0: 2.0}}) or "
+            'class_weight="balanced". '
             f"Received: class_weight={given['class_weight']!r}"
         )
     arguments = {**given, **_checked(_data(given), tasks, inputs, _TRAINING)._asdict()}

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from mtlkit.callbacks import TaskEarlyStopping
 from mtlkit.model.task import Task
 
 #: Callbacks that take `monitor` and `mode`.
@@ -24,13 +25,20 @@ _WORDS = {
 }
 
 
-def check_monitors(callbacks: Any, directions: Mapping[str, str | None]) -> None:
+def check_monitors(
+    callbacks: Any, directions: Mapping[str, str | None], validates: bool = True
+) -> None:
     """Checks callbacks that follow a log of a task, before training.
 
     Keras does not know which way such a log improves: with `mode="auto"` it raises an error
     after the first epoch.
     """
     for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
+        if isinstance(callback, TaskEarlyStopping) and not validates:
+            raise ValueError(
+                "Expected validation_data or validation_split, whose scores TaskEarlyStopping "
+                "follows: fit(x, y, validation_data=(x_val, y_val), ...). Received: neither"
+            )
         if not isinstance(callback, _FOLLOWING):
             continue
         log = callback.monitor.removeprefix("val_")

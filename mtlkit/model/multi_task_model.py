@@ -23,8 +23,9 @@ from mtlkit.losses._partial_labels import StepLabels
 from mtlkit.losses._replicas import num_replicas, own_share
 from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
-from mtlkit.model._adaptation import adapt, is_adapted
+from mtlkit.model._adaptation import Learner, adapt, is_adapted
 from mtlkit.model._adoption import adopt
+from mtlkit.model._class_weights import ClassWeights
 from mtlkit.model._compile_settings import carry_over_state
 from mtlkit.model._conditioning import with_layer, with_new_layer
 from mtlkit.model._first_losses import FirstLosses
@@ -135,6 +136,9 @@ class MultiTaskModel(keras.Model):
                 trainable=False,
             )
             for task in tasks
+        }
+        self._class_weights = {
+            task.name: self._add_class_weights(task) for task in tasks if task.class_weight
         }
         self._losses_by_task = {task.name: task.head.training_loss(task.loss) for task in tasks}
         self._trackers_by_task = {
@@ -368,6 +372,8 @@ class MultiTaskModel(keras.Model):
                 continue
             labels = self._step_labels.look(name, y[name], loss.by_entry)
             weight = weight_of(sample_weight, name)
+            if training and name in self._class_weights:
+                weight = self._class_weights[name].times(labels.values, weight)
             value = loss.of_labels(labels, y_pred[name], weight)
             whole = value if replicas == 1 else value * replicas
             self._trackers_by_task[name].add(whole, labels.samples)
@@ -569,22 +575,24 @@ class MultiTaskModel(keras.Model):
 
     def _prepared(self, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `fit`, checked; adapts what is not adapted yet."""
-        check_monitors(given.get("callbacks"), directions(self.tasks, self._metrics_by_task))
+        validates = given.get("validation_data") is not None or given.get("validation_split")
+        known = directions(self.tasks, self._metrics_by_task)
+        check_monitors(given.get("callbacks"), known, bool(validates))
         arguments = check_fit_arguments(given, self.tasks, self.input)
-        heads = {name: task.head for name, task in self.tasks.items() if not task.head.adapted}
+        learners = self._not_adapted()
         if hasattr(self.backbone, "check_inputs"):
             arguments, batches = training_batches(arguments, self.tasks, self.input, 1)
             self.backbone.check_inputs(self._images(next(batches).x))
-        if heads or not is_adapted(self.backbone):
+        if learners or not is_adapted(self.backbone):
             epoch = arguments.get("steps_per_epoch")
             arguments, batches = training_batches(arguments, self.tasks, self.input, epoch)
-            adapt(self.backbone, heads, batches, self._images)
-            unseen = [name for name, head in heads.items() if not head.adapted]
-            if unseen and is_stream(arguments["x"]) and length(arguments["x"]) is None:
+            adapt(self.backbone, learners, batches, self._images)
+            heads = [name for name in learners if not self.tasks[name].head.adapted]
+            if heads and is_stream(arguments["x"]) and length(arguments["x"]) is None:
                 warnings.warn(
-                    f"Task {unseen[0]!r}: no label among the batches that were looked at, so its "
+                    f"Task {heads[0]!r}: no label among the batches that were looked at, so its "
                     "labels are taken as they are. Before fit, give the head some: "
-                    f"model.tasks[{unseen[0]!r}].head.adapt(labels)",
+                    f"model.tasks[{heads[0]!r}].head.adapt(labels)",
                     stacklevel=3,
                 )
         callbacks = arguments.get("callbacks")
@@ -593,6 +601,30 @@ class MultiTaskModel(keras.Model):
             arguments["callbacks"] = [*keras.tree.flatten(callbacks or []), *own]
             self._losses_compared = True
         return arguments
+
+    def _add_class_weights(self, task: Task) -> ClassWeights:
+        """Adds the weights of a task's classes to the model's."""
+        first = ClassWeights.first(task)
+        variable = self.add_weight(
+            name=f"{task.name}_class_weights",
+            shape=first.shape,
+            initializer=keras.initializers.Zeros(),
+            dtype="float32",
+            trainable=False,
+        )
+        variable.assign(first)
+        return ClassWeights(task, variable)
+
+    def _not_adapted(self) -> dict[str, list[Learner]]:
+        """What is still to take something from training labels, by task."""
+        found: dict[str, list[Learner]] = {}
+        for name, task in self.tasks.items():
+            learners: list[Learner] = [task.head]
+            learners += [self._class_weights[name]] if name in self._class_weights else []
+            own = [one for one in learners if not one.adapted]
+            if own:
+                found[name] = own
+        return found
 
     def _images(self, x: Any) -> Any:
         """The backbone's part of the inputs, which may be a dict by name."""

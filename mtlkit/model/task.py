@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from numbers import Real
 from typing import Any
@@ -22,6 +22,8 @@ _OBJECTS = ("head", "conditioning", "loss", "metrics")
 _RESERVED = ("loss", "val", "compile_metrics")
 #: Beside a larger weight the losses of others vanish in float32.
 _LARGEST_WEIGHT = 1e6
+#: Class weights by which all classes count the same.
+BALANCED = "balanced"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -54,6 +56,10 @@ class Task:
             the name `{other task}_prediction`.
         loss: The loss, as in `keras.Model.compile`. `None`: the head's own.
         metrics: List of metrics, as in `keras.Model.compile`. `None`: the head's own.
+        class_weight: Weights of classes in the training loss, beside those of samples: a dict such
+            as `{0: 2.0}`, all others 1; or `"balanced"`, by which every class counts the same:
+            `labelled / (classes * labelled of the class)`, from the labels of the first `fit`.
+            Validation losses and metrics are without them, as in Keras.
 
     Raises:
         ValueError: If an argument is not as described.
@@ -78,6 +84,7 @@ class Task:
     condition_from: str = "model"
     loss: Any = None
     metrics: list[Any] | None = None
+    class_weight: Mapping[int, float] | str | None = None
 
     def __post_init__(self) -> None:
         # Keras joins task and metric names with "_", and puts "val_" before them.
@@ -115,6 +122,7 @@ class Task:
                 )
         self._check_feature()
         self._check_conditioning()
+        self._check_class_weight()
 
     def _check_feature(self) -> None:
         if self.feature is None or isinstance(self.feature, str):
@@ -149,6 +157,22 @@ class Task:
                 f'Task {self.name!r}: expected condition_from to be "model" or "data". '
                 f"Received: condition_from={self.condition_from!r}"
             )
+
+    def _check_class_weight(self) -> None:
+        given = self.class_weight
+        if given is None or given == BALANCED:
+            return
+        if not isinstance(given, Mapping) or not all(
+            str(label).isdigit() and _is_number(weight) and weight >= 0
+            for label, weight in given.items()
+        ):
+            raise ValueError(
+                f'Task {self.name!r}: expected class_weight to be None, "balanced", or a dict from '
+                f"classes to weights >= 0, such as {{0: 2.0}}. Received: class_weight={given!r}"
+            )
+        # A configuration that was written as JSON has the classes as text.
+        weights = {int(label): float(weight) for label, weight in given.items()}
+        object.__setattr__(self, "class_weight", weights)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, serialised."""

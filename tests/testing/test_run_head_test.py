@@ -106,7 +106,7 @@ class TestTinyHead(LayerTestCase):
              "its float32 outputs: under mixed_bfloat16 an output is .*'bfloat16'"),
             ({"default_loss": lambda self: "mse"}, "its loss: default_loss"),
             ({"default_metrics": lambda self: []}, "its metrics: the primary metric 'accuracy'"),
-            ({"decode": lambda self, outputs: {}}, 'its decoding: expected "label", "labels" or "value"'),
+            ({"decode": lambda self, outputs: {}}, 'its decoding: expected "label", "labels" or'),
             ({"search_space": classmethod(lambda cls: {"depth": 1})}, r"its search space: \['dep"),
             ({"validate_labels": lambda self, y, task=None: None}, "its validation of labels: it"),
             ({"default_loss": lambda self: Flat()}, "its learning: in 3 steps of Adam the loss"),

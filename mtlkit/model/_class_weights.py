@@ -1,0 +1,92 @@
+"""Weights of the classes of a task, in its training loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from mtlkit.heads import AdoptedHead, HierarchicalHead
+from mtlkit.metrics._labels import is_labelled
+from mtlkit.model.task import BALANCED, Task
+
+
+class ClassWeights:
+    """The weights of a task's classes, kept in a variable of the model.
+
+    Args:
+        task: A task with `class_weight`.
+        variable: A variable of shape `(classes,)`, all zero until the weights are known.
+    """
+
+    def __init__(self, task: Task, variable: Any) -> None:
+        self._task = task
+        self._variable = variable
+
+    @staticmethod
+    def first(task: Task) -> np.ndarray:
+        """The weights with which a task begins: as they were given, or not known yet."""
+        weights = np.zeros(classes_of(task), "float32")
+        if isinstance(task.class_weight, Mapping):
+            weights[:] = 1
+            for label, weight in task.class_weight.items():
+                weights[label] = weight
+        return weights
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the weights are known."""
+        return bool(np.any(ops.convert_to_numpy(self._variable) > 0))
+
+    def adapt(self, y: Any, sample_weight: Any = None) -> None:
+        """Sets balanced weights, whose mean over the labelled samples is 1, by training labels."""
+        from sklearn.utils.class_weight import compute_class_weight
+
+        labels = np.asarray(y).reshape(-1)
+        known = is_labelled(labels)
+        if sample_weight is not None:
+            known &= np.asarray(sample_weight).reshape(-1) > 0
+        if not known.any():
+            return
+        classes = np.unique(labels[known]).astype("int64")
+        weights = np.ones(self._variable.shape[0], "float32")
+        weights[classes] = compute_class_weight(BALANCED, classes=classes, y=labels[known])
+        self._variable.assign(weights)
+
+    def times(self, labels: Any, sample_weight: Any = None) -> Any:
+        """Returns sample weights, of shape `(batch,)`, times those of the samples' classes."""
+        labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+        weight = ops.take(ops.convert_to_tensor(self._variable), labels, axis=0)
+        # Steps of a user's own may come before the weights are known.
+        weight = ops.where(ops.any(self._variable > 0), weight, ops.ones_like(weight))
+        if sample_weight is None:
+            return weight
+        return weight * ops.reshape(ops.cast(sample_weight, weight.dtype), (-1,))
+
+
+def classes_of(task: Task) -> int:
+    """The number of classes of a task with `class_weight`, checked."""
+    head: Any = task.head
+    kind = getattr(head, "kind", "classification")
+    if isinstance(head, AdoptedHead) and kind in ("classification", "binary"):
+        count = max(2, head.output_shape[-1] or 0)
+    elif isinstance(head, HierarchicalHead) or getattr(head, "labels", "bins") != "bins":
+        count = 0
+    else:
+        count = int(getattr(head, "num_classes", getattr(head, "num_bins", 0)))
+    if not count:
+        raise ValueError(
+            f"Task {task.name!r}: expected class_weight=None, since its labels are no classes in "
+            f"one row of numbers. Received: class_weight={task.class_weight!r} and "
+            f"{type(head).__name__}. Give fit sample_weight={{{task.name!r}: weights}}, by sample"
+        )
+    if isinstance(task.class_weight, Mapping):
+        unknown = [label for label in task.class_weight if label >= count]
+        if unknown:
+            raise ValueError(
+                f"Task {task.name!r}: expected class_weight for classes 0...{count - 1}. "
+                f"Received: class {unknown[0]}"
+            )
+    return count
