@@ -6,13 +6,13 @@ Heads, gradient gates, backbones, and a `MultiTaskModel` that assembles them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mtlkit import backbones, heads, layers, losses, metrics, space
+from mtlkit import backbones, callbacks, heads, layers, losses, metrics, space
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
 
 if TYPE_CHECKING:
-    from mtlkit import callbacks, datasets, diagnostics, reports, search, testing
+    from mtlkit import datasets, diagnostics, reports, search, testing
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 # Rooms that saved models do not need are imported where they are used.
-_ROOMS = ("callbacks", "datasets", "diagnostics", "reports", "search", "testing")
+_ROOMS = ("datasets", "diagnostics", "reports", "search", "testing")
 
 
 def __getattr__(name: str) -> Any:

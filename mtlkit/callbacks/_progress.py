@@ -69,7 +69,10 @@ def progress_of(
             found.waited[task] += 1
             if found.waited[task] >= patience:
                 found.ended.setdefault(task, epoch)
-        value = objective(skills_of(epochs[: epoch + 1], directions))
+        skills = skills_of(epochs[: epoch + 1], directions)
+        if not skills:
+            continue
+        value = objective(skills)
         if found.objective_epoch is None or value > found.objective:
             found.objective, found.objective_epoch = value, epoch
     return found

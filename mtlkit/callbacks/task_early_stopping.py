@@ -150,8 +150,17 @@ class TaskEarlyStopping(keras.callbacks.Callback):
                 f"Expected validation_data (or validation_split) in fit, of which {missing[0]!r} "
                 f"is a score. Received: the logs {list(logs)}"
             )
+        scores = {task: float(logs[log]) for task, log in self._logs.items()}
+        unknown = [task for task, score in scores.items() if math.isnan(score)]
+        if unknown and not self._epochs:
+            raise ValueError(
+                f"Task {unknown[0]!r}: expected labels in the validation data, of which its score "
+                "is taken. Received: none that is labelled. Name the tasks that have some: "
+                f"TaskEarlyStopping(tasks={[one for one in scores if one not in unknown]})"
+            )
         before = set(self.progress.ended)
-        self._epochs.append({task: float(logs[log]) for task, log in self._logs.items()})
+        self._forget()
+        self._epochs.append(scores)
         self.progress = self._progress()
         last = len(self._epochs) - 1
         for task, best in self.progress.best_epoch.items():
@@ -173,10 +182,10 @@ class TaskEarlyStopping(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         if not self._epochs:
             return
-        if self.restore_best_weights:
+        best = self.progress.objective_epoch
+        if self.restore_best_weights and best is not None:
             self._restore(_OBJECTIVE)
-            best = (self.progress.objective_epoch or 0) + 1
-            self._say(f"the model has the weights of epoch {best}, the best objective")
+            self._say(f"the model has the weights of epoch {best + 1}, the best objective")
         for task, weight in self._loss_weights.items():
             self.model.task_weights[task].assign(weight)
 
@@ -271,10 +280,24 @@ class TaskEarlyStopping(keras.callbacks.Callback):
         for variable, value in zip(self.model.weights, self._weights(name), strict=True):
             variable.assign(value)
 
+    def _forget(self) -> None:
+        """Removes files of epochs that are no longer the best.
+
+        Those of the last epoch stay: if training is killed before the epoch is over, it is run
+        again, and the ones before it may be the best.
+        """
+        if self._directory is None or not self._epochs:
+            return
+        kept = {self._weights_path(name) for name in [_OBJECTIVE, *self.progress.best_epoch]}
+        for path in set(self._directory.glob("best_*.npz")) - kept:
+            path.unlink()
+
     def _weights_path(self, name: str) -> Path:
+        """The file of the best weights of a task, or of the objective."""
         assert self._directory is not None
         number = [_OBJECTIVE, *self._directions].index(name)
-        return self._directory / f"best_{number}.npz"
+        epoch = self.progress.best_epoch.get(name, self.progress.objective_epoch)
+        return self._directory / f"best_{number}_epoch_{epoch}.npz"
 
     @property
     def _state_path(self) -> Path:

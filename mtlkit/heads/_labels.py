@@ -93,7 +93,11 @@ def check_entries(y: Any, num_labels: int, task: str) -> None:
     if y.ndim != 2 or y.shape[1] != num_labels:
         raise ValueError(
             f"{expected}, of shape (samples, {num_labels}). Received: shape {y.shape}. "
-            f"Classes become such rows by keras.utils.to_categorical(y, {num_labels})"
+            + (
+                "Give y[:, None]"
+                if num_labels == 1
+                else f"Classes become such rows by keras.utils.to_categorical(y, {num_labels})"
+            )
         )
     if y.dtype.kind == "b":
         return

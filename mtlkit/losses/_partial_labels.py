@@ -213,7 +213,9 @@ class StepLabels:
         self._seen[task] = y, labels
         return labels
 
-    def take(self, task: str, y: Any) -> PartialLabels:
+    def take(self, task: str, y: Any, by_entry: bool) -> PartialLabels:
         """What was seen of the same labels; looks at others."""
         seen, labels = self._seen.pop(task, (None, None))
-        return labels if labels is not None and seen is y else PartialLabels(y)
+        if labels is not None and seen is y:
+            return labels
+        return PartialLabels(y, by_entry=by_entry)

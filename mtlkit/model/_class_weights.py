@@ -35,6 +35,16 @@ class ClassWeights:
                 weights[label] = weight
         return weights
 
+    def _in_one_row(self, labels: Any) -> Any:
+        """Labels of shape `(samples,)` or `(samples, 1)`, checked: a loss may take others."""
+        if len(labels.shape) > 1 and tuple(labels.shape[1:]) != (1,):
+            raise ValueError(
+                f"Task {self._task.name!r}: expected one class a sample, of shape (samples,), for "
+                f"class_weight. Received: labels of shape {tuple(labels.shape)}. Give classes, or "
+                f"sample_weight={{{self._task.name!r}: weights}} to fit"
+            )
+        return labels
+
     @property
     def adapted(self) -> bool:
         """Whether the weights are known."""
@@ -44,7 +54,7 @@ class ClassWeights:
         """Sets balanced weights, whose mean over the labelled samples is 1, by training labels."""
         from sklearn.utils.class_weight import compute_class_weight
 
-        labels = np.asarray(y).reshape(-1)
+        labels = self._in_one_row(np.asarray(y)).reshape(-1)
         known = is_labelled(labels)
         if sample_weight is not None:
             known &= np.asarray(sample_weight).reshape(-1) > 0
@@ -57,7 +67,7 @@ class ClassWeights:
 
     def times(self, labels: Any, sample_weight: Any = None) -> Any:
         """Returns sample weights, of shape `(batch,)`, times those of the samples' classes."""
-        labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+        labels = ops.reshape(ops.cast(self._in_one_row(labels), "int32"), (-1,))
         weight = ops.take(ops.convert_to_tensor(self._variable), labels, axis=0)
         # Steps of a user's own may come before the weights are known.
         weight = ops.where(ops.any(self._variable > 0), weight, ops.ones_like(weight))
@@ -70,9 +80,12 @@ def classes_of(task: Task) -> int:
     """The number of classes of a task with `class_weight`, checked."""
     head: Any = task.head
     kind = getattr(head, "kind", "classification")
-    if isinstance(head, AdoptedHead) and kind in ("classification", "binary"):
-        count = max(2, head.output_shape[-1] or 0)
-    elif isinstance(head, HierarchicalHead) or getattr(head, "labels", "bins") != "bins":
+    if isinstance(head, AdoptedHead):
+        takes = len(head.output_shape) == 2 and kind in ("classification", "binary")
+        count = max(2, head.output_shape[-1] or 0) if takes else 0
+    elif isinstance(head, HierarchicalHead):
+        count = head.hierarchy.num_nodes  # labels may be groups
+    elif getattr(head, "labels", "bins") != "bins":
         count = 0
     else:
         count = int(getattr(head, "num_classes", getattr(head, "num_bins", 0)))

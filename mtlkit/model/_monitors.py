@@ -26,19 +26,16 @@ _WORDS = {
 
 
 def check_monitors(
-    callbacks: Any, directions: Mapping[str, str | None], validates: bool = True
+    callbacks: Any, directions: Mapping[str, str | None], fit: Mapping[str, Any] | None = None
 ) -> None:
-    """Checks callbacks that follow a log of a task, before training.
+    """Checks callbacks that follow a log of a task, before training; `fit` are the arguments.
 
     Keras does not know which way such a log improves: with `mode="auto"` it raises an error
     after the first epoch.
     """
     for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
-        if isinstance(callback, TaskEarlyStopping) and not validates:
-            raise ValueError(
-                "Expected validation_data or validation_split, whose scores TaskEarlyStopping "
-                "follows: fit(x, y, validation_data=(x_val, y_val), ...). Received: neither"
-            )
+        if isinstance(callback, TaskEarlyStopping) and fit is not None:
+            _check_validation(fit)
         if not isinstance(callback, _FOLLOWING):
             continue
         log = callback.monitor.removeprefix("val_")
@@ -60,6 +57,20 @@ def check_monitors(
                 f'it is. Received: mode="{callback.mode}"',
                 stacklevel=2,
             )
+
+
+def _check_validation(fit: Mapping[str, Any]) -> None:
+    """Checks that there are validation scores after each epoch."""
+    if fit.get("validation_data") is None and not fit.get("validation_split"):
+        raise ValueError(
+            "Expected validation_data or validation_split, whose scores TaskEarlyStopping "
+            "follows: fit(x, y, validation_data=(x_val, y_val), ...). Received: neither"
+        )
+    if fit.get("validation_freq", 1) != 1:
+        raise ValueError(
+            "Expected validation_freq=1 with TaskEarlyStopping, which counts epochs with a score. "
+            f"Received: validation_freq={fit['validation_freq']!r}"
+        )
 
 
 def directions(

@@ -385,7 +385,8 @@ class MultiTaskModel(keras.Model):
     ) -> dict[str, Any]:
         for name, metrics in self._metrics_by_task.items():
             if metrics and y.get(name) is not None:
-                labels = self._step_labels.take(name, y[name])
+                loss = self._losses_by_task[name]
+                labels = self._step_labels.take(name, y[name], loss.by_entry)
                 for metric in metrics:
                     metric.update_labelled(labels, y_pred[name])
         return self.get_metrics_result()
@@ -575,9 +576,8 @@ class MultiTaskModel(keras.Model):
 
     def _prepared(self, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `fit`, checked; adapts what is not adapted yet."""
-        validates = given.get("validation_data") is not None or given.get("validation_split")
         known = directions(self.tasks, self._metrics_by_task)
-        check_monitors(given.get("callbacks"), known, bool(validates))
+        check_monitors(given.get("callbacks"), known, given)
         arguments = check_fit_arguments(given, self.tasks, self.input)
         learners = self._not_adapted()
         if hasattr(self.backbone, "check_inputs"):

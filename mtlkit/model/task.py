@@ -160,19 +160,21 @@ class Task:
 
     def _check_class_weight(self) -> None:
         given = self.class_weight
-        if given is None or given == BALANCED:
+        if given is None or (isinstance(given, str) and given == BALANCED):
             return
-        if not isinstance(given, Mapping) or not all(
-            str(label).isdigit() and _is_number(weight) and weight >= 0
-            for label, weight in given.items()
+        weights = given.items() if isinstance(given, Mapping) else [(None, None)]
+        if not any(weight for _, weight in weights) or not all(
+            str(label).isdecimal() and _is_number(weight) and weight >= 0
+            for label, weight in weights
         ):
             raise ValueError(
                 f'Task {self.name!r}: expected class_weight to be None, "balanced", or a dict from '
-                f"classes to weights >= 0, such as {{0: 2.0}}. Received: class_weight={given!r}"
+                "classes to weights >= 0, not all of them 0, such as {0: 2.0}. "
+                f"Received: class_weight={given!r}"
             )
         # A configuration that was written as JSON has the classes as text.
-        weights = {int(label): float(weight) for label, weight in given.items()}
-        object.__setattr__(self, "class_weight", weights)
+        known = {int(label): float(weight) for label, weight in given.items()}
+        object.__setattr__(self, "class_weight", known)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, serialised."""

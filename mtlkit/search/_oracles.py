@@ -34,11 +34,12 @@ def _synchronized(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def called(oracle: Any, *args: Any, **kwargs: Any) -> Any:
-        own = tuner_oracle.THREADS[oracle] != threading.current_thread().name
+        name = threading.current_thread().name
+        outermost = tuner_oracle.THREADS[oracle] != name
         try:
             return locked(oracle, *args, **kwargs)
         except BaseException:
-            if own:
+            if outermost and tuner_oracle.THREADS[oracle] == name:
                 tuner_oracle.THREADS[oracle] = None
                 tuner_oracle.LOCKS[oracle].release()
             raise

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit._counts import check_count
 from mtlkit._files import read_arrays, read_json, write_arrays, write_json
 from mtlkit._versions import versions
 from mtlkit.model.task import Task
@@ -194,6 +195,8 @@ def search_heads(
             "Expected an executor without workers of this machine and without TensorBoard. "
             f"Received: executor={executor!r}, workers={workers}, tensorboard={tensorboard!r}"
         )
+    if epochs is not None:
+        check_count("epochs", epochs, 1)
     report = reporter(verbose)
     report(f"searching the head for {target}; what is known is kept in {directory}")
     space = HeadSpace(
@@ -212,7 +215,7 @@ def search_heads(
         space.adapt(arrays.x)
     how = _settings(
         space,
-        epochs=epochs or (_FROZEN_EPOCHS if freeze_backbone else _EPOCHS),
+        epochs=(_FROZEN_EPOCHS if freeze_backbone else _EPOCHS) if epochs is None else epochs,
         batch_size=batch_size,
         guard=guard,
         max_parameters=max_parameters,

@@ -197,6 +197,7 @@ def test_killed_and_started_again(action, tmp_path):
     fit(straight, list(whole), epochs=9)
     with pytest.raises(Killed):
         fit(compiled(), [*callbacks("killed"), Kill()], epochs=9)
+    # As if it had been killed before the last epoch was backed up: its weights are not the best.
     again, resumed = compiled(), callbacks("killed")
     fit(again, list(resumed), epochs=9)
     assert resumed[0].progress == whole[0].progress
@@ -228,6 +229,22 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"Expected validation_data.*Received: neither"):
             model.fit(*part_of(PART), callbacks=[TaskEarlyStopping()], verbose=0)
         assert model.optimizer.iterations == 0
+
+    def test_epochs_without_a_score(self):
+        model = build()
+        options = {"validation_data": part_of(HELD), "validation_freq": 2, "verbose": 0}
+        with pytest.raises(ValueError, match=r"Expected validation_freq=1.*Received: .*=2"):
+            model.fit(*part_of(PART), callbacks=[TaskEarlyStopping()], **options)
+
+    def test_a_task_without_validation_labels(self):
+        x, y = part_of(HELD)
+        held = x, {"size": y["size"]}
+        with pytest.raises(
+            ValueError, match=r"Task 'noise'.*TaskEarlyStopping\(tasks=\['size'\]\)"
+        ):
+            build().fit(
+                *part_of(PART), validation_data=held, callbacks=[TaskEarlyStopping()], verbose=0
+            )
 
     def test_a_folder_that_lacks_epochs(self, tmp_path):
         fit(build(), [TaskEarlyStopping(directory=tmp_path)], epochs=2)

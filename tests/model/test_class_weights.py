@@ -133,10 +133,43 @@ def test_a_configuration_as_json_has_them():
     assert keras.saving.deserialize_keras_object(config).class_weight == {2: 4.0}
 
 
-@pytest.mark.parametrize("given", ["even", {0: -1.0}, {-1: 1.0}, {0: np.nan}, {"cat": 2.0}, [1, 2]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "even",
+        {0: 0.0},
+        np.ones(2),
+        {"\u00b2": 1.0},
+        {0: -1.0},
+        {-1: 1.0},
+        {0: np.nan},
+        {"cat": 2.0},
+        [1, 2],
+    ],
+)
 def test_bad_arguments(given):
     with pytest.raises(ValueError, match=r"Task 'rare': expected class_weight to be None, \"bal"):
         mtl.Task("rare", ClassificationHead(2), class_weight=given)
+
+
+def test_labels_that_are_not_one_class_a_sample():
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    rows = np.eye(2)[RARE]
+    for class_weight in ("balanced", {1: 2.0}):
+        model = build(class_weight, loss=loss)
+        with pytest.raises(ValueError, match=r"Task 'rare': expected one class a sample"):
+            model.fit(X, {"rare": rows}, verbose=0)
+
+
+def test_labels_of_a_hierarchy_may_be_groups():
+    head = mtl.heads.HierarchicalHead({"animal": ["cat", "dog"], "plant": ["oak", "fir"]})
+    backbone = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model = mtl.MultiTaskModel(backbone, [mtl.Task("kind", head, class_weight="balanced")])
+    model.compile("adam")
+    groups = head.hierarchy.num_leaves
+    model.fit(X, {"kind": np.where(RARE, groups, 1)}, epochs=1, verbose=0)
+    weights = np.array(model._class_weights["kind"]._variable)
+    assert weights[groups] == pytest.approx(240 / (2 * 20)) and weights[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Products of the features and the condition, of few factors."""
+"""Low-rank products of the features and the condition."""
 
 from __future__ import annotations
 
