@@ -162,7 +162,7 @@ class Task:
         given = self.class_weight
         if given is None or (isinstance(given, str) and given == BALANCED):
             return
-        weights = given.items() if isinstance(given, Mapping) else [(None, None)]
+        weights: list[Any] = list(given.items()) if isinstance(given, Mapping) else [(None, None)]
         if not any(weight for _, weight in weights) or not all(
             str(label).isdecimal() and _is_number(weight) and weight >= 0
             for label, weight in weights
@@ -173,7 +173,7 @@ class Task:
                 f"Received: class_weight={given!r}"
             )
         # A configuration that was written as JSON has the classes as text.
-        known = {int(label): float(weight) for label, weight in given.items()}
+        known = {int(label): float(weight) for label, weight in weights}
         object.__setattr__(self, "class_weight", known)
 
     def get_config(self) -> dict[str, Any]:
