@@ -3,6 +3,7 @@
 from mtlkit.reports.confusion import plot_confusion, plot_confusion_blocks
 from mtlkit.reports.diagnosis_plots import Level, plot_arms, plot_waterfall
 from mtlkit.reports.gallery import plot_gallery
+from mtlkit.reports.history_plots import plot_history
 from mtlkit.reports.search_plots import (
     plot_costs,
     plot_curves,
