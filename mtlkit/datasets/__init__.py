@@ -7,12 +7,14 @@ from mtlkit.datasets.planting import PlantedData, planted, planted_conditions
 from mtlkit.datasets.rotated_digits import rotated_digits
 from mtlkit.datasets.rotated_fashion_mnist import rotated_fashion_mnist
 from mtlkit.datasets.rotation import rotate_images
+from mtlkit.datasets.task_batches import TaskBatches
 from mtlkit.datasets.turned import TurnedBatches
 
 __all__ = [
     "ClassBalancedBatches",
     "MultiTaskData",
     "PlantedData",
+    "TaskBatches",
     "TurnedBatches",
     "load_npz",
     "planted",
