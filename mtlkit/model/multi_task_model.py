@@ -37,12 +37,13 @@ from mtlkit.model._fit_arguments import (
     training_batches,
     weight_of,
 )
+from mtlkit.model._learning_rates import scale_learning_rates
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
 from mtlkit.model._streams import is_stream, length
 from mtlkit.model._wiring import check_logs, check_tasks, task_metrics, wire
-from mtlkit.model.task import Task
+from mtlkit.model.task import Task, check_multiplier
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -68,6 +69,9 @@ class MultiTaskModel(keras.Model):
         balancer: Reserved for loss and gradient balancing; `None`.
         input_shape: Shape of an input without the batch; needed only if the backbone is a
             layer that has not been built.
+        backbone_learning_rate_multiplier: What the optimizer's learning rate (and its weight
+            decay) is multiplied by for the backbone, as `learning_rate_multiplier` of a
+            `mtlkit.Task` does for its head.
         name: Name of the model.
         **kwargs: Passed on to `keras.Model`.
 
@@ -105,9 +109,12 @@ class MultiTaskModel(keras.Model):
         balancer: None = None,
         *,
         input_shape: tuple[int, ...] | None = None,
+        backbone_learning_rate_multiplier: float = 1.0,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        rate = backbone_learning_rate_multiplier
+        check_multiplier("", "backbone_learning_rate_multiplier", rate)
         tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
         check_tasks(tasks)
         tasks = [with_layer(task) for task in tasks]
@@ -150,6 +157,7 @@ class MultiTaskModel(keras.Model):
         }
         check_logs(self._trackers_by_task, self._metrics_by_task)
         self._input_shape_given = input_shape
+        self.backbone_learning_rate_multiplier = float(rate)
         self._backbone_inputs = maps.inputs
         self._compiled_for: list[int] = []
         self._skips_a_shuffle = False
@@ -247,6 +255,7 @@ class MultiTaskModel(keras.Model):
                     f"Received: {argument}=..."
                 )
         super().compile(optimizer=optimizer, **kwargs)
+        scale_learning_rates(self.optimizer, self._learning_rate_multipliers())
         self._compiled_for = self._trained_variables()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -481,7 +490,12 @@ class MultiTaskModel(keras.Model):
         changes = {"loss": None, "metrics": None, **changes}
         changed = dataclasses.replace(with_new_layer(self._task(task)), head=head, **changes)
         tasks = [changed if name == task else old for name, old in self.tasks.items()]
-        model = type(self)(self.backbone, tasks, input_shape=self._input_shape_given)
+        model = type(self)(
+            self.backbone,
+            tasks,
+            input_shape=self._input_shape_given,
+            backbone_learning_rate_multiplier=self.backbone_learning_rate_multiplier,
+        )
         for name, old in self._gates.items():
             if name in model._gates and (name != task or "gradient" not in changes):
                 model._gates[name].scale.assign(ops.convert_to_numpy(old.scale))
@@ -524,6 +538,7 @@ class MultiTaskModel(keras.Model):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks.values()],
             "input_shape": self._input_shape_given,
+            "backbone_learning_rate_multiplier": self.backbone_learning_rate_multiplier,
             "layers_trainable": trainable_flags(self),
         }
 
@@ -558,6 +573,17 @@ class MultiTaskModel(keras.Model):
         if name not in self.tasks:
             raise ValueError(f"Expected a task out of {list(self.tasks)}. Received: {name!r}")
         return self.tasks[name]
+
+    def _learning_rate_multipliers(self) -> dict[int, float]:
+        """What the learning rate is multiplied by, for each variable that is trained."""
+        rate = self.backbone_learning_rate_multiplier
+        found = {id(variable): rate for variable in self.trainable_variables}
+        for task in self.tasks.values():
+            layers = [task.head, task.conditioning]
+            own = [one for one in layers if isinstance(one, keras.layers.Layer)]
+            for variable in (v for layer in own for v in layer.trainable_variables):
+                found[id(variable)] = float(task.learning_rate_multiplier)
+        return found
 
     def _trained_variables(self) -> list[int]:
         """What distinguishes the variables that are trained."""

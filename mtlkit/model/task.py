@@ -60,6 +60,8 @@ class Task:
             as `{0: 2.0}`, all others 1; or `"balanced"`, by which every class counts the same:
             `labelled / (classes * labelled of the class)`, from the labels of the first `fit`.
             Validation losses and metrics are without them, as in Keras.
+        learning_rate_multiplier: What the optimizer's learning rate (and its weight decay) is
+            multiplied by for the head, and for what shows it another task's prediction.
 
     Raises:
         ValueError: If an argument is not as described.
@@ -85,6 +87,7 @@ class Task:
     loss: Any = None
     metrics: list[Any] | None = None
     class_weight: Mapping[int, float] | str | None = None
+    learning_rate_multiplier: float = 1.0
 
     def __post_init__(self) -> None:
         # Keras joins task and metric names with "_", and puts "val_" before them.
@@ -113,6 +116,9 @@ class Task:
                 f"{_LARGEST_WEIGHT:g}; only its ratio to the weights of other tasks matters. "
                 f"Received: weight={self.weight!r}"
             )
+        check_multiplier(
+            f"Task {self.name!r}: ", "learning_rate_multiplier", self.learning_rate_multiplier
+        )
         for argument in ("gradient", "condition_gradient"):
             value = getattr(self, argument)
             if value not in ("flow", "stop") and not _is_number(value):
@@ -180,6 +186,7 @@ class Task:
         """Returns the arguments, serialised."""
         config = {field.name: getattr(self, field.name) for field in fields(self)}
         config["weight"] = float(self.weight)
+        config["learning_rate_multiplier"] = float(self.learning_rate_multiplier)
         for name in ("gradient", "condition_gradient"):
             if not isinstance(config[name], str):
                 config[name] = float(config[name])
@@ -194,6 +201,15 @@ class Task:
         for name in _OBJECTS:
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def check_multiplier(whose: str, argument: str, value: Any) -> None:
+    """Raises a ValueError unless a learning rate can be multiplied by a value."""
+    if not _is_number(value) or value < 0:
+        raise ValueError(
+            f"{whose}{'e' if whose else 'E'}xpected {argument} to be a number of at least 0. "
+            f"Received: {argument}={value!r}"
+        )
 
 
 def _is_number(value: Any) -> bool:
