@@ -170,8 +170,8 @@ class TaskEarlyStopping(keras.callbacks.Callback):
             self._keep(_OBJECTIVE)
         for task in sorted(set(self.progress.ended) - before):
             self._say(
-                f"epoch {epoch + 1}: {task} ends, best {self.progress.best[task]:.4g} in epoch "
-                f"{self.progress.best_epoch[task] + 1}"
+                f"epoch {epoch + 1}: {task} has not improved for {self.patience} epochs, best "
+                f"{self.progress.best[task]:.4g} in epoch {self.progress.best_epoch[task] + 1}"
             )
         if self._directory is not None:
             write_json(self._state_path, {"epochs": self._epochs, "weights": self._loss_weights})

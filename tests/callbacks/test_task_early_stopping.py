@@ -264,4 +264,4 @@ class TestErrors:
 def test_what_is_printed(capsys):
     fit(build(), [TaskEarlyStopping(2, tasks=["noise"], verbose=1)])
     printed = capsys.readouterr().out
-    assert "noise ends, best 0." in printed and "the best objective" in printed
+    assert "noise has not improved for 2 epochs, best 0." in printed and "the best objective" in printed
