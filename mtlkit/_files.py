@@ -32,6 +32,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+def forget_unfinished(path: Path) -> None:
+    """Removes what a process that was killed has left of writing a file, which nobody else does."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
+
+
 def write_array(path: Path, array: np.ndarray) -> None:
     """Writes an array whole or not at all."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.npy")

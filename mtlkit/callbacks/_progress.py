@@ -73,6 +73,8 @@ def progress_of(
         if not skills:
             continue
         value = objective(skills)
+        if math.isnan(value):
+            continue
         if found.objective_epoch is None or value > found.objective:
             found.objective, found.objective_epoch = value, epoch
     return found
@@ -85,7 +87,7 @@ def skills_of(epochs: Sequence[Scores], directions: Mapping[str, str]) -> dict[s
     """
     found = {}
     for task, direction in directions.items():
-        known = [one[task] for one in epochs if not math.isnan(one.get(task, math.nan))]
+        known = [one[task] for one in epochs if math.isfinite(one.get(task, math.nan))]
         if known:
             perfect = 1.0 if direction == "max" else 0.0
             sign = 1 if direction == "max" else -1

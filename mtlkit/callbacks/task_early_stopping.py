@@ -152,7 +152,7 @@ class TaskEarlyStopping(keras.callbacks.Callback):
             )
         scores = {task: float(logs[log]) for task, log in self._logs.items()}
         unknown = [task for task, score in scores.items() if math.isnan(score)]
-        if unknown and not self._epochs:
+        if unknown and not any(self._epochs):
             raise ValueError(
                 f"Task {unknown[0]!r}: expected labels in the validation data, of which its score "
                 "is taken. Received: none that is labelled. Name the tasks that have some: "
@@ -225,6 +225,7 @@ class TaskEarlyStopping(keras.callbacks.Callback):
         """Takes what the folder keeps of the epochs before this one."""
         kept = None if self._directory is None else read_json(self._state_path)
         if kept is None:
+            self._epochs = [{} for _ in range(epoch)]  # of which nothing is known
             return
         if len(kept["epochs"]) < epoch:
             raise ValueError(

@@ -15,6 +15,8 @@ from mtlkit._counts import check_count
 #: Orders of so many numbers are drawn as a whole.
 _SMALL = 1 << 16
 _ROUNDS = 8
+#: What draws are for: the third number of their seeds.
+_PLAN, _ORDER, _ROWS = 1, 2, 3
 
 
 class TaskBatches(keras.utils.PyDataset):
@@ -28,7 +30,7 @@ class TaskBatches(keras.utils.PyDataset):
     A data set of `n` samples is drawn from in proportion to `n ** (1 / T)`: `"proportional"` is
     `T = 1`, `"equal"` is the limit of a large `T`, and a number is `T` itself, by which small data
     sets are drawn from more often than their size says. The samples of a data set are drawn in a
-    random order, and none a second time before all others were drawn.
+    random order, and within an epoch none a second time before all others were drawn.
 
     Data sets are not copied: arrays may be memory-mapped files, and a batch reads its rows alone.
     What a batch holds depends on the seed, the epoch and its number. Epochs differ: Keras moves on
@@ -37,14 +39,15 @@ class TaskBatches(keras.utils.PyDataset):
 
     Args:
         sources: By name a data set: `(x, y)` or `(x, y, sample_weight)`, with labels and weights by
-            task. Labels that are no dict are those of the task that is named as the data set.
+            task. Labels not given as a dict belong to the task with the data set's name.
         batch_size: Number of samples of a batch.
         sampling: `"proportional"`, `"equal"`, or a temperature, a number of at least 1.
-        mixed: Whether a batch has samples of all data sets, each with its share; else each batch
-            is of one data set.
+        mixed: Whether a batch has its share of samples of each data set; else each batch is of
+            one data set.
         batches_per_epoch: Number of batches. `None`: as many as there are samples for.
         first_epoch: Number of epochs that were trained before, to go on as if never stopped: the
-            `initial_epoch` of `fit`.
+            `initial_epoch` of `fit`. Give `fit` `shuffle=False`, too: it shuffles the order of
+            the batches.
         seed: Seed of the draws, a whole number that is not negative.
         **kwargs: Passed on to `keras.utils.PyDataset`: `workers`, `use_multiprocessing`,
             `max_queue_size`.
@@ -115,7 +118,7 @@ class TaskBatches(keras.utils.PyDataset):
             if self._counts[index, number]
         ]
         # Devices share a batch by rows: each is to have samples of all data sets.
-        order = np.random.default_rng((self.seed, self.epoch, 1, index)).permutation(
+        order = np.random.default_rng((self.seed, self.epoch, _ORDER, index)).permutation(
             self.batch_size
         )
         joined = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays)[order], *parts)
@@ -127,7 +130,7 @@ class TaskBatches(keras.utils.PyDataset):
 
     def _plan(self) -> None:
         """How many samples of each data set the batches of this epoch have, and from which on."""
-        rng = np.random.default_rng((self.seed, self.epoch, 0))
+        rng = np.random.default_rng((self.seed, self.epoch, _PLAN, 0))
         if self.mixed:
             self._counts = _split(self.batch_size, self.shares, rng.random(self.batches_per_epoch))
         else:
@@ -143,15 +146,15 @@ class TaskBatches(keras.utils.PyDataset):
         labels, weights = {}, {}
         for task, (dtype, shape) in self._layout.items():
             missing = np.nan if dtype.kind == "f" else -1
-            labels[task] = (
-                np.asarray(y[task][rows]).astype(dtype)
-                if task in y
-                else np.full((count, *shape), missing, dtype)
-            )
-            own = weight.get(task) if isinstance(weight, Mapping) else weight
-            weights[task] = (
-                np.ones(count, "float32") if own is None else np.asarray(own[rows], "float32")
-            )
+            labels[task] = np.full((count, *shape), missing, dtype)
+            if task in y:
+                own = np.asarray(y[task][rows])
+                known = ~((own == -1) & (own.dtype.kind == "i"))
+                labels[task][known] = own[known]
+            given = weight.get(task) if isinstance(weight, Mapping) else weight
+            weights[task] = np.ones(count, "float32")
+            if given is not None:
+                weights[task][:] = np.asarray(given[rows]).reshape(-1)
         return keras.tree.map_structure(lambda array: np.asarray(array[rows]), x), labels, weights
 
     def _rows(self, number: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -160,7 +163,9 @@ class TaskBatches(keras.utils.PyDataset):
         rows = np.empty(len(places), "int64")
         for cycle in np.unique(places // size):
             own = places // size == cycle
-            rows[own] = shuffled(places[own] % size, size, (self.seed, self.epoch, number, cycle))
+            rows[own] = shuffled(
+                places[own] % size, size, (self.seed, self.epoch, _ROWS + number, cycle)
+            )
         return rows
 
 
@@ -256,6 +261,7 @@ def _checked(sources: Mapping[str, Any]) -> dict[str, tuple[Any, dict[str, Any],
             weights = {task: _as_array(one) for task, one in weights.items()}
         elif weights is not None:
             weights = _as_array(weights)
+        _check_kinds(name, labels, weights)
         arrays = keras.tree.flatten([x, labels, [] if weights is None else weights])
         lengths = {len(one) if getattr(one, "ndim", 0) else 0 for one in arrays}
         if len(lengths) > 1 or lengths == {0} or not labels:
@@ -266,6 +272,26 @@ def _checked(sources: Mapping[str, Any]) -> dict[str, tuple[Any, dict[str, Any],
             )
         found[name] = x, labels, weights
     return found
+
+
+def _check_kinds(name: str, labels: Mapping[str, Any], weights: Any) -> None:
+    """Checks that labels are numbers, and that weights are those of tasks."""
+    for task, one in labels.items():
+        if one.dtype.kind not in "biuf":
+            raise ValueError(
+                f"Data set {name!r}: expected labels of {task!r} that are numbers. Received: "
+                f"dtype={one.dtype}. Number names: names, y = np.unique(y, return_inverse=True)"
+            )
+    unknown = [task for task in (weights or {}) if task not in labels] if _by_task(weights) else []
+    if unknown:
+        raise ValueError(
+            f"Data set {name!r}: expected weights of the tasks that have labels, {list(labels)}. "
+            f"Received: weights of {unknown}"
+        )
+
+
+def _by_task(weights: Any) -> bool:
+    return isinstance(weights, Mapping)
 
 
 def _as_array(array: Any) -> Any:
@@ -279,11 +305,11 @@ def _layout_of(sources: Mapping[str, Any]) -> dict[str, tuple[np.dtype[Any], tup
     types: dict[str, list[np.dtype[Any]]] = {}
     inputs = None
     for name, (x, y, _) in sources.items():
-        own = keras.tree.map_structure(lambda array: array.shape[1:], x)
+        own = keras.tree.map_structure(lambda array: f"{array.dtype.name}{array.shape[1:]}", x)
         if inputs not in (None, own):
             raise ValueError(
-                f"Data set {name!r}: expected inputs of the same shapes as those before it, "
-                f"{inputs}. Received: {own}"
+                f"Data set {name!r}: expected inputs of the same type and shape as those before "
+                f"it, {inputs}. Received: {own}"
             )
         inputs = own
         for task, labels in y.items():
@@ -295,4 +321,7 @@ def _layout_of(sources: Mapping[str, Any]) -> dict[str, tuple[np.dtype[Any], tup
             # Unsigned numbers and booleans could not be missing.
             kind = "float32" if labels.dtype.kind == "f" else "int64"
             types.setdefault(task, []).append(np.dtype(kind))
-    return {task: (np.result_type(*kinds), shapes[task]) for task, kinds in types.items()}
+    floats = {task: np.dtype("float32") in kinds for task, kinds in types.items()}
+    return {
+        task: (np.dtype("float32" if floats[task] else "int64"), shapes[task]) for task in types
+    }

@@ -65,6 +65,10 @@ class ClassWeights:
         weights[classes] = compute_class_weight(BALANCED, classes=classes, y=labels[known])
         self._variable.assign(weights)
 
+    def copy_to(self, other: ClassWeights) -> None:
+        """Gives these weights to those of the same task in another model."""
+        other._variable.assign(ops.convert_to_numpy(self._variable))
+
     def times(self, labels: Any, sample_weight: Any = None) -> Any:
         """Returns sample weights, of shape `(batch,)`, times those of the samples' classes."""
         labels = ops.reshape(ops.cast(self._in_one_row(labels), "int32"), (-1,))

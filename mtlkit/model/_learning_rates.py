@@ -8,9 +8,13 @@ it is, so the result is that of several optimizers of the same kind, on any back
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MethodType
 from typing import Any
 
-import keras
+from mtlkit.losses._replicas import num_replicas
+
+#: Optimizers whose step changes what all variables share, divides by the rate, or is not theirs.
+_REFUSED = ("Nadam", "Ftrl", "Muon", "MultiOptimizer")
 
 
 def scale_learning_rates(optimizer: Any, multipliers: Mapping[int, float]) -> None:
@@ -25,12 +29,7 @@ def scale_learning_rates(optimizer: Any, multipliers: Mapping[int, float]) -> No
         inner.__dict__.pop(own, None)  # what an earlier model has put there
     if all(multiplier == 1 for multiplier in multipliers.values()):
         return
-    if isinstance(inner, keras.optimizers.Nadam):  # whose step changes what all variables share
-        raise ValueError(
-            "Expected another optimizer, such as Adam, where parts of the model have learning "
-            "rates of their own (learning_rate_multiplier). Received: Nadam"
-        )
-    step, decay = inner._backend_update_step, inner._apply_weight_decay
+    _check(inner)
 
     def groups(variables: Sequence[Any]) -> dict[float, list[int]]:
         """The places of the variables by multiplier."""
@@ -39,21 +38,40 @@ def scale_learning_rates(optimizer: Any, multipliers: Mapping[int, float]) -> No
             found.setdefault(multipliers.get(id(variable), 1.0), []).append(place)
         return found
 
-    def update(grads: Sequence[Any], variables: Sequence[Any], learning_rate: Any) -> None:
+    # Methods, which a copy of the optimizer takes for its own.
+    def update(self: Any, grads: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         for multiplier, places in groups(variables).items():
             own = [variables[place] for place in places]
-            step([grads[place] for place in places], own, learning_rate * multiplier)
+            step = type(self)._backend_update_step
+            step(self, [grads[place] for place in places], own, rate * multiplier)
 
-    def apply_weight_decay(variables: Sequence[Any]) -> None:
-        whole = inner.weight_decay
+    def apply_weight_decay(self: Any, variables: Sequence[Any]) -> None:
+        whole = self.weight_decay
         if whole is None:
             return
         try:
             for multiplier, places in groups(variables).items():
-                inner.weight_decay = whole * multiplier
-                decay([variables[place] for place in places])
+                self.weight_decay = whole * multiplier
+                type(self)._apply_weight_decay(self, [variables[place] for place in places])
         finally:
-            inner.weight_decay = whole
+            self.weight_decay = whole
 
-    inner._backend_update_step = update
-    inner._apply_weight_decay = apply_weight_decay
+    inner._backend_update_step = MethodType(update, inner)
+    inner._apply_weight_decay = MethodType(apply_weight_decay, inner)
+
+
+def _check(optimizer: Any) -> None:
+    """Raises a ValueError for an optimizer that cannot do it."""
+    names = [kind.__name__ for kind in type(optimizer).__mro__]
+    refused = [name for name in _REFUSED if name in names]
+    if refused:
+        raise ValueError(
+            "Expected another optimizer, such as Adam, where parts of the model have learning "
+            f"rates of their own (learning_rate_multiplier). Received: {refused[0]}"
+        )
+    if optimizer.weight_decay and num_replicas() > 1:
+        raise ValueError(
+            "Expected an optimizer without weight_decay on several devices, where parts of the "
+            "model have learning rates of their own (learning_rate_multiplier). "
+            f"Received: weight_decay={optimizer.weight_decay}"
+        )

@@ -499,6 +499,9 @@ class MultiTaskModel(keras.Model):
         for name, old in self._gates.items():
             if name in model._gates and (name != task or "gradient" not in changes):
                 model._gates[name].scale.assign(ops.convert_to_numpy(old.scale))
+        for name, weights in self._class_weights.items():
+            if name != task:
+                weights.copy_to(model._class_weights[name])
         for name, weight in self.task_weights.items():
             if name != task or "weight" not in changes:
                 # A copy: JAX gives the memory of trained variables away.

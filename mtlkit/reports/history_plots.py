@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtlkit.metrics._labels import is_labelled
 from mtlkit.reports._figures import COLORS, draw_baseline, draw_legend, label_axes, new_axes, plain
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def plot_history(
     logs: Mapping[str, Sequence[float]] = getattr(history, "history", history)
     known: Mapping[str, Any] = getattr(getattr(history, "model", None), "tasks", {})
     names = [log.removesuffix("_loss") for log in logs if log.endswith("_loss")]
-    found = list(known) or [one for one in dict.fromkeys(names) if not one.startswith("val")]
+    found = list(known) or [one for one in names if one != "val" and not one.startswith("val_")]
     drawn = found if tasks is None else list(tasks)
     lacking = [task for task in drawn if f"{task}_loss" not in logs]
     if lacking or not drawn:
@@ -64,7 +65,7 @@ def plot_history(
     figure = Figure(figsize=(9, 2.6 * len(drawn)), layout="constrained")
     rows = figure.subplots(len(drawn), 2, squeeze=False)
     for task, (left, right) in zip(drawn, rows, strict=True):
-        score = _score(task, logs, known, drawn)
+        score = _score(task, logs, known, found)
         _draw(left, logs, f"{task}_loss", "loss")
         left.set_title(plain(task), loc="left", fontweight="bold")
         if score is None:
@@ -73,7 +74,8 @@ def plot_history(
         own = None if labels is None else labels.get(task)
         _draw(right, logs, score, score.removeprefix(f"{task}_").replace("_", " "))
         draw_baseline(right, _baseline(task, score, known, own))
-    draw_legend(rows[0][1], {"training": _TRAINING, "validation": _VALIDATION})
+    shown = next((ax for ax in rows[:, 1] if ax.get_visible()), rows[0][0])
+    draw_legend(shown, {"training": _TRAINING, "validation": _VALIDATION})
     return figure
 
 
@@ -108,10 +110,11 @@ def _baseline(
     from mtlkit.metrics import accuracy_skill, mae_skill
 
     kind = score.removeprefix(f"{task}_")
-    if labels is not None and kind in ("accuracy", "mae"):
-        y = np.asarray(labels)
-        skill = accuracy_skill if kind == "accuracy" else mae_skill
-        return skill(y, y).baseline
+    y = np.asarray(-1 if labels is None else labels)
+    of_classes = kind == "accuracy" and y.dtype.kind in "iu" and y.ndim == 1
+    if (of_classes or (kind == "mae" and y.ndim)) and is_labelled(y).any():
+        skill = accuracy_skill if of_classes else mae_skill
+        return skill(y, y, task=task).baseline
     head = getattr(known.get(task), "head", None)
     classes = getattr(head, "num_classes", getattr(head, "num_bins", None))
     return 1 / classes if kind == "accuracy" and classes else None

@@ -17,7 +17,7 @@ import numpy as np
 from keras_tuner.src.engine import conditions as tuner_conditions
 from keras_tuner.src.engine import oracle as tuner_oracle
 
-from mtlkit._files import read_json, write_json
+from mtlkit._files import forget_unfinished, read_json, write_json
 
 #: KerasTuner 1.4.8 prints a line for each condition that it sends to another process.
 tuner_conditions.print = lambda *args: None
@@ -113,6 +113,7 @@ class _Durable(keras_tuner.Oracle):
         write_json(self.path, {"oracle": self.get_state(), "trials": trials})
 
     def reload(self) -> None:
+        forget_unfinished(self.path)  # of one that was killed
         kept = read_json(self.path)
         if kept is None:
             return

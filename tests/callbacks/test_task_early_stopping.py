@@ -99,6 +99,11 @@ class TestProgress:
         epochs = [{"a": 0.2, "b": 4.0}, {"a": 0.6, "b": 1.0}]
         assert skills_of(epochs, {"a": "max", "b": "min"}) == {"a": pytest.approx(0.5), "b": 0.75}
 
+    def test_scores_that_are_not_finite(self):
+        epochs = [{"a": score} for score in (np.inf, 2.0, 1.0)]
+        found = progress_of(epochs, {"a": "min"}, 9, 0.0, sum_of_skills)
+        assert (found.best_epoch["a"], found.objective_epoch) == (2, 2)
+
     def test_the_objective(self):
         epochs = [{"a": 0.0, "b": 0.0}, {"a": 0.6, "b": 0.0}, {"a": 0.2, "b": 0.3}]
         ways = {"a": "max", "b": "max"}
@@ -141,6 +146,15 @@ class TestStop:
         waited = next(e for e in range(len(scores)) if e - scores[: e + 1].argmax() >= 2)
         assert len(scores) == waited + 1
         assert list(stopping.progress.ended) == ["noise"]
+
+
+def test_epochs_are_those_of_fit():
+    stopping = TaskEarlyStopping(patience=9)
+    x, y = part_of(PART)
+    options = {"validation_data": part_of(HELD), "callbacks": [stopping], "verbose": 0}
+    build().fit(x, y, initial_epoch=5, epochs=7, **options)
+    assert set(stopping.progress.best_epoch.values()) <= {5, 6}
+    assert stopping.progress.objective_epoch in (5, 6)
 
 
 class TestFreeze:
@@ -264,4 +278,7 @@ class TestErrors:
 def test_what_is_printed(capsys):
     fit(build(), [TaskEarlyStopping(2, tasks=["noise"], verbose=1)])
     printed = capsys.readouterr().out
-    assert "noise has not improved for 2 epochs, best 0." in printed and "the best objective" in printed
+    assert (
+        "noise has not improved for 2 epochs, best 0." in printed
+        and "the best objective" in printed
+    )

@@ -118,6 +118,19 @@ class TestLabels:
         _, y = TaskBatches({"kind": A, "b": (B[0], both)}, 20, "equal")[0]
         assert (y["kind"] >= 0).all() and np.isnan(y["size"]).sum() == 10
 
+    def test_missing_integers_stay_missing_among_floats(self):
+        ages = np.where(np.arange(90) % 2, 7, -1)
+        x, y = TaskBatches({"a": (A[0], {"size": ages}), "b": B}, 40, "equal")[0]
+        of_a = x[:, 0] < 0
+        assert y["size"].dtype == "float32"
+        assert set(y["size"][of_a & np.isfinite(y["size"])]) == {7.0}
+        assert np.isnan(y["size"][of_a]).any() and np.isfinite(y["size"][~of_a]).all()
+
+    def test_weights_of_one_column(self):
+        weighted = (*B, {"size": np.full((30, 1), 2.0)})
+        x, _, weight = TaskBatches({"kind": A, "b": weighted}, 20, "equal")[0]
+        np.testing.assert_array_equal(weight["size"], np.where(x[:, 0] < 0, 1, 2))
+
     def test_weights(self):
         weighted = (*B, {"size": np.full(30, 2.0)})
         x, _, weight = TaskBatches({"kind": A, "b": weighted}, 20, "equal")[0]
@@ -165,8 +178,9 @@ def test_fit_learns_both_as_from_one_set_with_partial_labels(mixed):
         model.fit(**data, epochs=40, verbose=0)
         scores.append(model.evaluate(X, y, verbose=0, return_dict=True))
     assert scores[1]["kind_accuracy"] > 0.9 and scores[1]["size_mae"] < 0.8
-    assert scores[1]["kind_accuracy"] >= scores[0]["kind_accuracy"] - 0.05
-    assert scores[1]["size_mae"] <= scores[0]["size_mae"] + 0.3
+    if mixed:  # else steps of one task undo a part of the other's
+        assert scores[1]["kind_accuracy"] >= scores[0]["kind_accuracy"] - 0.05
+        assert scores[1]["size_mae"] <= scores[0]["size_mae"] + 0.3
 
 
 def test_fit_goes_on_as_if_never_stopped():
@@ -187,7 +201,10 @@ def test_fit_goes_on_as_if_never_stopped():
         ([A], {}, "Expected data sets by name.*list"),
         ({"a": A[0]}, {}, "Data set 'a': expected .x, y.*ndarray"),
         ({"a": (X, A[1])}, {}, r"Data set 'a'.*same number.*\(120, 3\), \(90,\)"),
-        ({"a": A, "b": (X[:, :2], X[:, 0])}, {}, r"Data set 'b'.*\(3,\).*Received: \(2,\)"),
+        ({"a": A, "b": (X[:, :2], X[:, 0])}, {}, r"'b'.*float32\(3,\).*Received: float32\(2,\)"),
+        ({"a": A, "b": (X.astype("uint8"), X[:, 0])}, {}, r"type and shape.*Received: uint8\(3,"),
+        ({"a": (X, np.full(120, "cat"))}, {}, r"labels of 'a' that are numbers.*dtype=<U3"),
+        ({"a": (X, {"b": X}, {"c": X[:, 0]})}, {}, r"weights of the tasks.*Received: .*\['c'\]"),
         ({"a": A, "b": (X, {"a": X})}, {}, r"Data set 'b'.*labels of 'a'.*\(120, 3\)"),
         ({"a": A}, {"sampling": 0.5}, "temperature of at least 1.*0.5"),
         ({"a": A}, {"sampling": "some"}, "Received: sampling='some'"),

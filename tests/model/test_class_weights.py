@@ -104,6 +104,8 @@ def test_they_are_taken_once_and_saved(tmp_path):
     again.fit(X[::2], {"rare": 1 - RARE[::2]}, verbose=0)
     np.testing.assert_array_equal(np.array(again._class_weights["rare"]._variable), before)
     assert again.tasks["rare"].class_weight == "balanced"
+    other = model.with_head("size", RegressionHead())
+    np.testing.assert_array_equal(np.array(other._class_weights["rare"]._variable), before)
 
 
 def test_a_stream_is_looked_at():

@@ -1,5 +1,7 @@
 """Learning rates of heads and of the backbone, as multiples of the optimizer's."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -133,6 +135,22 @@ def test_bad_multipliers(value):
         build(backbone=value)
 
 
-def test_an_optimizer_that_cannot_do_it():
-    with pytest.raises(ValueError, match="Expected another optimizer.*Received: Nadam"):
-        build(kind=2.0).compile(keras.optimizers.Nadam())
+def test_a_copy_of_the_optimizer_is_of_its_own():
+    model = build(kind=0.0)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    model.fit(X, Y, verbose=0)
+    copied = copy.deepcopy(model.optimizer)
+    assert copied._backend_update_step.__self__ is copied
+
+
+@pytest.mark.parametrize("name", ["Nadam", "Ftrl"])
+def test_an_optimizer_that_cannot_do_it(name):
+    with pytest.raises(ValueError, match=f"Expected another optimizer.*Received: {name}"):
+        build(kind=2.0).compile(getattr(keras.optimizers, name)())
+
+
+def test_weight_decay_on_several_devices(monkeypatch):
+    monkeypatch.setattr("mtlkit.model._learning_rates.num_replicas", lambda: 2)
+    build(kind=2.0).compile(keras.optimizers.Adam())
+    with pytest.raises(ValueError, match=r"without weight_decay.*Received: weight_decay=0\.004"):
+        build(kind=2.0).compile(keras.optimizers.AdamW())

@@ -59,6 +59,20 @@ def test_one_epoch_and_gaps():
     figure = plot_history({"a_loss": [1.0], "b_loss": [np.nan, 2.0], "b_mae": [np.nan, 1.0]})
     assert [ax.get_visible() for ax in figure.axes] == [True, False, True, True]
     assert figure.axes[0].get_lines()[0].get_marker() == "o"
+    assert figure.axes[3].get_legend() is not None
+
+
+def test_names_of_tasks_that_begin_alike():
+    logs = {"valence_loss": [1.0], "valence_mae": [2.0], "val_valence_loss": [1.0]}
+    assert len(plot_history(logs).axes) == 2
+    logs = {"kind_loss": [1.0], "kind_size_loss": [1.0], "kind_size_mae": [1.0]}
+    assert not plot_history(logs, tasks=["kind"]).axes[1].get_visible()
+
+
+def test_labels_without_a_constant(history):
+    for kind in (Y["kind"] * 1.5, np.full(40, -1)):
+        axes = plot_history(history, labels={"kind": kind}).axes
+        assert drawn(axes[1])[2] == pytest.approx([0.25, 0.25])
 
 
 @pytest.mark.parametrize("given", [{}, {"loss": [1.0]}])

@@ -111,8 +111,10 @@ def test_a_score_outlives_the_chief_that_was_given_it(oracle, tmp_path):
     """A chief may be killed after a trial was scored, and before it was ended."""
     trial = oracle.create_trial("tuner0")
     oracle.update_trial(trial.trial_id, {"score": 0.5})
+    (tmp_path / "search" / ".oracle.json.abc").touch()  # killed while it wrote
     again = make_random(tmp_path)
     again.reload()
+    assert not list((tmp_path / "search").glob(".*"))
     trial.status = "COMPLETED"
     again.end_trial(trial)
     assert again.trials[trial.trial_id].score == 0.5
