@@ -139,8 +139,7 @@ class TaskEarlyStopping(keras.callbacks.Callback):
             self._go_on(epoch)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        if self._ended_tasks():
-            self._hold()
+        self._hold()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         logs = logs or {}
@@ -186,8 +185,7 @@ class TaskEarlyStopping(keras.callbacks.Callback):
         if self.restore_best_weights and best is not None:
             self._restore(_OBJECTIVE)
             self._say(f"the model has the weights of epoch {best + 1}, the best objective")
-        for task, weight in self._loss_weights.items():
-            self.model.task_weights[task].assign(weight)
+        self._restore_loss_weights()
 
     # === What users call ===
 
@@ -206,8 +204,7 @@ class TaskEarlyStopping(keras.callbacks.Callback):
                 f"Received: {task!r}"
             )
         self._restore(task)
-        for name, weight in self._loss_weights.items():
-            self.model.task_weights[name].assign(weight)
+        self._restore_loss_weights()
 
     # === Private ===
 
@@ -253,14 +250,8 @@ class TaskEarlyStopping(keras.callbacks.Callback):
 
     def _own_variables(self, task: str) -> set[int]:
         """The variables of a task's head, and of what shows it another task's prediction."""
-        found = self.model.tasks[task]
-        layers = [found.head, found.conditioning]
-        return {
-            id(weight)
-            for layer in layers
-            if isinstance(layer, keras.layers.Layer)
-            for weight in layer.weights
-        }
+        layers = self.model.tasks[task].own_layers
+        return {id(weight) for layer in layers for weight in layer.weights}
 
     def _loss_weight(self, task: str) -> float:
         return float(keras.ops.convert_to_numpy(self.model.task_weights[task]))
@@ -292,6 +283,10 @@ class TaskEarlyStopping(keras.callbacks.Callback):
         kept = {self._weights_path(name) for name in [_OBJECTIVE, *self.progress.best_epoch]}
         for path in set(self._directory.glob("best_*.npz")) - kept:
             path.unlink()
+
+    def _restore_loss_weights(self) -> None:
+        for task, weight in self._loss_weights.items():
+            self.model.task_weights[task].assign(weight)
 
     def _weights_path(self, name: str) -> Path:
         """The file of the best weights of a task, or of the objective."""

@@ -15,7 +15,7 @@ from mtlkit._counts import check_count
 #: Orders of so many numbers are drawn as a whole.
 _SMALL = 1 << 16
 _ROUNDS = 8
-#: What draws are for: the third number of their seeds.
+#: The third number of a seed says what is drawn with it.
 _PLAN, _ORDER, _ROWS = 1, 2, 3
 
 
@@ -151,10 +151,11 @@ class TaskBatches(keras.utils.PyDataset):
                 own = np.asarray(y[task][rows])
                 known = ~((own == -1) & (own.dtype.kind == "i"))
                 labels[task][known] = own[known]
-            given = weight.get(task) if isinstance(weight, Mapping) else weight
-            weights[task] = np.ones(count, "float32")
-            if given is not None:
-                weights[task][:] = np.asarray(given[rows]).reshape(-1)
+            if self._weighted:
+                given = weight.get(task) if isinstance(weight, Mapping) else weight
+                weights[task] = np.ones(count, "float32")
+                if given is not None:
+                    weights[task][:] = np.asarray(given[rows]).reshape(-1)
         return keras.tree.map_structure(lambda array: np.asarray(array[rows]), x), labels, weights
 
     def _rows(self, number: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -282,16 +283,13 @@ def _check_kinds(name: str, labels: Mapping[str, Any], weights: Any) -> None:
                 f"Data set {name!r}: expected labels of {task!r} that are numbers. Received: "
                 f"dtype={one.dtype}. Number names: names, y = np.unique(y, return_inverse=True)"
             )
-    unknown = [task for task in (weights or {}) if task not in labels] if _by_task(weights) else []
+    by_task = weights if isinstance(weights, Mapping) else {}
+    unknown = [task for task in by_task if task not in labels]
     if unknown:
         raise ValueError(
             f"Data set {name!r}: expected weights of the tasks that have labels, {list(labels)}. "
             f"Received: weights of {unknown}"
         )
-
-
-def _by_task(weights: Any) -> bool:
-    return isinstance(weights, Mapping)
 
 
 def _as_array(array: Any) -> Any:
@@ -302,7 +300,7 @@ def _as_array(array: Any) -> Any:
 def _layout_of(sources: Mapping[str, Any]) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """The type and shape of a label of each task, which all data sets have to agree on."""
     shapes: dict[str, tuple[int, ...]] = {}
-    types: dict[str, list[np.dtype[Any]]] = {}
+    types: dict[str, np.dtype[Any]] = {}
     inputs = None
     for name, (x, y, _) in sources.items():
         own = keras.tree.map_structure(lambda array: f"{array.dtype.name}{array.shape[1:]}", x)
@@ -318,10 +316,7 @@ def _layout_of(sources: Mapping[str, Any]) -> dict[str, tuple[np.dtype[Any], tup
                     f"Data set {name!r}: expected labels of {task!r} of shape "
                     f"(samples, {shapes[task]}). Received: shape {labels.shape}"
                 )
-            # Unsigned numbers and booleans could not be missing.
-            kind = "float32" if labels.dtype.kind == "f" else "int64"
-            types.setdefault(task, []).append(np.dtype(kind))
-    floats = {task: np.dtype("float32") in kinds for task, kinds in types.items()}
-    return {
-        task: (np.dtype("float32" if floats[task] else "int64"), shapes[task]) for task in types
-    }
+            types.setdefault(task, np.dtype("int64"))  # unsigned ones could not be missing
+            if labels.dtype.kind == "f":
+                types[task] = np.dtype("float32")
+    return {task: (types[task], shapes[task]) for task in types}

@@ -28,7 +28,7 @@ class MultiLabelCrossEntropy(keras.losses.Loss):
         ```
     """
 
-    #: What is missing is a label, not the sample: see `mtlkit.losses.MaskedLoss`.
+    #: Each label of a sample may be missing by itself: see `mtlkit.losses.MaskedLoss`.
     by_entry = True
 
     def __init__(self, name: str = "multi_label_cross_entropy", **kwargs: Any) -> None:

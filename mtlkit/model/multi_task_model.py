@@ -582,9 +582,7 @@ class MultiTaskModel(keras.Model):
         rate = self.backbone_learning_rate_multiplier
         found = {id(variable): rate for variable in self.trainable_variables}
         for task in self.tasks.values():
-            layers = [task.head, task.conditioning]
-            own = [one for one in layers if isinstance(one, keras.layers.Layer)]
-            for variable in (v for layer in own for v in layer.trainable_variables):
+            for variable in (v for layer in task.own_layers for v in layer.trainable_variables):
                 found[id(variable)] = float(task.learning_rate_multiplier)
         return found
 

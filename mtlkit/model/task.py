@@ -130,6 +130,12 @@ class Task:
         self._check_conditioning()
         self._check_class_weight()
 
+    @property
+    def own_layers(self) -> list[keras.layers.Layer]:
+        """The layers that are this task's alone: its head, and its conditioning if that is one."""
+        parts = [self.head, self.conditioning]
+        return [part for part in parts if isinstance(part, keras.layers.Layer)]
+
     def _check_feature(self) -> None:
         if self.feature is None or isinstance(self.feature, str):
             return
