@@ -196,6 +196,24 @@ def skill(
     return accuracy_skill(y_true, y_pred, num_classes, task, confidence)
 
 
+def constant_skill(metric: str, labels: ArrayLike, task: str = "task") -> Skill | None:
+    """The skill of what needs no learning, by a log's name; `None` where it is not known of it.
+
+    Args:
+        metric: Name of a log, such as `"val_kind_accuracy"`: `accuracy` or `mae` is its last word.
+        labels: Labels of shape `(samples,)`; of values, also `(samples, values)`.
+        task: Name of the task.
+    """
+    true = np.asarray(labels)
+    kind = metric.rpartition("_")[2]
+    try:
+        if kind == "accuracy" and true.dtype.kind in "iu" and true.ndim == 1:
+            return accuracy_skill(true, true, task=task)
+        return mae_skill(true, true, task=task) if kind == "mae" else None
+    except ValueError:  # labels of another form, or none at all
+        return None
+
+
 def skill_table(rows: Sequence[Skill], title: str | None = None) -> str:
     """Prints skills as an aligned table, one task a line.
 

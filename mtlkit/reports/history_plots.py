@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from mtlkit.metrics._labels import is_labelled
+from mtlkit.metrics.skill import constant_skill
 from mtlkit.reports._figures import COLORS, draw_baseline, draw_legend, label_axes, new_axes, plain
 
 if TYPE_CHECKING:
@@ -107,14 +106,9 @@ def _baseline(
     task: str, score: str, known: Mapping[str, Any], labels: ArrayLike | None
 ) -> float | None:
     """The score of the best constant, or chance; `None` where it is not known."""
-    from mtlkit.metrics import accuracy_skill, mae_skill
-
-    kind = score.removeprefix(f"{task}_")
-    y = np.asarray(-1 if labels is None else labels)
-    of_classes = kind == "accuracy" and y.dtype.kind in "iu" and y.ndim == 1
-    if (of_classes or (kind == "mae" and y.ndim)) and is_labelled(y).any():
-        skill = accuracy_skill if of_classes else mae_skill
-        return skill(y, y, task=task).baseline
+    skill = None if labels is None else constant_skill(score, labels, task)
+    if skill is not None:
+        return skill.baseline
     head = getattr(known.get(task), "head", None)
     classes = getattr(head, "num_classes", getattr(head, "num_bins", None))
-    return 1 / classes if kind == "accuracy" and classes else None
+    return 1 / classes if score == f"{task}_accuracy" and classes else None

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mtlkit._files import read_json, write_json
 from mtlkit._statistics import share_interval
 from mtlkit.metrics._labels import is_labelled
-from mtlkit.metrics.skill import accuracy_skill, mae_skill
+from mtlkit.metrics.skill import constant_skill
 from mtlkit.model import MultiTaskModel
 from mtlkit.references._backbone_features import grid_of_map, map_reader
 from mtlkit.references._inputs import channels_last, one_array
@@ -82,18 +82,11 @@ class Baseline:
 
 def baseline_of(metric: str, labels: ArrayLike) -> Baseline | None:
     """Returns the best constant of a metric, or chance; `None` if that is not known of it."""
-    true = _in_a_row(np.asarray(labels))
-    kind = metric.rpartition("_")[2]
-    try:
-        if kind == "accuracy" and true.dtype.kind in "iu" and true.ndim == 1:
-            skill = accuracy_skill(true, true)
-        elif kind == "mae":
-            skill = mae_skill(true, true)
-        else:
-            return None
-    except ValueError:  # labels of another form, or none at all
+    skill = constant_skill(metric, _in_a_row(np.asarray(labels)))
+    if skill is None:
         return None
-    return Baseline(skill.baseline, skill.baseline_name, skill.samples, kind == "accuracy")
+    shares = skill.metric == "accuracy"
+    return Baseline(skill.baseline, skill.baseline_name, skill.samples, shares)
 
 
 def constants_of(metric: str, labels: ArrayLike) -> list[Baseline]:
