@@ -8,6 +8,8 @@ from typing import Any
 import keras
 
 from mtlkit.backbones._graph import is_graph, layer_outputs
+from mtlkit.backbones._named_maps import graph_of, nodes_by_stride, spatial_axes
+from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers._keep_mask import with_mask
 from mtlkit.layers.rotation_orbit import RotationOrbit
 
@@ -77,6 +79,26 @@ class FeatureMaps:
         own = self.backbone.output if self._by_dict and self._is_graph else {}
         tensors = {**self._layer_outputs, **own}
         return {name: tuple(x.shape) for name, x in tensors.items() if len(x.shape) > 2}
+
+    @property
+    def pyramid(self) -> list[str]:
+        """Names of one map for each size, the last of its size, from the finest to the coarsest."""
+        if len(getattr(self.inputs, "shape", ())) != 4:
+            return []
+        data_format = getattr(self.backbone, "data_format", None) or standardize_data_format(None)
+        if self._is_graph and not self._by_dict:
+            nodes = nodes_by_stride(graph_of(self.backbone), data_format).values()
+            names = [node.operation.name for node in nodes]
+            return [name for name in names if name in self._layer_outputs]
+        axes = spatial_axes(4, data_format)
+        by_size: dict[Any, str] = {}
+        for name in self._own_names():
+            shape = tuple(self._outputs[name].shape)[int(self._orbit) :]
+            if name == "input" or name in self.same_as_last or len(shape) != 4:
+                continue
+            size = tuple(shape[axis] for axis in axes)
+            by_size[size if None not in size else name] = name
+        return list(by_size.values())
 
     @property
     def only_vectors(self) -> bool:

@@ -68,7 +68,13 @@ def _found(model: keras.Model, graph: Graph, data_format: str) -> dict[str, Any]
 
 
 def _by_stride(graph: Graph, data_format: str) -> dict[str, Any]:
-    """At each stride the last tensor that all behind it is computed from, if any, else the last."""
+    """One tensor for each stride, by name."""
+    nodes = nodes_by_stride(graph, data_format)
+    return {f"stride{stride}": node.outputs[0] for stride, node in nodes.items()}
+
+
+def nodes_by_stride(graph: Graph, data_format: str) -> dict[int, Any]:
+    """At each stride the last node that all behind it is computed from, if any, else the last."""
     axes = spatial_axes(len(graph.inputs[0].shape), data_format)
     preprocessing = len(leading_preprocessing(graph.nodes))
     best: dict[int, tuple[bool, int]] = {}
@@ -82,10 +88,7 @@ def _by_stride(graph: Graph, data_format: str) -> dict[str, Any]:
             continue
         key = int(stride or 0)
         best[key] = max(best.get(key, (False, -1)), (passed, position))
-    return {
-        f"stride{stride}": graph.nodes[position].outputs[0]
-        for stride, (_, position) in sorted(best.items())
-    }
+    return {stride: graph.nodes[position] for stride, (_, position) in sorted(best.items())}
 
 
 def _name_of_level(level: str) -> str:

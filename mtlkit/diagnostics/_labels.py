@@ -67,8 +67,13 @@ class LabelReader:
 
 def readers_of(y: Any, task: str) -> dict[str, LabelReader]:
     """Returns a reader for each task; labels that are no dict are those of `task`."""
-    by_task = y if isinstance(y, Mapping) else {task: y}
+    by_task = of_samples_and(task, y if isinstance(y, Mapping) else {task: y})
     return {str(name): LabelReader(labels, str(name)) for name, labels in by_task.items()}
+
+
+def of_samples_and(task: str, y: Mapping[str, Any]) -> dict[str, Any]:
+    """The labels of a task, and those of others that belong to samples, not to pixels."""
+    return {name: labels for name, labels in y.items() if name == task or np.ndim(labels) < 3}
 
 
 def labels_by_output(y: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def labels_by_output(y: Any, names: Sequence[str]) -> dict[str, Any]:
 
 def read_all(y: Any, task: str, readers: Mapping[str, LabelReader]) -> dict[str, Any]:
     """Returns the labels of all tasks, read as the training labels were."""
-    by_task = y if isinstance(y, Mapping) else {task: y}
+    by_task = of_samples_and(task, y if isinstance(y, Mapping) else {task: y})
     return {
         str(name): readers[str(name)].read(labels) if str(name) in readers else labels
         for name, labels in by_task.items()

@@ -25,6 +25,7 @@ from mtlkit.diagnostics._checks import (
 from mtlkit.diagnostics._data_steps import Samples, data_steps, run_data_steps
 from mtlkit.diagnostics._given_features import given_features, of_features
 from mtlkit.diagnostics._kept import KeptEvidence, fingerprint
+from mtlkit.diagnostics._labels import of_samples_and
 from mtlkit.diagnostics._model_steps import (
     LEAST_WITH_TRAINING,
     MODEL_STEPS,
@@ -35,7 +36,7 @@ from mtlkit.diagnostics._networks import of_networks
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
-from mtlkit.diagnostics._training.score import Score, bins_of
+from mtlkit.diagnostics._training.score import Score, bins_of, decoded_zeros, is_of_pixels
 from mtlkit.diagnostics._wiring import of_problems
 from mtlkit.diagnostics.audit import of_samples, report
 from mtlkit.diagnostics.data_probes._skill_of_tasks import skill_of_model
@@ -218,7 +219,14 @@ def _checked_task(model: Any, task: str | None) -> str:
         task = next(iter(model.tasks))
     if task is None or task not in model.tasks:
         raise ValueError(f"Expected a task out of {list(model.tasks)}. Received: task={task!r}")
-    if "labels" in _decoded(model, task):
+    decoded = _decoded(model, task)
+    if is_of_pixels(decoded):
+        raise ValueError(
+            f"Task {task!r}: expected a task with one class or value a sample. Received: a "
+            f"{type(model.tasks[task].head).__name__}, with one for each pixel. Diagnose another "
+            "task of the model; mtl.diagnostics.preflight(model, x, y) checks this one, too"
+        )
+    if "labels" in decoded:
         raise ValueError(
             f"Task {task!r}: expected a task with one class or value a sample. Received: a "
             f"{type(model.tasks[task].head).__name__}, with several labels a sample. Diagnose a "
@@ -238,7 +246,8 @@ def _checked(model: Any, x: Any, y: Any, task: str, suffix: str) -> tuple[Any, N
     if not isinstance(x, Mapping) and not hasattr(x, "shape"):
         x = np.asarray(x)
     images = input_array(one_array(_images(model, x, f"x{suffix}")), f"x{suffix}")
-    return x, images, _in_bins(_as_values(model, y), task, model.tasks[task].head)
+    labels = _as_values(model, of_samples_and(task, y))
+    return x, images, _in_bins(labels, task, model.tasks[task].head)
 
 
 def _images(model: Any, x: Any, what: str) -> Any:
@@ -276,8 +285,7 @@ def _says_values(model: Any, task: str) -> bool:
 
 def _decoded(model: Any, task: str) -> Mapping[str, Any]:
     """What a task's head makes of some outputs."""
-    outputs = np.zeros((1, int(np.prod(model.output[task].shape[1:]))), "float32")
-    return model.tasks[task].head.decode(outputs)
+    return decoded_zeros(model.tasks[task].head, model.output[task].shape)
 
 
 def _in_bins(y: Mapping[str, Any], task: str, head: Any) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from mtlkit.diagnostics._any_model import adopted
 from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_pair, input_array
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
-from mtlkit.diagnostics._training.score import Score
+from mtlkit.diagnostics._training.score import Score, decoded_zeros, is_of_pixels
 from mtlkit.diagnostics.evidence import plain
 from mtlkit.diagnostics.preflight import preflight
 from mtlkit.diagnostics.thresholds import HARDLY_ANY_SKILL, LEARNED, TRIAGED
@@ -204,12 +204,14 @@ def _row(
     seed: int,
 ) -> TriageRow:
     """The scores of a task, not judged yet."""
+    head = model.tasks[name].head
+    if is_of_pixels(decoded_zeros(head, model.output[name].shape)):
+        return TriageRow(name, next="look at its predictions: it has a label for each pixel")
     known, judged = (np.flatnonzero(is_labelled(one)) for one in labels)
     rng = np.random.default_rng(seed)
     known, judged = (np.sort(rng.permutation(one)[:TRIAGED]) for one in (known, judged))
     if len(known) < LEAST_SAMPLES or not len(judged):
         return TriageRow(name, samples=len(judged), next="label more samples")
-    head = model.tasks[name].head
     y_val = labels[1][judged]
     try:
         score = Score.of(head, int(np.prod(model.output[name].shape[1:])), y_val)

@@ -3,6 +3,7 @@
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.heads.classification import ClassificationHead
 from mtlkit.heads.contrastive import ContrastiveHead
+from mtlkit.heads.dense import DenseHead
 from mtlkit.heads.head import Head
 from mtlkit.heads.hierarchical import HierarchicalHead
 from mtlkit.heads.multi_label import MultiLabelHead
@@ -14,6 +15,7 @@ __all__ = [
     "AdoptedHead",
     "ClassificationHead",
     "ContrastiveHead",
+    "DenseHead",
     "Head",
     "HierarchicalHead",
     "MultiLabelHead",

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from mtlkit.losses import labelled
+from mtlkit.losses._partial_labels import Entries, known_entries
 
 #: float32 has this many digits: labels that spread less around their mean blur.
 _BLURRED = 16 * np.finfo("float32").eps
@@ -44,19 +45,23 @@ class LabelStandardization(keras.layers.Layer):
         """Whether `adapt` has seen labels."""
         return self.built and bool(ops.convert_to_numpy(self.count) > 0)
 
-    def adapt(self, y: Any, sample_weight: Any, task: str) -> None:
+    def adapt(self, y: Any, sample_weight: Any, task: str, entries: Entries | None = None) -> None:
         """Sets mean and scale from labels; does nothing where there are none.
 
         Args:
-            y: Labels of shape `(samples, units)`, or `(samples,)` where `units` is 1.
+            y: Labels of shape `(samples, ..., units)`, or `(samples, ...)` where `units` is 1.
             sample_weight: Weights, one a sample; samples of weight 0 are left out.
             task: Name of the task, for messages.
+            entries: Given where each number of a label may be missing by itself.
         """
         y = ops.convert_to_numpy(y) if not isinstance(y, np.ndarray) else y
-        used = ops.convert_to_numpy(labelled(y))
+        used = ops.convert_to_numpy(labelled(y, entries))
         if sample_weight is not None:
             used = used & (ops.convert_to_numpy(sample_weight).reshape(-1) > 0)
         values = y[used].astype("float64").reshape(-1, self.units)
+        if entries:
+            known = ops.convert_to_numpy(known_entries(ops.convert_to_tensor(y[used]), entries))
+            values = values[known.reshape(-1, self.units).all(axis=1)]
         if not len(values):
             return
         if not np.isfinite(values).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,83 @@ def check_entries(y: Any, num_labels: int, task: str) -> None:
     if wrong.size:
         row, column = wrong[0]
         raise ValueError(f"{expected}. Received: {y[row, column]} at sample {row}, label {column}")
+
+
+def check_pixel_classes(y: Any, num_classes: int, size: Sequence[int | None], task: str) -> None:
+    """Checks classes of pixels: integers in `0 ... num_classes - 1`, or -1 where missing.
+
+    Args:
+        y: Labels of shape `(samples, height, width)` or `(samples, height, width, 1)`.
+        num_classes: Number of classes.
+        size: Height and width of the outputs, `None` where not known.
+        task: Name of the task, for the message.
+    """
+    y = np.asarray(y)
+    expected = f"Task {task!r}: expected a class in 0...{num_classes - 1} a pixel (-1: unlabelled)"
+    if y.ndim == 4 and y.shape[-1] == num_classes and is_one_hot(y):
+        raise ValueError(
+            f"{expected}. Received: one-hot labels of shape {y.shape}. Give the classes: "
+            "y.argmax(axis=-1)"
+        )
+    if not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(f"{expected}. Received: dtype={y.dtype}.{_class_cure(y)}")
+    _check_pixels(y, 1, size, expected, "nearest")
+    least, most = int(y.min(initial=0)), int(y.max(initial=0))
+    if least < -1 or most >= num_classes:
+        wrong = least if least < -1 else most
+        raise ValueError(
+            f"{expected}. Received: {wrong}. Where {wrong} stands for no label, give "
+            f'np.where(y == {wrong}, -1, y.astype("int64"))'
+        )
+
+
+def check_pixel_values(y: Any, units: int, size: Sequence[int | None], task: str) -> None:
+    """Checks values of pixels: finite numbers, or NaN where missing.
+
+    Args:
+        y: Labels of shape `(samples, height, width, units)`, or `(samples, height, width)` where
+            `units` is 1.
+        units: Number of values a pixel.
+        size: Height and width of the outputs, `None` where not known.
+        task: Name of the task, for the message.
+    """
+    y = np.asarray(y)
+    expected = f"Task {task!r}: expected {units} finite number(s) a pixel (NaN: unlabelled)"
+    if y.dtype.kind not in "fiu":
+        raise ValueError(
+            f'{expected}. Received: dtype={y.dtype}. Convert them first, by y.astype("float32")'
+        )
+    _check_pixels(y, units, size, expected, "bilinear")
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise ValueError(
+            f"{expected}. Received: {y[np.isinf(y)][0]}. Where it stands for no label, give "
+            "np.where(np.isinf(y), np.nan, y)"
+        )
+    if y.dtype.kind == "i" and y.min(initial=0) < -1 and (y == -1).any():
+        raise ValueError(
+            f"{expected}. Received: integers with -1, which means unlabelled, beside other "
+            "negative values. Give them as floating-point numbers"
+        )
+
+
+def _check_pixels(
+    y: np.ndarray, units: int, size: Sequence[int | None], expected: str, interpolation: str
+) -> None:
+    """Checks the shape of labels of pixels."""
+    shapes = [(units,), ()] if units == 1 else [(units,)]
+    if y.ndim < 3 or y.shape[3:] not in shapes:
+        wanted = " or ".join(
+            "(" + ", ".join(("samples", "height", "width", *map(str, shape))) + ")"
+            for shape in shapes
+        )
+        raise ValueError(f"{expected}, of shape {wanted}. Received: shape {y.shape}")
+    if any(known not in (None, own) for known, own in zip(size, y.shape[1:3], strict=True)):
+        row = "y" if y.ndim == 4 else "y[..., None]"
+        raise ValueError(
+            f"{expected}, {size[0]} x {size[1]} of them, as many as the image has. Received: shape "
+            f"{y.shape}. Resize them: keras.ops.image.resize({row}, {tuple(size)}, "
+            f'interpolation="{interpolation}", data_format="channels_last")'
+        )
 
 
 def check_angles(y: Any, task: str) -> None:

@@ -132,7 +132,7 @@ class AdoptedHead(Head):
         if self._given.metrics is None:
             found = KINDS[self.kind].metrics(self.from_logits)
         else:
-            found = [self._metric(metric) for metric in self._given.metrics]
+            found = [self.as_metric(metric) for metric in self._given.metrics]
         return [MaskedMetric(metric) for metric in found]
 
     @property
@@ -191,8 +191,8 @@ class AdoptedHead(Head):
             config["metrics"] = [deserialize(metric) for metric in config["metrics"]]
         return cls(**config)
 
-    def _metric(self, metric: Any) -> Any:
-        """A new metric; `"accuracy"` is the one that Keras takes for such labels."""
+    def as_metric(self, metric: Any) -> Any:
+        """Returns a new metric; `"accuracy"` is the one that Keras takes for such labels."""
         if metric in ("accuracy", "acc"):
             if width(self.output_shape) == 1:
                 return keras.metrics.BinaryAccuracy(name=metric)

@@ -13,6 +13,8 @@ from mtlkit.losses.masked import MaskedLoss
 
 #: Stands for the last map of a backbone, whatever its name.
 LAST = "last"
+#: Stands for one map of each size that a backbone has, from the finest to the coarsest.
+PYRAMID = "pyramid"
 
 
 class Head(keras.layers.Layer, ABC):
@@ -28,12 +30,14 @@ class Head(keras.layers.Layer, ABC):
 
     Attributes:
         default_feature: Name of the backbone's feature map that suits this head best, or names of
-            several that it reads as a list, of which `LAST` is the last one; `None`: the last one.
-            Used where a task does not name its feature.
+            several that it reads as a list, of which `LAST` is the last one; `PYRAMID`: one map of
+            each size; `None`: the last one. Used where a task does not name its feature.
         metric_outputs: How many of the outputs, from the first, metrics of a user's own are
             given; `None`: all.
         reads_orbit: Whether the head reads the features of the input's four quarter turns,
             stacked after the batch axis (`mtlkit.layers.RotationOrbit`).
+        reads_image_size: Whether the head is called on a list that begins with the image, since
+            its outputs have the image's size.
 
     Example:
         ```python
@@ -50,6 +54,7 @@ class Head(keras.layers.Layer, ABC):
     default_feature: str | tuple[str, ...] | None = None
     metric_outputs: int | None = None
     reads_orbit: bool = False
+    reads_image_size: bool = False
 
     @abstractmethod
     def default_loss(self) -> keras.losses.Loss:

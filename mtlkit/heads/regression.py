@@ -7,16 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads._label_standardization import LabelStandardization, StandardizedValues
 from mtlkit.heads._labels import check_values
 from mtlkit.heads._pooled_head import PooledHead
+from mtlkit.heads._standardized_head import StandardizedHead, make_standardization
 from mtlkit.losses.masked import MaskedLoss
-from mtlkit.losses.standardized import StandardizedLoss
 from mtlkit.metrics.masked import MaskedMetric
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class RegressionHead(PooledHead):
+class RegressionHead(StandardizedHead, PooledHead):
     """Predicts `units` numbers.
 
     The feature is pooled to a vector, then read by a hidden layer and a linear one. Labels
@@ -78,59 +77,12 @@ class RegressionHead(PooledHead):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, pooling, hidden_units, dropout, layer_norm, data_format, **kwargs)
-        if not isinstance(standardize, bool):
-            raise ValueError(
-                f"Expected standardize to be True or False. Received: standardize={standardize!r}"
-            )
         self.units = units
         self.standardize = standardize
-        self.standardization: LabelStandardization | None = None
-        if standardize:
-            self.standardization = LabelStandardization(units, name="standardization")
-
-    def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
-        if self.standardization is not None and not self.standardization.built:
-            self.standardization.build()
-
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        outputs = super().call(inputs, mask=mask)
-        return outputs if self.standardization is None else self.standardization(outputs)
-
-    @property
-    def adapted(self) -> bool:
-        """Whether mean and scale of the labels are known, or not needed."""
-        return self.standardization is None or self.standardization.adapted
-
-    def adapt(self, y: Any, sample_weight: Any = None) -> None:
-        """Sets mean and scale from labels, for `standardize=True`; the next step uses them.
-
-        A unit whose labels are constant gets the scale 1. Without a label nothing is set.
-
-        Args:
-            y: Labels of shape `(samples, units)`, or `(samples,)` where `units` is 1; NaN, or
-                -1 among integers, where missing.
-            sample_weight: Weights, one a sample: samples of weight 0 are left out, all others
-                count the same.
-
-        Raises:
-            ValueError: If the labels do not fit the head.
-        """
-        y = np.asarray(y) if isinstance(y, list | tuple) else y
-        if self.standardization is not None:
-            self.standardization.adapt(y, sample_weight, self.name)
+        self.standardization = make_standardization(units, standardize)
 
     def default_loss(self) -> keras.losses.Loss:
-        return self._in_training_units(MaskedLoss(keras.losses.MeanSquaredError()))
-
-    def training_loss(self, loss: Any = None) -> keras.losses.Loss:
-        return self._in_training_units(super().training_loss(loss))
-
-    def _in_training_units(self, loss: keras.losses.Loss) -> keras.losses.Loss:
-        """The loss of standardised labels and outputs, where the head standardises."""
-        if self.standardization is None:
-            return loss
-        return StandardizedLoss(loss, self.standardization.statistics)
+        return self.in_training_units(MaskedLoss(keras.losses.MeanSquaredError()))
 
     def default_metrics(self) -> list[keras.metrics.Metric]:
         return [MaskedMetric(keras.metrics.MeanAbsoluteError(name="mae"))]
@@ -154,13 +106,7 @@ class RegressionHead(PooledHead):
 
     def predictions(self, outputs: Any) -> Any:
         """Returns the values, of shape `(batch, units)`; standardised if the head does so."""
-        if self.standardization is None:
-            return super().predictions(outputs)
-        return StandardizedValues(self.standardization.statistics)(outputs)
-
-    def given_predictions(self, predictions: Any) -> Any:
-        """Returns values that the data hold, standardised if the head does so."""
-        return self.predictions(predictions)
+        return self.standardized(super().predictions(outputs))
 
     def validate_labels(self, y: Any, task: str | None = None) -> None:
         check_values(y, self.units, task or self.name)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from mtlkit.losses._replicas import gather_over_replicas
+
+#: What the numbers of a label are, where each may be missing by itself: classes, which are not
+#: negative, missing as -1 or NaN; or values, missing as NaN (among integers, as -1).
+Entries = Literal["classes", "values"]
 
 
 def can_miss(dtype: str) -> bool:
@@ -18,7 +22,7 @@ def can_miss(dtype: str) -> bool:
     return "float" in dtype or dtype.startswith("int")
 
 
-def labelled(y: Any, by_entry: bool = False) -> Any:
+def labelled(y: Any, by_entry: Entries | None = None) -> Any:
     """Tells which samples have a label.
 
     A label is missing where it is NaN (floating-point labels; any NaN in a sample's
@@ -26,8 +30,9 @@ def labelled(y: Any, by_entry: bool = False) -> Any:
 
     Args:
         y: Labels of shape `(batch, ...)`.
-        by_entry: Whether each number of a sample's label may be missing by itself, as NaN or
-            -1: the sample then has a label if one of them is there.
+        by_entry: Where each number of a sample's label may be missing by itself, what they are:
+            `"classes"`, missing as -1 or NaN, or `"values"`, missing as above. The sample then
+            has a label if one of them is there. `None`: a label is there or not.
 
     Returns:
         A boolean tensor of shape `(batch,)`.
@@ -41,19 +46,21 @@ def labelled(y: Any, by_entry: bool = False) -> Any:
         ```
     """
     y = ops.convert_to_tensor(y)
-    dtype = keras.backend.standardize_dtype(y.dtype)
-    if not can_miss(dtype):
-        present = ops.ones_like(y, dtype="bool")
-    elif by_entry:
-        present = y >= 0  # NaN is not
-    elif "float" in dtype:
-        present = ops.logical_not(ops.isnan(y))
-    else:
-        present = ops.not_equal(y, -1)
+    present = known_entries(y, by_entry or "values")
     axes = tuple(range(1, len(y.shape)))
     if not axes:
         return present
     return ops.any(present, axis=axes) if by_entry else ops.all(present, axis=axes)
+
+
+def known_entries(y: Any, entries: Entries) -> Any:
+    """Which numbers of labels are there: booleans, of the labels' shape."""
+    dtype = keras.backend.standardize_dtype(y.dtype)
+    if not can_miss(dtype):
+        return ops.ones_like(y, dtype="bool")
+    if entries == "classes":
+        return y >= 0  # NaN is not
+    return ops.logical_not(ops.isnan(y)) if "float" in dtype else ops.not_equal(y, -1)
 
 
 def fill_missing(y: Any, present: Any) -> Any:
@@ -106,6 +113,11 @@ def align_labels(y_true: Any, y_pred: Any) -> Any:
     return y_true
 
 
+def of_pixels(known: Any, rank: int) -> Any:
+    """Which pixels have all of their numbers, of a shape with `rank` axes, from which are there."""
+    return ops.all(known, axis=-1) if len(known.shape) == rank + 1 else known
+
+
 def masked_weight(present: Any, sample_weight: Any = None, rank: int = 1) -> Any:
     """Returns float32 sample weights, zero where the label is missing.
 
@@ -145,8 +157,8 @@ class PartialLabels:
         given: The labels as they came, of shape `(batch, ...)`.
         complete: Whether none can be missing, as with unsigned integers.
         present: Which samples have a label, of shape `(batch,)`.
-        by_entry: Whether a sample may have some of its numbers: what is missing of it then stays
-            in `values`, as it came.
+        by_entry: As in `labelled`. What is missing of a sample's label then stays in `values`,
+            as it came.
         values: The labels, zero where missing; transformed, if there is a transformation.
     """
 
@@ -154,7 +166,7 @@ class PartialLabels:
         self,
         y: Any,
         transform: Callable[[Any], Any] | None = None,
-        by_entry: bool = False,
+        by_entry: Entries | None = None,
     ) -> None:
         self.given = ops.convert_to_tensor(y)
         self.by_entry = by_entry
@@ -179,6 +191,11 @@ class PartialLabels:
     def indicator(self) -> Any:
         """One where a sample has a label, else zero: float32, of shape `(batch,)`."""
         return masked_weight(self.present)
+
+    @cached_property
+    def known(self) -> Any:
+        """Which numbers of the labels are there: booleans, of the labels' shape."""
+        return known_entries(self.given, self.by_entry or "values")
 
     @cached_property
     def samples(self) -> Any:
@@ -207,13 +224,13 @@ class StepLabels:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Any, PartialLabels]] = {}
 
-    def look(self, task: str, y: Any, by_entry: bool) -> PartialLabels:
+    def look(self, task: str, y: Any, by_entry: Entries | None) -> PartialLabels:
         """Looks at the labels of a task, and keeps what it sees."""
         labels = PartialLabels(y, by_entry=by_entry)
         self._seen[task] = y, labels
         return labels
 
-    def take(self, task: str, y: Any, by_entry: bool) -> PartialLabels:
+    def take(self, task: str, y: Any, by_entry: Entries | None) -> PartialLabels:
         """What was seen of the same labels; looks at others."""
         seen, labels = self._seen.pop(task, (None, None))
         if labels is not None and seen is y:

@@ -11,11 +11,13 @@ from keras import ops
 from keras.src.backend import get_keras_mask  # Keras has no public name for it
 
 from mtlkit.losses._partial_labels import (
+    Entries,
     PartialLabels,
     align_labels,
     as_column,
     loss_rank,
     masked_weight,
+    of_pixels,
 )
 from mtlkit.losses._replicas import (
     gather_over_replicas,
@@ -107,9 +109,11 @@ class MaskedLoss(keras.losses.Loss):
     reduction is `"sum"` stays a sum over `S`, and one that divides by the sum of the
     weights still does. A `BatchLoss`, which masks by itself, is left alone.
 
-    A loss with an attribute `by_entry = True` knows by itself which numbers of a label are missing,
-    as `mtlkit.losses.MultiLabelCrossEntropy` does: `S` are then the samples that have some, and
-    the others come as they are, NaN or -1.
+    With `by_entry`, a label is an array such as the classes of an image's pixels, and each of its
+    numbers may be missing by itself. A loss with one value a pixel is then the mean over all pixels
+    of the batch that have a label, as with `ignore_class` in Keras. A loss with an attribute
+    `by_entry`, as `mtlkit.losses.MultiLabelCrossEntropy` has it, knows by itself which numbers are
+    missing: they come as they are, and `S` are the samples that have some.
 
     A function that gives one number for the batch, rather than one a sample, cannot be masked:
     it is as it is where all samples have a label, 0 where none has, and else NaN. Write it as
@@ -121,6 +125,9 @@ class MaskedLoss(keras.losses.Loss):
     Args:
         loss: A `keras.losses.Loss`, a function of `(y_true, y_pred)`, or the name of one.
         name: Name of the loss. `None`: that of `loss`.
+        by_entry: What the numbers of a label are, where each may be missing by itself:
+            `"classes"`, missing as -1 or NaN, or `"values"`, missing as NaN (among integers,
+            as -1). `None`: as the loss says, or else a label is there as a whole or not.
         **kwargs: Passed on to `keras.losses.Loss`.
 
     Raises:
@@ -137,18 +144,22 @@ class MaskedLoss(keras.losses.Loss):
         ```
     """
 
-    def __init__(self, loss: Any, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        loss: Any,
+        name: str | None = None,
+        by_entry: Entries | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if type(loss) is MaskedLoss:
+            by_entry = by_entry or loss.by_entry
         self.loss: keras.losses.Loss = _as_loss(loss)
+        self.by_entry: Entries | None = by_entry or getattr(self.loss, "by_entry", None)
         super().__init__(name=name or self.loss.name, **kwargs)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         labels = PartialLabels(y_true, by_entry=self.by_entry)
         return self.of_labels(labels, y_pred, sample_weight)
-
-    @property
-    def by_entry(self) -> bool:
-        """Whether each number of a label may be missing by itself, as the loss says."""
-        return bool(getattr(self.loss, "by_entry", False))
 
     def of_labels(self, labels: PartialLabels, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of labels that were looked at before; else as when called."""
@@ -158,7 +169,11 @@ class MaskedLoss(keras.losses.Loss):
         return self.loss.call(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "loss": keras.saving.serialize_keras_object(self.loss)}
+        return {
+            "name": self.name,
+            "loss": keras.saving.serialize_keras_object(self.loss),
+            "by_entry": self.by_entry,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MaskedLoss:
@@ -187,6 +202,8 @@ def loss_of_batch(
     if type(loss).__call__ is not keras.losses.Loss.__call__:
         return _reduced_by_itself(loss, labels, y_pred, sample_weight)
     outputs = ops.convert_to_tensor(y_pred, dtype=loss.dtype)
+    if labels.by_entry and not hasattr(loss, "by_entry"):
+        return _loss_of_pixels(loss, labels, outputs, sample_weight)
     y_true = ops.cast(align_labels(labels.values, outputs), loss.dtype)
     losses = loss.call(y_true, outputs)
     if len(losses.shape) == 0:
@@ -194,6 +211,25 @@ def loss_of_batch(
     mask = _mask(y_pred, losses)
     losses = ops.convert_to_tensor(losses, dtype=loss.dtype)
     return _reduced(losses, mask, labels, sample_weight, loss.reduction)
+
+
+def _loss_of_pixels(
+    loss: keras.losses.Loss, labels: PartialLabels, outputs: Any, sample_weight: Any
+) -> Any:
+    """The loss of the pixels that have a label, as a mean over all of the batch."""
+    values, known = align_labels(labels.values, outputs), align_labels(labels.known, outputs)
+    filled = ops.where(known, values, ops.zeros_like(values))
+    losses = loss.call(ops.cast(filled, loss.dtype), outputs)
+    known = of_pixels(known, len(losses.shape))
+    if len(losses.shape) < 2 or len(known.shape) != len(losses.shape):
+        raise ValueError(
+            "Expected a loss with one value for each pixel, since each pixel may be without a "
+            f"label. Received: {loss.name!r}, with values of shape {tuple(losses.shape)} for "
+            f"outputs of shape {tuple(outputs.shape)}"
+        )
+    if sample_weight is not None and len(sample_weight.shape) == len(losses.shape):
+        losses, sample_weight = losses * ops.cast(sample_weight, losses.dtype), None
+    return _reduced(losses, known, labels, sample_weight, loss.reduction)
 
 
 def _reduced(

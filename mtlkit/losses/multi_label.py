@@ -29,19 +29,19 @@ class MultiLabelCrossEntropy(keras.losses.Loss):
     """
 
     #: Each label of a sample may be missing by itself: see `mtlkit.losses.MaskedLoss`.
-    by_entry = True
+    by_entry = "classes"
 
     def __init__(self, name: str = "multi_label_cross_entropy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         logits = ops.convert_to_tensor(y_pred)
-        true, known = known_entries(y_true, logits.dtype)
+        true, known = binary_entries(y_true, logits.dtype)
         losses = known * (ops.softplus(logits) - true * logits)
         return ops.sum(losses, axis=-1) / ops.maximum(ops.sum(known, axis=-1), 1.0)
 
 
-def known_entries(y: Any, dtype: Any) -> tuple[Any, Any]:
+def binary_entries(y: Any, dtype: Any) -> tuple[Any, Any]:
     """Labels that are not negative, 0 where missing, and ones where they are there."""
     y = ops.cast(y, dtype)
     known = y >= 0  # neither -1 nor NaN

@@ -50,6 +50,7 @@ class StandardizedLoss(MaskedLoss):
         **kwargs: Any,
     ) -> None:
         while isinstance(loss, MaskedLoss):  # standardised once, and masked once
+            kwargs.setdefault("by_entry", loss.by_entry)
             loss = loss.loss
         super().__init__(loss, name, **kwargs)
         self._statistics = statistics

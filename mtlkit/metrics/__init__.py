@@ -11,8 +11,10 @@ from mtlkit.metrics.hierarchical import (
 )
 from mtlkit.metrics.kappa import QuadraticKappa
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric
+from mtlkit.metrics.mean_iou import MeanIoU
 from mtlkit.metrics.multi_label import LabelAccuracy, MeanAveragePrecision
 from mtlkit.metrics.ordinal import OrdinalAccuracy, OrdinalMeanAbsoluteError
+from mtlkit.metrics.relative_error import RelativeError
 from mtlkit.metrics.retrieval import (
     map_at_r,
     nearest_neighbour_distance,
@@ -32,10 +34,12 @@ __all__ = [
     "LevelAccuracy",
     "MaskedMetric",
     "MeanAveragePrecision",
+    "MeanIoU",
     "MistakeSeverity",
     "OrdinalAccuracy",
     "OrdinalMeanAbsoluteError",
     "QuadraticKappa",
+    "RelativeError",
     "Skill",
     "SlicedMetric",
     "accuracy_skill",

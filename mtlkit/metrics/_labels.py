@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def is_labelled(y: ArrayLike) -> NDArray[np.bool_]:
+def is_labelled(y: ArrayLike, in_part: bool = False) -> NDArray[np.bool_]:
     """Says for each sample whether it has a label.
 
     A sample is unlabelled where an integer label is -1 or a float label is NaN; a label
@@ -14,13 +14,15 @@ def is_labelled(y: ArrayLike) -> NDArray[np.bool_]:
 
     Args:
         y: Labels of shape `(samples, ...)`.
+        in_part: Whether a label of several numbers counts if one of them is there.
 
     Returns:
         A boolean array of shape `(samples,)`.
     """
     y = np.asarray(y)
     present = ~np.isnan(y) if y.dtype.kind == "f" else y != -1
-    return np.asarray(present.all(axis=tuple(range(1, y.ndim))))
+    axes = tuple(range(1, y.ndim))
+    return np.asarray(present.any(axis=axes) if in_part else present.all(axis=axes))
 
 
 def is_one_hot(y: NDArray) -> bool:

@@ -7,23 +7,31 @@ from typing import Any
 import keras
 
 from mtlkit.losses._partial_labels import PartialLabels
-from mtlkit.metrics.masked import LabelledMean, knows_entries, nan_unless, update_labelled
+from mtlkit.metrics.masked import LabelledMean, entries_known_to, nan_unless, update_labelled
 
 
 class TaskMetric(keras.metrics.Metric):
     """A metric of the labelled samples, NaN where the task's loss has counted none.
 
-    It is a `MaskedMetric` without a count of its own: the loss's is read.
+    It is a `MaskedMetric` without a count of its own: the loss's is read. `weighted` says whether
+    samples count by their weight.
     """
 
-    def __init__(self, metric: keras.metrics.Metric, name: str, tracker: LabelledMean) -> None:
+    def __init__(
+        self,
+        metric: keras.metrics.Metric,
+        name: str,
+        tracker: LabelledMean,
+        weighted: bool = False,
+    ) -> None:
         super().__init__(name=name)
         self.metric = metric
+        self.weighted = weighted
         # Not as an attribute: Keras would take its variables for this metric's.
         self._is_known = lambda: tracker.count > 0
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        labels = PartialLabels(y_true, by_entry=knows_entries(self.metric))
+        labels = PartialLabels(y_true, by_entry=entries_known_to(self.metric))
         self.update_labelled(labels, y_pred, sample_weight)
 
     def update_labelled(

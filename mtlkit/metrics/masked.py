@@ -9,7 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit.losses._partial_labels import PartialLabels, align_labels, as_column, loss_rank
+from mtlkit.losses._partial_labels import (
+    Entries,
+    PartialLabels,
+    align_labels,
+    as_column,
+    loss_rank,
+    of_pixels,
+)
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -19,9 +26,13 @@ class MaskedMetric(keras.metrics.Metric):
     A label is missing where it is NaN (floating point) or -1 (integer). Where no sample
     had a label the result is NaN: neither a good score nor a bad one.
 
+    With `by_entry`, a label is an array such as the classes of an image's pixels: the metric sees
+    each pixel that has a label as a sample.
+
     Args:
         metric: The `keras.metrics.Metric` to apply, or the name of one.
         name: Name of the metric. `None`: that of `metric`.
+        by_entry: As in `mtlkit.losses.MaskedLoss`.
         **kwargs: Passed on to `keras.metrics.Metric`.
 
     Raises:
@@ -38,14 +49,21 @@ class MaskedMetric(keras.metrics.Metric):
         ```
     """
 
-    def __init__(self, metric: Any, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        metric: Any,
+        name: str | None = None,
+        by_entry: Entries | None = None,
+        **kwargs: Any,
+    ) -> None:
         metric = as_metric(metric)
         super().__init__(name=name or metric.name, **kwargs)
+        self.by_entry: Entries | None = by_entry or entries_known_to(metric)
         self.metric = metric
         self.samples = self.add_variable(shape=(), initializer="zeros", name="samples")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        labels = PartialLabels(y_true, by_entry=knows_entries(self.metric))
+        labels = PartialLabels(y_true, by_entry=self.by_entry)
         update_labelled(self.metric, labels, y_pred, sample_weight)
         self.samples.assign_add(ops.cast(labels.samples, self.samples.dtype))
 
@@ -57,7 +75,11 @@ class MaskedMetric(keras.metrics.Metric):
         self.samples.assign(0)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "metric": keras.saving.serialize_keras_object(self.metric)}
+        return {
+            "name": self.name,
+            "metric": keras.saving.serialize_keras_object(self.metric),
+            "by_entry": self.by_entry,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MaskedMetric:
@@ -96,7 +118,10 @@ def update_labelled(
     metric: keras.metrics.Metric, labels: PartialLabels, y_pred: Any, sample_weight: Any = None
 ) -> None:
     """Updates a metric with the samples that have a label."""
-    if labels.by_entry and not knows_entries(metric):
+    if labels.by_entry and not entries_known_to(metric):
+        if len(y_pred.shape) > 2:
+            _update_pixels(metric, labels, y_pred, sample_weight)
+            return
         labels = PartialLabels(labels.given)  # those that have all of it
     y_pred = as_column(y_pred)
     weight = labels.weight(sample_weight)
@@ -108,9 +133,29 @@ def update_labelled(
     metric.update_state(align_labels(labels.values, y_pred), y_pred, sample_weight=weight)
 
 
-def knows_entries(metric: keras.metrics.Metric) -> bool:
-    """Whether a metric knows by itself which numbers of a label are missing."""
-    return bool(getattr(metric, "by_entry", False))
+def _update_pixels(
+    metric: keras.metrics.Metric, labels: PartialLabels, y_pred: Any, sample_weight: Any
+) -> None:
+    """Updates a metric with the pixels that have a label, each a sample."""
+    values, known = align_labels(labels.values, y_pred), align_labels(labels.known, y_pred)
+    filled = ops.where(known, values, ops.zeros_like(values))
+    pixels = ops.cast(of_pixels(known, len(y_pred.shape) - 1), "float32")
+    weight = labels.weight(sample_weight)
+    if weight is not None:
+        pixels = pixels * ops.reshape(weight, (-1,) + (1,) * (len(pixels.shape) - 1))
+    units = y_pred.shape[-1]
+    by_pixel = (-1, units) if len(filled.shape) == len(y_pred.shape) else (-1,)
+    metric.update_state(
+        ops.reshape(filled, by_pixel),
+        ops.reshape(y_pred, (-1, units)),
+        sample_weight=ops.reshape(pixels, (-1,)),
+    )
+
+
+def entries_known_to(metric: keras.metrics.Metric) -> Entries | None:
+    """What a metric knows by itself of numbers of a label that are missing."""
+    found: Entries | None = getattr(metric, "by_entry", None)
+    return found
 
 
 def nan_unless(known: Any, value: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mtlkit._counts import check_count
-from mtlkit.losses.multi_label import known_entries
+from mtlkit.losses.multi_label import binary_entries
 
 #: Logits are counted in cells of this width, up to this size; beyond it they count as the largest.
 _CELL, _LARGEST = 0.02, 12.0
@@ -46,7 +46,7 @@ class MeanAveragePrecision(keras.metrics.Metric):
         ```
     """
 
-    by_entry = True
+    by_entry = "classes"
 
     def __init__(
         self, num_labels: int, name: str = "mean_average_precision", **kwargs: Any
@@ -65,7 +65,7 @@ class MeanAveragePrecision(keras.metrics.Metric):
             y_pred: Logits of the same shape.
             sample_weight: Weights of shape `(batch,)`, or `None` for ones.
         """
-        true, known = known_entries(y_true, "float32")
+        true, known = binary_entries(y_true, "float32")
         if sample_weight is not None:
             known = known * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
         place = (ops.cast(y_pred, "float32") + _LARGEST) / _CELL
@@ -121,13 +121,13 @@ class LabelAccuracy(keras.metrics.Mean):
         ```
     """
 
-    by_entry = True
+    by_entry = "classes"
 
     def __init__(self, name: str = "label_accuracy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        true, known = known_entries(y_true, "float32")
+        true, known = binary_entries(y_true, "float32")
         right = ops.cast((ops.convert_to_tensor(y_pred) > 0) == (true > 0.5), "float32")
         if sample_weight is not None:
             known = known * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))

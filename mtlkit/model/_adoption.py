@@ -88,9 +88,10 @@ def _task(
     try:
         head = AdoptedHead(part.graph, kind, from_logits, loss, metrics, dtype="float32")
         head.default_loss(), head.default_metrics()  # to be refused now
+        weighted = [head.as_metric(metric) for metric in settings.weighted_metrics or []] or None
     except ValueError as error:
         raise ValueError(f"Task {name!r}: {error}") from error
-    return _new_task(name, override, head, **own)
+    return _new_task(name, override, head, weighted_metrics=weighted, **own)
 
 
 def _kind_without_loss(name: str, part: Part) -> str | None:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from mtlkit.heads import AdoptedHead, HierarchicalHead
-from mtlkit.metrics._labels import is_labelled
+from mtlkit.heads import AdoptedHead, DenseHead, HierarchicalHead
 from mtlkit.model.task import BALANCED, Task
 
 
@@ -35,15 +34,21 @@ class ClassWeights:
                 weights[label] = weight
         return weights
 
-    def _in_one_row(self, labels: Any) -> Any:
-        """Labels of shape `(samples,)` or `(samples, 1)`, checked: a loss may take others."""
+    @property
+    def _of_pixels(self) -> bool:
+        return isinstance(self._task.head, DenseHead)
+
+    def _classes(self, labels: Any) -> Any:
+        """Labels with one class a sample, or a pixel, checked: a loss may take others."""
+        if self._of_pixels:
+            return labels[..., 0] if len(labels.shape) == 4 else labels
         if len(labels.shape) > 1 and tuple(labels.shape[1:]) != (1,):
             raise ValueError(
                 f"Task {self._task.name!r}: expected one class a sample, of shape (samples,), for "
                 f"class_weight. Received: labels of shape {tuple(labels.shape)}. Give classes, or "
                 f"sample_weight={{{self._task.name!r}: weights}} to fit"
             )
-        return labels
+        return labels.reshape(-1) if isinstance(labels, np.ndarray) else ops.reshape(labels, (-1,))
 
     @property
     def adapted(self) -> bool:
@@ -51,13 +56,16 @@ class ClassWeights:
         return bool(np.any(ops.convert_to_numpy(self._variable) > 0))
 
     def adapt(self, y: Any, sample_weight: Any = None) -> None:
-        """Sets balanced weights, whose mean over the labelled samples is 1, by training labels."""
+        """Sets balanced weights, whose mean over what is labelled is 1, by training labels."""
         from sklearn.utils.class_weight import compute_class_weight
 
-        labels = self._in_one_row(np.asarray(y)).reshape(-1)
-        known = is_labelled(labels)
+        labels = self._classes(np.asarray(y))
+        known = labels != -1
+        if labels.dtype.kind == "f":
+            known &= ~np.isnan(labels)
         if sample_weight is not None:
-            known &= np.asarray(sample_weight).reshape(-1) > 0
+            used = np.asarray(sample_weight).reshape(-1) > 0
+            known &= used.reshape((-1,) + (1,) * (labels.ndim - 1))
         if not known.any():
             return
         classes = np.unique(labels[known]).astype("int64")
@@ -70,14 +78,15 @@ class ClassWeights:
         other._variable.assign(ops.convert_to_numpy(self._variable))
 
     def times(self, labels: Any, sample_weight: Any = None) -> Any:
-        """Returns sample weights, of shape `(batch,)`, times those of the samples' classes."""
-        labels = ops.reshape(ops.cast(self._in_one_row(labels), "int32"), (-1,))
+        """Returns sample weights times those of the classes, one for each sample or pixel."""
+        labels = ops.maximum(ops.cast(self._classes(labels), "int32"), 0)
         weight = ops.take(ops.convert_to_tensor(self._variable), labels, axis=0)
         # Steps of a user's own may come before the weights are known.
         weight = ops.where(ops.any(self._variable > 0), weight, ops.ones_like(weight))
         if sample_weight is None:
             return weight
-        return weight * ops.reshape(ops.cast(sample_weight, weight.dtype), (-1,))
+        own = ops.reshape(sample_weight, (-1,) + (1,) * (len(weight.shape) - 1))
+        return weight * ops.cast(own, weight.dtype)
 
 
 def classes_of(task: Task) -> int:
@@ -92,7 +101,7 @@ def classes_of(task: Task) -> int:
     elif getattr(head, "labels", "bins") != "bins":
         count = 0
     else:
-        count = int(getattr(head, "num_classes", getattr(head, "num_bins", 0)))
+        count = int(getattr(head, "num_classes", getattr(head, "num_bins", 0)) or 0)
     if not count:
         raise ValueError(
             f"Task {task.name!r}: expected class_weight=None, since its labels are no classes in "

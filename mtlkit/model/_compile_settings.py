@@ -19,11 +19,13 @@ class OutputSettings:
         loss: A copy of the loss, a function or a name; `None` if there is none.
         weight: Weight of the loss.
         metrics: New metrics, functions or names; `None` if there are none.
+        weighted_metrics: As `metrics`.
     """
 
     loss: Any = None
     weight: float = 1.0
     metrics: list[Any] | None = None
+    weighted_metrics: list[Any] | None = None
 
 
 @dataclass
@@ -62,17 +64,13 @@ def compile_settings(model: keras.Model, names: Sequence[str]) -> CompileSetting
     weights = _weights(given["loss_weights"], given["loss"], names, model)
     metrics = _by_output(given["metrics"], names, "metrics", model)
     weighted = _by_output(given["weighted_metrics"], names, "weighted_metrics", model)
-    if any(weighted.values()):
-        warnings.warn(
-            "weighted_metrics are kept as metrics, without sample weights: metrics of a "
-            f"MultiTaskModel are means over the labelled samples. Received: {weighted}",
-            stacklevel=4,
-        )
     for name, output in settings.outputs.items():
         output.loss = _copied(losses[name])
         output.weight = weights[name]
-        own = [*_listed(metrics[name]), *_listed(weighted[name])]
-        output.metrics = [_copied_metric(metric, name) for metric in own] or None
+        output.metrics, output.weighted_metrics = (
+            [_copied_metric(metric, name) for metric in _listed(given[name])] or None
+            for given in (metrics, weighted)
+        )
     return settings
 
 

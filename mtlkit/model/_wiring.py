@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from mtlkit.backbones._feature_maps import FeatureMaps
-from mtlkit.heads.head import LAST, Head
+from mtlkit.heads.head import LAST, PYRAMID, Head
 from mtlkit.metrics._task_metric import TaskMetric
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric, as_metric
 from mtlkit.metrics.sliced import SlicedMetric
@@ -81,11 +81,25 @@ def _features(
 ) -> Iterator[tuple[Task, Any]]:
     """Yields each task with its map, or with a list of them where it names several."""
     named = [name for own in names.values() for name in own]
+    named += ["input" for task in tasks if task.head.reads_image_size]
     turned, upright = maps.get_orbit(named), maps.get(named)
     for task in tasks:
         by_name, last = (turned, maps.last_orbit) if task.head.reads_orbit else (upright, maps.last)
         found = [by_name[name] for name in names[task.name]] or [last]
-        yield task, found[0] if _names_one(task) and len(found) == 1 else found
+        if task.head.reads_image_size:
+            yield task, [_image(task, upright["input"]), *found]
+        else:
+            yield task, found[0] if _names_one(task) and len(found) == 1 else found
+
+
+def _image(task: Task, image: Any) -> Any:
+    if len(getattr(image, "shape", ())) != 4:
+        raise ValueError(
+            f"Task {task.name!r}: expected a backbone that reads one image, since a "
+            f"{type(task.head).__name__} predicts something for each pixel. Received: inputs of "
+            f"shape {keras.tree.map_structure(lambda x: tuple(x.shape), image)}"
+        )
+    return image
 
 
 def _names_one(task: Task) -> bool:
@@ -150,12 +164,14 @@ def feature_names(maps: FeatureMaps, task: Task) -> tuple[str, ...]:
             f"Task {task.name!r}: expected a task that the backbone has a feature for, "
             f"{list(served)}, or feature=... to name a map. Received: name={task.name!r}"
         )
-    return default_names(task.head, maps.names)
+    return default_names(task.head, maps.names, maps.pyramid)
 
 
-def default_names(head: Head, maps: Sequence[str]) -> tuple[str, ...]:
+def default_names(head: Head, maps: Sequence[str], pyramid: Sequence[str]) -> tuple[str, ...]:
     """Names of the maps that suit a head best; none where that is the last one, or not there."""
     given = head.default_feature
+    if given == PYRAMID:
+        return tuple(pyramid)
     wanted = given if isinstance(given, tuple) else (given,)
     names = tuple(maps[-1] if name == LAST else name for name in wanted if name)
     return names if all(name in maps for name in names) else ()
@@ -163,21 +179,27 @@ def default_names(head: Head, maps: Sequence[str]) -> tuple[str, ...]:
 
 def task_metrics(task: Task, output: Any, tracker: LabelledMean) -> list[TaskMetric]:
     """Returns the metrics of a task, masked, and named after task and metric."""
-    metrics = task.head.default_metrics() if task.metrics is None else task.metrics
-    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    metrics = task.head.default_metrics() if task.metrics is None else _listed(task.metrics)
+    weighted = _listed(task.weighted_metrics or [])
     masked = []
-    for metric in metrics:
+    for number, metric in enumerate([*metrics, *weighted]):
+        is_weighted = number >= len(metrics)
         if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
             metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
         plain = as_metric(metric)
         _make_variables(plain, output.shape)
         name = metric.name if isinstance(metric, MaskedMetric) else plain.name
         count = task.head.metric_outputs
-        own = task.metrics is not None and not isinstance(plain, SlicedMetric)
-        if own and count is not None:
+        own = task.metrics is not None or is_weighted
+        if own and count is not None and not isinstance(plain, SlicedMetric):
             plain = SlicedMetric(plain, 0, count)
-        masked.append(TaskMetric(plain, f"{task.name}_{name}", tracker))
+        name = f"weighted_{name}" if is_weighted else name
+        masked.append(TaskMetric(plain, f"{task.name}_{name}", tracker, is_weighted))
     return masked
+
+
+def _listed(metrics: Any) -> Sequence[Any]:
+    return metrics if isinstance(metrics, list | tuple) else [metrics]
 
 
 def _make_variables(metric: keras.metrics.Metric, shape: tuple[int | None, ...]) -> None:

@@ -60,8 +60,8 @@ class MultiTaskModel(keras.Model):
     point) or -1 (integers). With no labelled sample in a batch a task adds zero.
 
     Logs are `loss`, `{task}_loss` (unweighted) and `{task}_{metric}`, whatever the number
-    of tasks. Metrics are means over labelled samples, without sample weights; they are NaN
-    where no sample had a label.
+    of tasks. Metrics are means over labelled samples, without sample weights unless the name
+    says `{task}_weighted_{metric}`; they are NaN where no sample had a label.
 
     Args:
         backbone: A `mtlkit.backbones.ConvBackbone`, or any `keras.Model` or layer.
@@ -396,8 +396,10 @@ class MultiTaskModel(keras.Model):
             if metrics and y.get(name) is not None:
                 loss = self._losses_by_task[name]
                 labels = self._step_labels.take(name, y[name], loss.by_entry)
+                weight = weight_of(sample_weight, name)
                 for metric in metrics:
-                    metric.update_labelled(labels, y_pred[name])
+                    own = weight if metric.weighted else None
+                    metric.update_labelled(labels, y_pred[name], own)
         return self.get_metrics_result()
 
     # === Tasks ===
@@ -487,7 +489,7 @@ class MultiTaskModel(keras.Model):
             raise ValueError(
                 f"Task {task!r}: expected to keep its name. Received: name={changes['name']!r}"
             )
-        changes = {"loss": None, "metrics": None, **changes}
+        changes = {"loss": None, "metrics": None, "weighted_metrics": None, **changes}
         changed = dataclasses.replace(with_new_layer(self._task(task)), head=head, **changes)
         tasks = [changed if name == task else old for name, old in self.tasks.items()]
         model = type(self)(

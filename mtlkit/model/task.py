@@ -17,7 +17,7 @@ from mtlkit.layers.conditioning import CONDITIONINGS
 #: The conditioning by the other task's feature map and prediction, rather than the latter alone.
 DISTILLATION = "distillation"
 #: Fields that need serialisation.
-_OBJECTS = ("head", "conditioning", "loss", "metrics")
+_OBJECTS = ("head", "conditioning", "loss", "metrics", "weighted_metrics")
 #: Names that Keras gives to logs and metrics of its own; "val" would log "val_loss".
 _RESERVED = ("loss", "val", "compile_metrics")
 #: Beside a larger weight the losses of others vanish in float32.
@@ -55,7 +55,10 @@ class Task:
             hold, such as an out-of-fold prediction, as an additional input of the model by
             the name `{other task}_prediction`.
         loss: The loss, as in `keras.Model.compile`. `None`: the head's own.
-        metrics: List of metrics, as in `keras.Model.compile`. `None`: the head's own.
+        metrics: List of metrics, as in `keras.Model.compile`. `None`: the head's own. Samples count
+            the same in them, whatever their `sample_weight`.
+        weighted_metrics: List of metrics in which samples count by their `sample_weight`, as in
+            `keras.Model.compile`; logged as `{name}_weighted_{metric}`. `None`: none.
         class_weight: Weights of classes in the training loss, beside those of samples: a dict such
             as `{0: 2.0}`, all others 1; or `"balanced"`, by which every class counts the same:
             `labelled / (classes * labelled of the class)`, from the labels of the first `fit`.
@@ -86,6 +89,7 @@ class Task:
     condition_from: str = "model"
     loss: Any = None
     metrics: list[Any] | None = None
+    weighted_metrics: list[Any] | None = None
     class_weight: Mapping[int, float] | str | None = None
     learning_rate_multiplier: float = 1.0
 
@@ -205,7 +209,7 @@ class Task:
         """Builds a task from what `get_config` returned."""
         config = dict(config)
         for name in _OBJECTS:
-            config[name] = keras.saving.deserialize_keras_object(config[name])
+            config[name] = keras.saving.deserialize_keras_object(config.get(name))
         return cls(**config)
 
 

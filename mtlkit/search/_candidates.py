@@ -13,6 +13,7 @@ from mtlkit.heads import (
     AdoptedHead,
     ClassificationHead,
     ContrastiveHead,
+    DenseHead,
     HierarchicalHead,
     MultiLabelHead,
     OrdinalHead,
@@ -184,6 +185,10 @@ def _families(head: Head, vectors: bool) -> dict[str, Candidate]:
     if isinstance(head, MultiLabelHead):
         fixed = {"num_labels": head.num_labels, **layout, **pooled}
         return {"multi_label": Candidate("multi_label", MultiLabelHead, fixed)}
+    if isinstance(head, DenseHead):
+        fixed = {"num_classes": head.num_classes, "units": head.units, **layout}
+        fixed["standardize"] = head.standardize
+        return {"dense": Candidate("dense", DenseHead, fixed)}
     if isinstance(head, OrdinalHead):
         fixed = {"num_classes": head.num_classes, **layout, **pooled}
         return {"ordinal": Candidate("ordinal", OrdinalHead, fixed)}

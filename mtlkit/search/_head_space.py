@@ -105,6 +105,7 @@ class HeadSpace:
         found = candidates_for(self._task.head, candidates, self._only_vectors)
         self.candidates = {candidate.name: candidate for candidate in found}
         self._maps, self._maps_by_task = maps.names, maps.by_task
+        self._pyramid = maps.pyramid
         self.backbone_weights = [ops.convert_to_numpy(w) for w in backbone.weights]
         self.space = self._joint(maps, dict(settings or {}))
 
@@ -372,7 +373,7 @@ class HeadSpace:
             return feature
         if self.target in self._maps_by_task:
             return self.target
-        names = default_names(head, self._maps) or (self._maps[-1],)
+        names = default_names(head, self._maps, self._pyramid) or (self._maps[-1],)
         return names[0] if len(names) == 1 else names
 
     def _families(self) -> list[tuple[str, Candidate]]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mtlkit.backbones import ConvBackbone
+from mtlkit.backbones import ConvBackbone, DenseBackbone, KerasBackbone
 from mtlkit.backbones._feature_maps import FeatureMaps
 
 X = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
@@ -186,3 +186,31 @@ class TestErrors:
     def test_unknown_map(self):
         with pytest.raises(KeyError, match="third"):
             FeatureMaps(functional()).get(["third"])
+
+
+class TestPyramid:
+    """One map of each size, from the finest to the coarsest."""
+
+    def test_of_a_conv_backbone(self):
+        maps = FeatureMaps(ConvBackbone((8, 8, 1), filters=(2, 3)))
+        assert maps.pyramid == ["stage1", "stage2"]
+
+    def test_of_a_functional_model(self):
+        image = keras.Input((8, 8, 1))
+        x = keras.layers.Conv2D(2, 3, padding="same", name="one")(image)
+        x = keras.layers.ReLU(name="relu")(x)
+        x = keras.layers.Conv2D(2, 3, strides=2, padding="same", name="two")(x)
+        outputs = keras.layers.GlobalAveragePooling2D()(x)
+        assert FeatureMaps(keras.Model(image, outputs)).pyramid == ["relu", "two"]
+
+    @pytest.mark.parametrize("size", [8, None])
+    def test_of_a_keras_backbone_once_each(self, size):
+        image = keras.Input((size, size, 3))
+        x = keras.layers.Conv2D(2, 3, strides=2, padding="same")(image)
+        x = keras.layers.Conv2D(2, 3, strides=2, padding="same")(x)
+        maps = FeatureMaps(KerasBackbone(keras.Model(image, x)))
+        shapes = [tuple(x.shape)[1] for x in maps.get(maps.pyramid).values()]
+        assert shapes == ([4, 2] if size else [None, None])
+
+    def test_of_vectors_there_is_none(self):
+        assert FeatureMaps(DenseBackbone(4)).pyramid == []

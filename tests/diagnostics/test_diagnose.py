@@ -328,3 +328,20 @@ def test_bad_validation_data(model, quick, held, message):
     with pytest.raises(ValueError, match=message):
         diagnose(model, X, LABELS, "pose", validation_data=held, verbose=0)
     assert not quick
+
+
+def test_labels_of_pixels_are_no_context_and_are_not_diagnosed(quick):
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,))
+    mask = mtl.Task("mask", mtl.heads.DenseHead(num_classes=2, channels=4))
+    tasks = [mtl.Task("pose", mtl.heads.ClassificationHead(9)), mask]
+    model = mtl.MultiTaskModel(backbone, tasks)
+    model.compile("adam", jit_compile=False)
+    pixels = (np.arange(len(X) * 64) % 3).reshape(-1, 8, 8) - 1
+    labels = {"pose": Y, "mask": pixels}
+    diagnose(model, X, labels, "pose", budget=1, verbose=0)
+    assert "mask" not in quick["others"]
+    with pytest.raises(ValueError, match="Task 'mask'.*Received: a DenseHead, with one for each p"):
+        diagnose(model, X, labels, "mask", budget=1, verbose=0)
+    assert "no_labels" not in [p.name for p in mtl.diagnostics.preflight(model, X, labels).problems]
+    rows = {row.task: row.next for row in mtl.diagnostics.triage(model, X, labels).rows}
+    assert rows["mask"].startswith("look at its predictions: it has a label for each pixel")

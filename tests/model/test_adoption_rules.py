@@ -191,9 +191,9 @@ class TestSettings:
         metrics = {"out0": ["acc"]}
         losses = {"out0": ce(), "other": "mse"}
         model = model_of(dense(3, "softmax"), loss=losses, weighted_metrics=metrics)
-        with pytest.warns(UserWarning, match="without sample weights"):
-            head = head_of(model)
-        assert [m.name for m in head.default_metrics()] == ["acc"]
+        adopted = mtl.MultiTaskModel.from_keras(model)
+        names = [metric.name for metric in adopted._metrics_by_task["out0"]]
+        assert names == ["out0_accuracy", "out0_weighted_acc"]
 
     def test_the_optimizer_keeps_its_state(self):
         x, y = np.ones((8, 4)), {"out0": np.arange(8) % 3, "other": np.ones((8, 1))}

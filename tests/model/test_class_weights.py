@@ -186,3 +186,34 @@ def test_heads_that_have_no_such_classes(head, given, message):
     backbone = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match=f"Task 'rare': expected.*{message}"):
         mtl.MultiTaskModel(backbone, [mtl.Task("rare", head, class_weight=given)])
+
+
+class TestWeightedMetrics:
+    """Task(weighted_metrics=...): samples count by their weight, and the log says so."""
+
+    weights = np.linspace(0, 2, 240).astype("float32")
+
+    def scores(self, model, **options):
+        return model.evaluate(X, Y, batch_size=50, return_dict=True, verbose=0, **options)
+
+    @pytest.mark.parametrize("by_task", [True, False])
+    def test_they_are_weighted_means_over_the_labelled_samples(self, by_task):
+        model = build(None, weighted_metrics=["accuracy"])
+        weights = {"rare": self.weights} if by_task else self.weights
+        found = self.scores(model, sample_weight=weights)
+        right = model.predict_tasks(X, verbose=0)["rare"]["label"] == Y["rare"]
+        known = Y["rare"] >= 0
+        expected = np.average(right[known], weights=self.weights[known])
+        assert found["rare_weighted_accuracy"] == pytest.approx(expected, rel=1e-5)
+        assert found["rare_accuracy"] == pytest.approx(right[known].mean(), rel=1e-5)
+
+    def test_without_weights_they_are_the_metrics(self):
+        found = self.scores(build("balanced", weighted_metrics=["accuracy"]))
+        assert found["rare_weighted_accuracy"] == found["rare_accuracy"]
+
+    def test_they_are_saved_and_not_handed_to_another_head(self, tmp_path):
+        model = build(None, weighted_metrics=[keras.metrics.SparseCategoricalAccuracy("right")])
+        model.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        assert "rare_weighted_right" in self.scores(again, sample_weight=self.weights)
+        assert model.with_head("rare", ClassificationHead(2)).tasks["rare"].weighted_metrics is None

@@ -335,6 +335,15 @@ class TestGiven:
             candidates_for(HEADS["bins"](), ["contrastive", "orientation", "contrastive"])
 
 
+@pytest.mark.parametrize("size", [{"num_classes": 3}, {"units": 2, "standardize": False}])
+def test_of_pixels(size):
+    head = mtl.heads.DenseHead(**size, data_format="channels_last")
+    (family,) = candidates_for(head)
+    built = family.build(family.default_point({}))
+    assert family.name == "dense"
+    assert all(getattr(built, argument) == value for argument, value in size.items())
+
+
 def example(head):
     shape = (2, 4, 8, 8, 3) if head.reads_orbit else (2, 8, 8, 3)
     return np.random.default_rng(0).random(shape).astype("float32")

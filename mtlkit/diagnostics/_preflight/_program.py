@@ -84,6 +84,14 @@ class Output:
         """Name of the layer that computes it."""
         return None if self.tensor is None else node_of(self.tensor).operation.name
 
+    @cached_property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which samples have a label, or a part of one where the task's loss takes that."""
+        if self.labels is None:
+            return np.zeros(0, bool)
+        loss = None if self.head is None else self.head.default_loss()
+        return is_labelled(self.labels, in_part=bool(getattr(loss, "by_entry", None)))
+
     @property
     def is_checked_by_head(self) -> bool:
         """Whether loss and activation belong together by construction."""
@@ -105,8 +113,8 @@ class Program:
         self.x = keras.tree.map_structure(to_numpy, x)
         self.y = y
         self.outputs = _outputs(model, y)
-        labelled = [out.labels for out in self.outputs if out.labels is not None]
-        known = np.any([is_labelled(one) for one in labelled], axis=0) if labelled else None
+        labelled = [out.labelled for out in self.outputs if out.labels is not None]
+        known = np.any(labelled, axis=0) if labelled else None
         rows = np.flatnonzero(known) if known is not None else np.arange(len(self))
         chosen = np.random.default_rng(seed).permutation(rows)[:BATCH]
         self.rows = np.sort(chosen)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._preflight._program import Output, Program
 from mtlkit.diagnostics.thresholds import FEW_VALUES, NORMALISED
-from mtlkit.metrics._labels import is_labelled, is_one_hot
+from mtlkit.metrics._labels import is_one_hot
 
 
 def missing_labels(program: Program) -> Iterator[Problem]:
@@ -25,7 +25,7 @@ def missing_labels(program: Program) -> Iterator[Problem]:
                     task=out.name,
                 )
             continue
-        there = is_labelled(out.labels)
+        there = out.labelled
         if not there.any():
             yield Problem("no_labels", "error", f"{out.name!r} has no label.", task=out.name)
         elif out.head is None and out.labels.dtype.kind == "f" and np.isnan(out.labels).any():
@@ -43,7 +43,7 @@ def missing_labels(program: Program) -> Iterator[Problem]:
 
 def no_shared_samples(program: Program) -> Iterator[Problem]:
     """Pairs of tasks of which no sample has both labels."""
-    there = {out.name: is_labelled(out.labels) for out in program.outputs if out.labels is not None}
+    there = {out.name: out.labelled for out in program.outputs if out.labels is not None}
     names = list(there)
     for number, one in enumerate(names):
         for other in names[number + 1 :]:

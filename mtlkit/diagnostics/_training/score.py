@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.heads.head import Head
 from mtlkit.metrics.skill import skill
+
+
+def decoded_zeros(head: Head, shape: Sequence[int | None]) -> Mapping[str, NDArray]:
+    """What a head makes of outputs of a shape with the batch, which are all zero."""
+    return head.decode(np.zeros((1, *(size or 1 for size in shape[1:])), "float32"))
+
+
+def is_of_pixels(decoded: Mapping[str, NDArray]) -> bool:
+    """Whether a head predicts something for each pixel, rather than for each sample."""
+    return any(np.ndim(decoded[key]) > 2 for key in ("label", "value") if key in decoded)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from mtlkit.heads.designs.orbit import OrbitDesign
 from mtlkit.heads.designs.polar import PolarDesign
 from mtlkit.heads.designs.polar_and_flatten import PolarAndFlattenDesign
 from mtlkit.heads.designs.pooled import PooledDesign
+from mtlkit.heads.designs.pyramid import PyramidDesign
 from mtlkit.heads.designs.tree import CoarseToFineDesign
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "PolarAndFlattenDesign",
     "PolarDesign",
     "PooledDesign",
+    "PyramidDesign",
 ]
