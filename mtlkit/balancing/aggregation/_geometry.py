@@ -32,7 +32,7 @@ class Geometry(NamedTuple):
     @property
     def count(self) -> Any:
         """How many rows are not zero, at least 1."""
-        return ops.maximum(ops.sum(self.present), 1.0)
+        return at_least(ops.sum(self.present), 1.0)
 
     @property
     def longest(self) -> Any:
@@ -50,13 +50,31 @@ def of_gradients(gradients: Any) -> Geometry:
     """The geometry of a matrix (tasks, parameters), whatever the scale of each of its rows."""
     largest = ops.max(ops.abs(gradients), axis=1, keepdims=True)
     rows = gradients / ops.where(largest > 0, largest, ops.ones_like(largest))
-    gramian = ops.matmul(rows, ops.transpose(rows))
+    gramian = rows @ ops.transpose(rows)
     return _geometry(gramian, largest[:, 0])
 
 
 def of_gramian(gramian: Any) -> Geometry:
     """The geometry of rows whose products with each other are given."""
     return _geometry(gramian, ops.ones_like(gramian[0]))
+
+
+def times(matrix: Any, vector: Any) -> Any:
+    """A matrix times a vector.
+
+    Like all products here it is not `ops.matmul`, which makes float64 float32 on PyTorch.
+    """
+    return (matrix @ vector[:, None])[:, 0]
+
+
+def length_of(weights: Any, products: Any) -> Any:
+    """The length of a weighted sum of rows with these products with each other."""
+    return ops.sqrt(at_least(ops.sum(weights[:, None] * products * weights[None, :]), 0.0))
+
+
+def at_least(values: Any, least: float) -> Any:
+    """The larger one of each value and a number; of the type of the values on each backend."""
+    return ops.where(values < least, least, values)
 
 
 def inverse(lengths: Any) -> Any:
@@ -73,7 +91,7 @@ def epsilon(dtype: str) -> float:
 def _geometry(gramian: Any, scales: Any) -> Geometry:
     """The geometry of rows that were divided by `scales` before they were multiplied."""
     num_tasks = int(gramian.shape[0])
-    lengths = ops.sqrt(ops.maximum(ops.diagonal(gramian), 0.0))
+    lengths = ops.sqrt(at_least(ops.diagonal(gramian), 0.0))
     norms = lengths * scales
     inverses = inverse(lengths)
     cosines = gramian * inverses[:, None] * inverses[None, :]

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry
+from mtlkit.balancing.aggregation._geometry import Geometry, times
 
 
 def in_turn(
@@ -36,7 +36,7 @@ def in_turn(
     order = ops.one_hot(ops.argsort(noise, axis=1), geometry.num_tasks, dtype=geometry.dtype)
     for place in range(geometry.num_tasks):
         met = order[:, place]
-        other = geometry.present * ops.matmul(met * (1 - identity), geometry.present[:, None])[:, 0]
+        other = geometry.present * times(met * (1 - identity), geometry.present)
         added, kept = step(scaled, met, other, kept)
         scaled = scaled + (other * added)[:, None] * met
     return ops.sum(scaled, axis=0) * geometry.longest, kept

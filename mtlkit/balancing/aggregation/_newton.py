@@ -6,7 +6,8 @@ from typing import Any
 
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, epsilon
+from mtlkit.balancing.aggregation._geometry import Geometry, at_least, epsilon, length_of, times
+from mtlkit.balancing.aggregation._nonnegative_quadratic import ridge
 
 _STEPS = 50
 
@@ -21,13 +22,13 @@ def fair_weights(geometry: Geometry, power: float) -> Any:
     tolerance = epsilon(geometry.dtype) ** 0.4  # of a step: what is left is its square
     identity = ops.eye(geometry.num_tasks, dtype=geometry.dtype)
     # As good as nothing, but where gradients cancel out, and weights would grow for ever.
-    cosines = geometry.cosines + 2 * epsilon(geometry.dtype) * identity
+    cosines = geometry.cosines + ridge(geometry.cosines)
     lengths = ops.where(geometry.present > 0, geometry.norms / geometry.longest, 1.0)
     wanted = lengths ** (power - 1)
 
     def step(weights: Any, size: Any) -> tuple[Any, Any]:
         barrier = wanted * weights**-power
-        slope = ops.matmul(cosines, weights[:, None])[:, 0] - barrier
+        slope = times(cosines, weights) - barrier
         # In units of the weights, in which the equations are well scaled.
         scaled = cosines * weights[:, None] * weights[None, :]
         curvature = scaled + identity * (power * barrier * weights)[:, None]
@@ -36,14 +37,14 @@ def fair_weights(geometry: Geometry, power: float) -> Any:
         relative = ops.solve(balanced, (-slope * weights / scale)[:, None])[:, 0] / scale
         size = ops.max(ops.abs(relative))
         measure = (1 + power) * size
-        short = ops.log1p(measure) / ops.maximum(measure, 1e-30)
+        short = ops.log1p(measure) / at_least(measure, 1e-30)
         length = ops.where(measure < 0.3, 1.0, short)
-        return weights * ops.maximum(1 + length * relative, 0.1), size
+        return weights * at_least(1 + length * relative, 0.1), size
 
     weights = wanted ** (1 / (1 + power))  # right where all rows are orthogonal
-    product = ops.sum(weights[:, None] * cosines * weights[None, :])
+    product = at_least(length_of(weights, cosines) ** 2, epsilon(geometry.dtype))
     pull = ops.sum(wanted * weights ** (1 - power))
-    weights = weights * (pull / ops.maximum(product, epsilon(geometry.dtype))) ** (1 / (1 + power))
+    weights = weights * (pull / product) ** (1 / (1 + power))
     weights, _ = ops.while_loop(
         lambda weights, size: size > tolerance,
         step,

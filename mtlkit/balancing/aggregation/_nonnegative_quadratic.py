@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import epsilon
+from mtlkit.balancing.aggregation._geometry import at_least, epsilon
 
 #: So often the whole guess is mended although it does not get better, before it is in one place.
 _CHANCES = 3
@@ -29,8 +29,8 @@ def nonnegative_minimum(matrix: Any, linear: Any) -> Any:
     ridged = matrix + ridge(matrix)
     found, passive = pivoted(ridged, linear)
     # The ridge makes what is found a bit too short: one step against what is left of the problem.
-    rest = linear - ops.matmul(found, matrix)
-    return ops.maximum(found + _solved(ridged, rest, passive), 0.0)
+    rest = linear - (found @ matrix)
+    return at_least(found + _solved(ridged, rest, passive), 0.0)
 
 
 def ridge(matrix: Any) -> Any:
@@ -51,7 +51,7 @@ def pivoted(matrix: Any, linear: Any) -> tuple[Any, Any]:
     def wrongs(found: Any, passive: Any) -> Any:
         """Where a variable that is free is negative, or one that is 0 should grow."""
         size = ops.sum(ops.abs(found), axis=-1, keepdims=True)
-        slope = ops.matmul(found, matrix) - linear
+        slope = found @ matrix - linear
         wrong = ops.where(passive > 0, found < 0, slope < -tolerance * (size + largest))
         return ops.cast(wrong, dtype)
 
@@ -61,7 +61,7 @@ def pivoted(matrix: Any, linear: Any) -> tuple[Any, Any]:
         count = ops.sum(wrong, axis=-1, keepdims=True)
         better = count < fewest
         chances = ops.where(better, float(_CHANCES), chances - 1.0)
-        fewest = ops.minimum(count, fewest)
+        fewest = ops.where(better, count, fewest)
         last = ops.max(ops.where(wrong > 0, numbers, -1.0), axis=-1, keepdims=True)
         changed = ops.where(chances >= 0, wrong, wrong * ops.cast(numbers == last, dtype))
         passive = ops.abs(passive - changed)
@@ -83,7 +83,7 @@ def pivoted(matrix: Any, linear: Any) -> tuple[Any, Any]:
         start,
         maximum_iterations=20 + 4 * tasks,
     )
-    return ops.maximum(found, 0.0), passive
+    return at_least(found, 0.0), passive
 
 
 def _solved(matrix: Any, linear: Any, passive: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse, times
 
 
 def spectrum(geometry: Geometry) -> tuple[Any, Any]:
@@ -23,5 +23,5 @@ def equal_projections(geometry: Geometry) -> Any:
     least weights.
     """
     values, vectors = spectrum(geometry)
-    along = ops.matmul(geometry.present[None, :], vectors)[0]
-    return geometry.present * ops.matmul(vectors, (inverse(values) * along)[:, None])[:, 0]
+    along = times(ops.transpose(vectors), geometry.present)
+    return geometry.present * times(vectors, inverse(values) * along)

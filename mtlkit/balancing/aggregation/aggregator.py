@@ -184,7 +184,7 @@ class GramianAggregator(Aggregator):
     ) -> tuple[Any, dict[str, Any]]:
         geometry = of_gradients(gradients)
         weights, state = self._of_geometry(geometry, state, noise, losses)
-        return ops.matmul(weights[None, :], gradients)[0], state
+        return (weights[None, :] @ gradients)[0], state
 
     def weigh(
         self,
@@ -254,7 +254,13 @@ class GramianAggregator(Aggregator):
 
 def _as_matrix(name: str, values: Any) -> Any:
     """A matrix as a tensor of a floating-point type."""
-    tensor = ops.convert_to_tensor(values if ops.is_tensor(values) else np.asarray(values))
+    if ops.is_tensor(values):
+        tensor = values
+    else:
+        array = np.asarray(values)
+        # PyTorch has to be told of float64; JAX has it, or warns where it is told.
+        told = array.dtype == "float64" and keras.backend.backend() != "jax"
+        tensor = ops.convert_to_tensor(array, dtype="float64" if told else None)
     if len(tensor.shape) != 2:
         raise ValueError(f"Expected {name} as a matrix. Received: shape {tuple(tensor.shape)}")
     dtype = keras.backend.standardize_dtype(tensor.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, at_least, epsilon, inverse, times
 from mtlkit.balancing.aggregation._spectrum import spectrum
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -70,12 +70,12 @@ class AlignedMTL(GramianAggregator):
         count = ops.sum(ops.cast(kept, geometry.dtype))
         kept_values = ops.where(kept, singular, 0.0)
         if self.scale == "rmse":
-            scale = ops.sqrt(ops.sum(kept_values**2) / ops.maximum(count, 1.0))
+            scale = ops.sqrt(ops.sum(kept_values**2) / at_least(count, 1.0))
         else:  # they are sorted, the largest first
-            place = count - 1 if self.scale == "min" else ops.floor(count / 2)
-            number = ops.arange(tasks, dtype=geometry.dtype)
-            scale = ops.sum(ops.where(number == place, kept_values, 0.0))
+            place = ops.cast(count - 1 if self.scale == "min" else count / 2, "int32")
+            chosen = ops.arange(tasks, dtype="int32") == place
+            scale = ops.sum(ops.where(chosen, kept_values, 0.0))
         mean = geometry.present / geometry.count
-        along = ops.matmul(mean[None, :], left)[0] * scale * inverse(kept_values)
-        weights = ops.matmul(left, along[:, None])[:, 0]
+        along = times(ops.transpose(left), mean) * scale * inverse(kept_values)
+        weights = times(left, along)
         return weights * geometry.norms, state

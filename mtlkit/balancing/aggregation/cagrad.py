@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse, length_of, times
 from mtlkit.balancing.aggregation._nonnegative_quadratic import pivoted, ridge
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -68,8 +68,8 @@ class CAGrad(GramianAggregator):
         if self.c == 0:
             return mean * longest, state
         matrix = geometry.cosines + ridge(geometry.cosines)
-        products = ops.matmul(matrix, mean[:, None])[:, 0]
-        radius = self.c * ops.sqrt(ops.maximum(ops.sum(mean * products), 0.0))
+        products = times(matrix, mean)
+        radius = self.c * length_of(mean, matrix)
         # g_i @ d >= t, of gradients of length 1, with t in units of the shortest gradient.
         ones = geometry.present * geometry.shortest * inverse(geometry.norms)
         within = geometry.present > 0
@@ -81,8 +81,7 @@ class CAGrad(GramianAggregator):
 
         def step(level: Any, added: Any, excess: Any) -> tuple[Any, Any, Any]:
             added = pivoted(matrix, (level * ones - products)[None, :])[0][0]
-            square = ops.sum(added[:, None] * matrix * added[None, :])
-            distance = ops.sqrt(ops.maximum(square, 0.0))
+            distance = length_of(added, matrix)
             # The distance is a convex function of t with this slope.
             slope = ops.sum(ones * added) * inverse(distance)
             excess = ops.where(slope > 0, distance - radius, ops.zeros_like(distance))
@@ -94,7 +93,6 @@ class CAGrad(GramianAggregator):
             (level, ops.zeros_like(mean), ops.ones_like(level) + radius),
             maximum_iterations=_STEPS,
         )
-        square = ops.sum(added[:, None] * matrix * added[None, :])
-        length = ops.sqrt(ops.maximum(square, 0.0))
-        added = added * ops.minimum(1.0, radius * inverse(length))
+        length = length_of(added, matrix)
+        added = added * ops.where(length > radius, radius * inverse(length), 1.0)
         return geometry.present * (mean + added) * longest, state

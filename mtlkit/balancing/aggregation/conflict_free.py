@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse, times
 from mtlkit.balancing.aggregation._spectrum import equal_projections
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -43,7 +43,7 @@ class ConFIG(GramianAggregator):
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         weights = equal_projections(geometry)
-        products = ops.matmul(geometry.cosines, weights[:, None])[:, 0]
+        products = times(geometry.cosines, weights)
         square = ops.sum(weights * products)
         # Where least squares leave nothing, what is left is rounding.
         there = square > 8 * geometry.num_tasks * epsilon(geometry.dtype)

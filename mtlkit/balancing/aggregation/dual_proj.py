@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from mtlkit.balancing.aggregation._geometry import Geometry
+from mtlkit.balancing.aggregation._geometry import Geometry, times
 from mtlkit.balancing.aggregation._nonnegative_quadratic import nonnegative_minimum
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -42,7 +42,7 @@ class DualProj(GramianAggregator):
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         wanted = geometry.norms / geometry.longest
-        products = (geometry.cosines @ wanted[:, None])[:, 0]
+        products = times(geometry.cosines, wanted)
         added = nonnegative_minimum(geometry.cosines, -products[None, :])[0]
         scale = geometry.longest / geometry.count
         return geometry.present * (wanted + added) * scale, state

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, epsilon, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, at_least, epsilon, inverse
 from mtlkit.balancing.aggregation._in_turn import in_turn
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -73,9 +73,9 @@ class GradVac(GramianAggregator):
         highest = 1 - epsilon(geometry.dtype) ** 0.5
 
         def step(gradients: Any, met: Any, other: Any, averages: Any) -> tuple[Any, Any]:
-            products = ops.matmul(gradients, geometry.cosines)
+            products = gradients @ geometry.cosines
             squares = ops.sum(products * gradients, axis=1)
-            lengths = ops.sqrt(ops.maximum(squares, 0.0))
+            lengths = ops.sqrt(at_least(squares, 0.0))
             cosines = ops.sum(products * met, axis=1) * inverse(lengths)
             cosines = ops.clip(cosines, -1.0, 1.0)
             usual = ops.sum(averages * met, axis=1)

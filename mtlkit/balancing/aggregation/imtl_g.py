@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, inverse, length_of
 from mtlkit.balancing.aggregation._spectrum import equal_projections
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -47,10 +47,9 @@ class IMTLG(GramianAggregator):
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         weights = equal_projections(geometry)
-        square = ops.sum(weights[:, None] * geometry.cosines * weights[None, :])
-        length = ops.sqrt(ops.maximum(square, 0.0))
+        length = length_of(weights, geometry.cosines)
         shortest = geometry.shortest
         total = ops.sum(weights * shortest * inverse(geometry.norms))
         # A sum of weights so small that d would be too long.
         least = length * (shortest / geometry.longest)
-        return weights * shortest * inverse(ops.maximum(total, least)), state
+        return weights * shortest * inverse(ops.where(total > least, total, least)), state

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry
+from mtlkit.balancing.aggregation._geometry import Geometry, at_least
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
 
@@ -38,7 +38,7 @@ class Mean(GramianAggregator):
         losses: Any = None,
     ) -> tuple[Any, dict[str, Any]]:
         present = ops.cast(ops.any(gradients != 0, axis=1), gradients.dtype)
-        return ops.sum(gradients, axis=0) / ops.maximum(ops.sum(present), 1.0), state
+        return ops.sum(gradients, axis=0) / at_least(ops.sum(present), 1.0), state
 
     def _unit_weights(
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry, inverse
+from mtlkit.balancing.aggregation._geometry import Geometry, inverse, length_of
 from mtlkit.balancing.aggregation._newton import fair_weights
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
@@ -62,8 +62,7 @@ class NashMTL(GramianAggregator):
     ) -> tuple[Any, dict[str, Any]]:
         weights = fair_weights(geometry, power=1.0)
         if self.max_norm:
-            square = ops.sum(weights[:, None] * geometry.cosines * weights[None, :])
-            length = ops.sqrt(ops.maximum(square, 0.0))
-            limit = ops.minimum(1.0, self.max_norm * inverse(length))
-            weights = weights * ops.where(length > 0, limit, 1.0)
+            length = length_of(weights, geometry.cosines)
+            limit = self.max_norm * inverse(length)
+            weights = weights * ops.where(length > self.max_norm, limit, 1.0)
         return weights, state

@@ -54,7 +54,7 @@ class PCGrad(GramianAggregator):
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         def step(gradients: Any, met: Any, other: Any, kept: Any) -> tuple[Any, Any]:
-            products = ops.sum(ops.matmul(gradients, geometry.cosines) * met, axis=1)
-            return -ops.minimum(products, 0.0), kept
+            products = ops.sum(gradients @ geometry.cosines * met, axis=1)
+            return ops.where(products < 0, -products, 0.0), kept
 
         return in_turn(geometry, noise, step, None)[0], state
