@@ -9,7 +9,7 @@ from keras import ops
 from mtlkit.balancing.aggregation._geometry import Geometry, at_least, epsilon, length_of, times
 from mtlkit.balancing.aggregation._nonnegative_quadratic import ridge
 
-_STEPS = 50
+_STEPS, _LAST_STEPS = 50, 2
 
 
 def fair_weights(geometry: Geometry, power: float) -> Any:
@@ -22,15 +22,16 @@ def fair_weights(geometry: Geometry, power: float) -> Any:
     tolerance = epsilon(geometry.dtype) ** 0.4  # of a step: what is left is its square
     identity = ops.eye(geometry.num_tasks, dtype=geometry.dtype)
     # As good as nothing, but where gradients cancel out, and weights would grow for ever.
-    cosines = geometry.cosines + ridge(geometry.cosines)
+    ridged = geometry.cosines + ridge(geometry.cosines)
     lengths = ops.where(geometry.present > 0, geometry.norms / geometry.longest, 1.0)
     wanted = lengths ** (power - 1)
 
-    def step(weights: Any, size: Any) -> tuple[Any, Any]:
+    def stepped(weights: Any, cosines: Any) -> tuple[Any, Any]:
+        """Weights after a step, and how far it goes against the weights."""
         barrier = wanted * weights**-power
         slope = times(cosines, weights) - barrier
         # In units of the weights, in which the equations are well scaled.
-        scaled = cosines * weights[:, None] * weights[None, :]
+        scaled = ridged * weights[:, None] * weights[None, :]
         curvature = scaled + identity * (power * barrier * weights)[:, None]
         scale = ops.sqrt(ops.diagonal(curvature))
         balanced = curvature / (scale[:, None] * scale[None, :])
@@ -42,13 +43,19 @@ def fair_weights(geometry: Geometry, power: float) -> Any:
         return weights * at_least(1 + length * relative, 0.1), size
 
     weights = wanted ** (1 / (1 + power))  # right where all rows are orthogonal
-    product = at_least(length_of(weights, cosines) ** 2, epsilon(geometry.dtype))
+    product = at_least(length_of(weights, ridged) ** 2, epsilon(geometry.dtype))
     pull = ops.sum(wanted * weights ** (1 - power))
     weights = weights * (pull / product) ** (1 / (1 + power))
     weights, _ = ops.while_loop(
         lambda weights, size: size > tolerance,
-        step,
+        lambda weights, size: stepped(weights, ridged),
         (weights, ops.ones_like(weights[0])),
         maximum_iterations=_STEPS,
     )
+    # A few steps without the ridge, unless it is all that holds the weights.
+    better = weights
+    for _ in range(_LAST_STEPS):
+        better, _ = stepped(better, geometry.cosines)
+    held = (ridged - geometry.cosines)[0, 0] * weights ** (1 + power) / wanted
+    weights = ops.where(ops.max(held) < 0.1, better, weights)
     return geometry.present * weights * geometry.longest ** ((power - 1) / (power + 1))

@@ -23,8 +23,8 @@ class NashMTL(GramianAggregator):
 
     The length of `d` is the root of the number of tasks, whatever the gradients, before it is
     limited to `max_norm`. So `d` says where to go, not how far: it does not get shorter near
-    an optimum, and the learning rate has to. Where gradients cancel out, `d` is shorter, and
-    exactly opposed ones give about 0.
+    an optimum, and the learning rate has to. Where gradients cancel out exactly, `d` is shorter:
+    opposed ones give about 0 (in float32, a thousandth of that length).
 
     Source: Navon, Shamsian, Achituve, Maron, Kawaguchi, Chechik and Fetaya, "Multi-Task Learning as
     a Bargaining Game", 2022, arXiv 2202.01017.
