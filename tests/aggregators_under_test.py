@@ -33,6 +33,7 @@ class Promises:
         stationary: The result is 0 where gradients cancel out with positive weights.
         keeps_going: It is not 0 where they do so only with some weights of 0.
         longest: It is never longer than the longest gradient.
+        variant: It is another one of these with other arguments.
     """
 
     make: Callable[[], Aggregator]
@@ -44,6 +45,7 @@ class Promises:
     stationary: bool = False
     keeps_going: bool = False
     longest: bool = False
+    variant: bool = False
 
 
 def one(tasks):
@@ -64,13 +66,19 @@ METHODS = {
     "IMTLG": Promises(balancing.IMTLG, "independent", one, longest=True),
     "NashMTL": Promises(lambda: balancing.NashMTL(max_norm=0), "always", None, 0, scale_free=True),
     "NashMTL at most 1": Promises(
-        balancing.NashMTL, "always", None, 0, scale_free=True, longest=False
+        balancing.NashMTL, "always", None, 0, scale_free=True, variant=True
     ),
     "FairGrad": Promises(balancing.FairGrad, "always", None, 0, scale_free=True),
-    "FairGrad(2)": Promises(lambda: balancing.FairGrad(alpha=2.0), "always", None, -1 / 3),
+    "FairGrad(2)": Promises(
+        lambda: balancing.FairGrad(alpha=2.0), "always", None, -1 / 3, variant=True
+    ),
     "AlignedMTL": Promises(balancing.AlignedMTL, equal=one, longest=True),
-    "AlignedMTL(median)": Promises(lambda: balancing.AlignedMTL("median"), equal=one, longest=True),
-    "AlignedMTL(rmse)": Promises(lambda: balancing.AlignedMTL("rmse"), equal=one, longest=True),
+    "AlignedMTL(median)": Promises(
+        lambda: balancing.AlignedMTL("median"), equal=one, longest=True, variant=True
+    ),
+    "AlignedMTL(rmse)": Promises(
+        lambda: balancing.AlignedMTL("rmse"), equal=one, longest=True, variant=True
+    ),
     "UPGrad": Promises(
         balancing.UPGrad,
         "always",
