@@ -1,0 +1,41 @@
+"""Balancing of tasks that share a backbone."""
+
+from mtlkit.balancing.aggregation import (
+    IMTLG,
+    MGDA,
+    Aggregator,
+    AlignedMTL,
+    CAGrad,
+    ConFIG,
+    DualProj,
+    FairGrad,
+    GradDrop,
+    GradNorm,
+    GradVac,
+    GramianAggregator,
+    Mean,
+    NashMTL,
+    PCGrad,
+    Sum,
+    UPGrad,
+)
+
+__all__ = [
+    "IMTLG",
+    "MGDA",
+    "Aggregator",
+    "AlignedMTL",
+    "CAGrad",
+    "ConFIG",
+    "DualProj",
+    "FairGrad",
+    "GradDrop",
+    "GradNorm",
+    "GradVac",
+    "GramianAggregator",
+    "Mean",
+    "NashMTL",
+    "PCGrad",
+    "Sum",
+    "UPGrad",
+]
