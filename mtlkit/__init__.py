@@ -6,7 +6,7 @@ Heads, gradient gates, backbones, and a `MultiTaskModel` that assembles them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mtlkit import backbones, callbacks, heads, layers, losses, metrics, space
+from mtlkit import backbones, balancing, callbacks, heads, layers, losses, metrics, space
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
@@ -21,6 +21,7 @@ __all__ = [
     "MultiTaskModel",
     "Task",
     "backbones",
+    "balancing",
     "callbacks",
     "datasets",
     "diagnostics",

@@ -1,5 +1,6 @@
-"""Balancing of tasks that share a backbone."""
+"""Balancing of tasks that share a backbone: weights of losses, and how gradients are combined."""
 
+from mtlkit.balancing._names import get
 from mtlkit.balancing.aggregation import (
     IMTLG,
     MGDA,
@@ -19,8 +20,24 @@ from mtlkit.balancing.aggregation import (
     Sum,
     UPGrad,
 )
+from mtlkit.balancing.fan_out import FanOut
+from mtlkit.balancing.scalarization import (
+    FAMO,
+    DynamicWeightAverage,
+    EqualWeighting,
+    FixedWeighting,
+    GeometricMeanWeighting,
+    ImpartialLossWeighting,
+    LogWeighting,
+    LossWeighting,
+    RandomWeighting,
+    SmoothTchebycheff,
+    SoftOptimalUncertaintyWeighting,
+    UncertaintyWeighting,
+)
 
 __all__ = [
+    "FAMO",
     "IMTLG",
     "MGDA",
     "Aggregator",
@@ -28,14 +45,27 @@ __all__ = [
     "CAGrad",
     "ConFIG",
     "DualProj",
+    "DynamicWeightAverage",
+    "EqualWeighting",
     "FairGrad",
+    "FanOut",
+    "FixedWeighting",
+    "GeometricMeanWeighting",
     "GradDrop",
     "GradNorm",
     "GradVac",
     "GramianAggregator",
+    "ImpartialLossWeighting",
+    "LogWeighting",
+    "LossWeighting",
     "Mean",
     "NashMTL",
     "PCGrad",
+    "RandomWeighting",
+    "SmoothTchebycheff",
+    "SoftOptimalUncertaintyWeighting",
     "Sum",
     "UPGrad",
+    "UncertaintyWeighting",
+    "get",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 
 from mtlkit.backbones._feature_maps import FeatureMaps
+from mtlkit.balancing.aggregation.aggregator import Aggregator
+from mtlkit.balancing.fan_out import FanOut
 from mtlkit.heads.head import LAST, PYRAMID, Head
 from mtlkit.metrics._task_metric import TaskMetric
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric, as_metric
@@ -16,6 +18,8 @@ from mtlkit.metrics.sliced import SlicedMetric
 from mtlkit.model._conditioning import conditioned, gated, in_order
 from mtlkit.model.task import Task
 
+#: The end of the names of layers in which gradients meet.
+_FAN_OUT = "_fan_out"
 #: Maps named in an error, at most.
 _SHOWN_MAPS = 8
 
@@ -49,14 +53,27 @@ def check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
         )
 
 
-def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
+class Wired(NamedTuple):
+    """The outputs by task, and the layers in which gradients of tasks meet, with their tasks."""
+
+    outputs: dict[str, Any]
+    fan_outs: list[tuple[FanOut, list[str]]]
+
+
+def wire(maps: FeatureMaps, tasks: Sequence[Task], aggregator: Aggregator | None = None) -> Wired:
     """Connects each head to its feature map, through its gradient gate.
 
-    Tasks that are conditioned on another one come after it, and read its outputs.
+    Tasks that are conditioned on another one come after it, and read its outputs. With an
+    aggregator, a map that several tasks read comes to them through a `FanOut`.
     """
     _check_layer_names(maps, tasks)
     names = {task.name: feature_names(maps, task) for task in tasks}
-    features = {task.name: gated(feature, task) for task, feature in _features(maps, tasks, names)}
+    found = _features(maps, tasks, names)
+    fan_outs = [] if aggregator is None else _fan_out(found, tasks, names, aggregator)
+    features = {task.name: gated(_as_head_reads(task, found[task.name]), task) for task in tasks}
+    images = [task for task in tasks if task.head.reads_image_size]
+    for task in images:
+        features[task.name] = [_image(task, maps.get(["input"])["input"]), *features[task.name]]
     outputs: dict[str, Any] = {}
     for task in in_order(tasks):
         feature = features[task.name]
@@ -73,23 +90,61 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task]) -> dict[str, Any]:
                 f"{type(task.head).__name__}, which says: {error}"
                 f"{_spatial_maps(maps, features[task.name])}"
             ) from error
-    return {task.name: outputs[task.name] for task in tasks}
+    return Wired({task.name: outputs[task.name] for task in tasks}, fan_outs)
 
 
 def _features(
     maps: FeatureMaps, tasks: Sequence[Task], names: dict[str, tuple[str, ...]]
-) -> Iterator[tuple[Task, Any]]:
-    """Yields each task with its map, or with a list of them where it names several."""
+) -> dict[str, list[Any]]:
+    """The maps that each task reads."""
     named = [name for own in names.values() for name in own]
     named += ["input" for task in tasks if task.head.reads_image_size]
     turned, upright = maps.get_orbit(named), maps.get(named)
+    last_turned, last = maps.last_orbit, maps.last
+    found = {}
     for task in tasks:
-        by_name, last = (turned, maps.last_orbit) if task.head.reads_orbit else (upright, maps.last)
-        found = [by_name[name] for name in names[task.name]] or [last]
-        if task.head.reads_image_size:
-            yield task, [_image(task, upright["input"]), *found]
-        else:
-            yield task, found[0] if _names_one(task) and len(found) == 1 else found
+        by_name, end = (turned, last_turned) if task.head.reads_orbit else (upright, last)
+        found[task.name] = [by_name[name] for name in names[task.name]] or [end]
+    return found
+
+
+def _fan_out(
+    features: dict[str, list[Any]],
+    tasks: Sequence[Task],
+    names: dict[str, tuple[str, ...]],
+    aggregator: Aggregator,
+) -> list[tuple[FanOut, list[str]]]:
+    """Puts a `FanOut` between each map and the tasks that read it, where there are several.
+
+    The input is no map that is trained, and a task whose gradient is stopped has none.
+    """
+    readers: dict[int, list[tuple[str, int]]] = {}
+    for task in tasks:
+        for place, feature in enumerate(features[task.name]):
+            is_input = names[task.name][place : place + 1] == ("input",)
+            if task.gradient != "stop" and not is_input and "float" in feature.dtype:
+                readers.setdefault(id(feature), []).append((task.name, place))
+    found: list[tuple[FanOut, list[str]]] = []
+    for own in readers.values():
+        if len(own) < 2:
+            continue
+        first, place = own[0]
+        map_name = (names[first] or (LAST,))[place]
+        taken = [layer.name for layer, _ in found]
+        name = f"{map_name}{_FAN_OUT}"
+        name = name if name not in taken else f"{map_name}_turned{_FAN_OUT}"
+        layer = FanOut(aggregator, len(own), name=name)
+        fanned = layer(features[first][place])
+        for (name, where), feature in zip(own, fanned, strict=True):
+            features[name][where] = feature
+        found.append((layer, [name for name, _ in own]))
+    return found
+
+
+def _as_head_reads(task: Task, found: list[Any]) -> Any:
+    """One map, or the list of several."""
+    is_one = _names_one(task) and len(found) == 1 and not task.head.reads_image_size
+    return found[0] if is_one else found
 
 
 def _image(task: Task, image: Any) -> Any:
@@ -131,6 +186,7 @@ def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
     taken = {maps.backbone.name, f"{maps.backbone.name}_maps"}
     taken |= {tensor.name for tensor in keras.tree.flatten(maps.inputs)}
     taken |= {f"{task.name}_gradient" for task in tasks if task.gradient != "flow"}
+    taken |= {f"{name}{_FAN_OUT}" for name in (*maps.names, LAST)}
     for task in tasks:
         if task.condition_on is not None:
             taken |= {f"{task.name}_condition_gradient", f"{task.name}_condition_gradient_map"}

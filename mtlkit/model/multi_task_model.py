@@ -17,6 +17,7 @@ from mtlkit.backbones._trainable_flags import (
     set_trainable_flags,
     trainable_flags,
 )
+from mtlkit.balancing._names import split
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses._partial_labels import StepLabels
@@ -38,6 +39,7 @@ from mtlkit.model._fit_arguments import (
     weight_of,
 )
 from mtlkit.model._learning_rates import scale_learning_rates
+from mtlkit.model._loss_balance import LossBalance, with_callbacks
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
@@ -66,7 +68,9 @@ class MultiTaskModel(keras.Model):
     Args:
         backbone: A `mtlkit.backbones.ConvBackbone`, or any `keras.Model` or layer.
         tasks: The tasks.
-        balancer: Reserved for loss and gradient balancing; `None`.
+        balancer: How losses or gradients of the tasks are balanced: a
+            `mtlkit.balancing.LossWeighting`, a `mtlkit.balancing.Aggregator`, the name of one,
+            such as `"uw"` or `"upgrad"`, or a pair of both. `None`: the sum of the losses.
         input_shape: Shape of an input without the batch; needed only if the backbone is a
             layer that has not been built.
         backbone_learning_rate_multiplier: What the optimizer's learning rate (and its weight
@@ -106,7 +110,7 @@ class MultiTaskModel(keras.Model):
         self,
         backbone: Any,
         tasks: Sequence[Task],
-        balancer: None = None,
+        balancer: Any = None,
         *,
         input_shape: tuple[int, ...] | None = None,
         backbone_learning_rate_multiplier: float = 1.0,
@@ -118,16 +122,12 @@ class MultiTaskModel(keras.Model):
         tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
         check_tasks(tasks)
         tasks = [with_layer(task) for task in tasks]
-        if balancer is not None:
-            raise ValueError(
-                "Expected balancer=None; balancing is not part of this version. "
-                f"Received: balancer={balancer!r}"
-            )
+        weighting, aggregator = split(balancer)
 
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
         maps = FeatureMaps(backbone, input_shape, orbit)
-        outputs = wire(maps, tasks)
+        outputs, fan_outs = wire(maps, tasks, aggregator)
         super().__init__(inputs=maps.model_inputs, outputs=outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
@@ -144,6 +144,10 @@ class MultiTaskModel(keras.Model):
             )
             for task in tasks
         }
+        self._balance: LossBalance | None = None
+        if weighting is not None:
+            self._balance = LossBalance(weighting, list(self.tasks), self.add_weight)
+        self._aggregator, self._fan_outs = aggregator, tuple(fan_outs)
         self._class_weights = {
             task.name: self._add_class_weights(task) for task in tasks if task.class_weight
         }
@@ -166,7 +170,10 @@ class MultiTaskModel(keras.Model):
 
     @classmethod
     def from_keras(
-        cls, model: keras.Model, tasks: Mapping[str, Mapping[str, Any]] | None = None
+        cls,
+        model: keras.Model,
+        tasks: Mapping[str, Mapping[str, Any]] | None = None,
+        balancer: Any = None,
     ) -> MultiTaskModel:
         """Makes a multi-task model of a Keras model: of the same layers, with the same weights.
 
@@ -189,6 +196,7 @@ class MultiTaskModel(keras.Model):
                 `"kind"` (see `mtlkit.heads.AdoptedHead`), `"loss"`, `"metrics"`, `"weight"`,
                 `"gradient"`, `"feature"`, `"head"` (a head in place of the output's layers)
                 and `"name"`.
+            balancer: As in the constructor.
 
         Returns:
             The multi-task model.
@@ -221,7 +229,7 @@ class MultiTaskModel(keras.Model):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(model.dtype_policy)
         try:
-            adopted = cls(adoption.backbone, adoption.tasks, name=model.name)
+            adopted = cls(adoption.backbone, adoption.tasks, balancer, name=model.name)
         finally:
             keras.config.set_dtype_policy(policy)
         settings = adoption.settings
@@ -375,6 +383,7 @@ class MultiTaskModel(keras.Model):
         # With several replicas each loss is this one's share, and `fit` adds the shares up.
         replicas = num_replicas()
         losses = [own_share(ops.sum(loss)) for loss in self.losses]
+        of_tasks: dict[str, tuple[Any, Any]] = {}
         for name, loss in self._losses_by_task.items():
             if y.get(name) is None:
                 losses.append(unlabelled_loss(y_pred[name]))
@@ -386,7 +395,13 @@ class MultiTaskModel(keras.Model):
             value = loss.of_labels(labels, y_pred[name], weight)
             whole = value if replicas == 1 else value * replicas
             self._trackers_by_task[name].add(whole, labels.samples)
-            losses.append(ops.cast(self.task_weights[name], value.dtype) * value)
+            task_weight = ops.cast(self.task_weights[name], value.dtype)
+            if training and self.balancer is not None:
+                of_tasks[name] = task_weight * whole, labels.samples
+            else:
+                losses.append(task_weight * value)
+        if of_tasks:
+            losses.append(own_share(self._balanced(of_tasks)))
         return sum(losses[1:], losses[0])
 
     def compute_metrics(
@@ -420,6 +435,13 @@ class MultiTaskModel(keras.Model):
         """
         outputs = self.predict(x, **kwargs)
         return {name: task.head.decode(outputs[name]) for name, task in self.tasks.items()}
+
+    @property
+    def balancer(self) -> Any:
+        """The loss weighting, the aggregator, a list of both, or `None`."""
+        weighting = None if self._balance is None else self._balance.weighting
+        parts = [part for part in (weighting, self._aggregator) if part is not None]
+        return parts if len(parts) > 1 else (*parts, None)[0]
 
     def objective(self, task: str, metric: str | None = None, direction: str | None = None) -> Any:
         """Returns what a tuner should optimise for a task.
@@ -495,9 +517,12 @@ class MultiTaskModel(keras.Model):
         model = type(self)(
             self.backbone,
             tasks,
+            self.balancer,
             input_shape=self._input_shape_given,
             backbone_learning_rate_multiplier=self.backbone_learning_rate_multiplier,
         )
+        if self._balance is not None and model._balance is not None:
+            self._balance.copy_to(model._balance)
         for name, old in self._gates.items():
             if name in model._gates and (name != task or "gradient" not in changes):
                 model._gates[name].scale.assign(ops.convert_to_numpy(old.scale))
@@ -542,6 +567,7 @@ class MultiTaskModel(keras.Model):
             "name": self.name,
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks.values()],
+            "balancer": keras.saving.serialize_keras_object(self.balancer),
             "input_shape": self._input_shape_given,
             "backbone_learning_rate_multiplier": self.backbone_learning_rate_multiplier,
             "layers_trainable": trainable_flags(self),
@@ -553,6 +579,7 @@ class MultiTaskModel(keras.Model):
         with keras.saving.custom_object_scope(custom_objects or {}):
             config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
             config["tasks"] = [keras.saving.deserialize_keras_object(t) for t in config["tasks"]]
+            config["balancer"] = keras.saving.deserialize_keras_object(config.get("balancer"))
         trainable = config.pop("layers_trainable", [])
         model = cls(**config)
         set_trainable_flags(model, trainable)
@@ -583,10 +610,24 @@ class MultiTaskModel(keras.Model):
         """What the learning rate is multiplied by, for each variable that is trained."""
         rate = self.backbone_learning_rate_multiplier
         found = {id(variable): rate for variable in self.trainable_variables}
+        if self._balance is not None:
+            found.update({id(variable): 1.0 for variable in self._balance.learned})
         for task in self.tasks.values():
             for variable in (v for layer in task.own_layers for v in layer.trainable_variables):
                 found[id(variable)] = float(task.learning_rate_multiplier)
         return found
+
+    def _balanced(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
+        """The loss that is trained, of the tasks' weighted losses and numbers of samples."""
+        for layer, names in self._fan_outs:
+            if layer.losses_before is not None:
+                zero = ops.zeros((), "float32")
+                before = [ops.cast(losses.get(name, (zero,))[0], "float32") for name in names]
+                layer.losses_before.assign(ops.stop_gradient(ops.stack(before)))
+        if self._balance is not None:
+            return self._balance.total(losses)
+        values = [value for value, _ in losses.values()]
+        return sum(values[1:], values[0])
 
     def _trained_variables(self) -> list[int]:
         """What distinguishes the variables that are trained."""
@@ -627,8 +668,10 @@ class MultiTaskModel(keras.Model):
         callbacks = arguments.get("callbacks")
         if not self._losses_compared and not isinstance(callbacks, keras.callbacks.CallbackList):
             own = [FirstLosses()] if len(self.tasks) > 1 else []
-            arguments["callbacks"] = [*keras.tree.flatten(callbacks or []), *own]
+            arguments["callbacks"] = callbacks = [*keras.tree.flatten(callbacks or []), *own]
             self._losses_compared = True
+        if self._balance is not None:
+            arguments["callbacks"] = with_callbacks(callbacks, self._balance.callbacks)
         return arguments
 
     def _add_class_weights(self, task: Task) -> ClassWeights:

@@ -183,7 +183,7 @@ class GramianAggregator(Aggregator):
         losses: Any = None,
     ) -> tuple[Any, dict[str, Any]]:
         geometry = of_gradients(gradients)
-        weights, state = self._of_geometry(geometry, state, noise, losses)
+        weights, state = self.of_geometry(geometry, state, noise, losses)
         return (weights[None, :] @ gradients)[0], state
 
     def weigh(
@@ -205,7 +205,7 @@ class GramianAggregator(Aggregator):
         Returns:
             The weights of the gradients, of shape `(tasks,)`, and the state for the next call.
         """
-        return self._of_geometry(of_gramian(gramian), state, noise, losses)
+        return self.of_geometry(of_gramian(gramian), state, noise, losses)
 
     def weights(self, gramian: Any, losses: Any = None) -> Any:
         """Finds the weights, and keeps the state for the next call.
@@ -238,7 +238,7 @@ class GramianAggregator(Aggregator):
     ) -> tuple[Any, dict[str, Any]]:
         """The weights of the gradients divided by their lengths, and the next state."""
 
-    def _of_geometry(
+    def of_geometry(
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         """The weights of the gradients, NaN where something is not finite."""

@@ -17,8 +17,8 @@ class LogWeighting(LossWeighting):
     `L = sum_i log l_i`, so each task's gradient is divided by its loss: `1 / l_i` is its weight. A
     task that is nearly solved has a large one. It costs nothing. Losses have to be positive.
 
-    Use it where losses are on different scales and none comes near 0. The baseline "scale-invariant"
-    of Navon et al., 2022, arXiv 2202.01017.
+    Use it where losses are on different scales and none comes near 0. It is the baseline
+    "scale-invariant" of Navon et al., 2022, arXiv 2202.01017.
 
     Example:
         ```python

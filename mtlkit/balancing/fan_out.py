@@ -1,0 +1,223 @@
+"""The place where the gradients of tasks meet: a feature that goes to several of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtlkit._counts import check_count
+from mtlkit.balancing.aggregation._geometry import of_gradients, of_gramian
+from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregator
+from mtlkit.layers._reproducible_random import random_bits
+from mtlkit.losses._replicas import num_replicas, sum_over_replicas
+
+
+@keras.saving.register_keras_serializable(package="mtlkit")
+class FanOut(keras.layers.Layer):
+    """Gives a feature to several tasks, and combines their gradients on the way back.
+
+    Forward each task gets the feature itself. Backward the layer receives the gradient of every
+    task's loss at the feature, in the one backward pass that there is, combines them with an
+    aggregator, and hands the result to what computes the feature. So what is aggregated are
+    gradients with respect to the shared *feature* of the batch, a matrix of shape `(tasks,
+    batch * numbers)`, not those with respect to the backbone's parameters. Heads get their own
+    gradients, as ever.
+
+    A task whose gradient is zero, since it is stopped or the batch has no label of it, takes no
+    part. The result of an aggregator that averages is multiplied by the number of tasks that take
+    part: with `mtlkit.balancing.Mean` training is what it is without this layer.
+
+    `mtlkit.MultiTaskModel(..., balancer=...)` puts one behind each feature map that several tasks
+    read. Outside of training it costs nothing.
+
+    Attributes:
+        losses_before: The losses of the tasks in the step before, for an aggregator that needs
+            them: a variable of shape `(tasks,)`, which the model sets; else `None`.
+
+    Args:
+        aggregator: The aggregator.
+        num_tasks: Number of tasks.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        Any floating-point tensor `(batch, ...)`.
+
+    Output shape:
+        A list of `num_tasks` tensors, of the shape of the input.
+
+    Raises:
+        ValueError: If the aggregator is none, or there is not at least one task.
+
+    Example:
+        ```python
+        import keras
+        from mtlkit.balancing import FanOut, UPGrad
+
+        image = keras.Input((8, 8, 1))
+        feature = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(image))
+        first, second = FanOut(UPGrad(), num_tasks=2)(feature)
+        model = keras.Model(image, [keras.layers.Dense(3)(first), keras.layers.Dense(1)(second)])
+        ```
+    """
+
+    def __init__(self, aggregator: Aggregator, num_tasks: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(aggregator, Aggregator):
+            raise ValueError(
+                "Expected a mtlkit.balancing.Aggregator, such as mtlkit.balancing.UPGrad(). "
+                f"Received: aggregator={aggregator!r}"
+            )
+        check_count("num_tasks", num_tasks, 1)
+        self.supports_masking = True
+        self.aggregator = aggregator
+        self.num_tasks = num_tasks
+
+    def build(self, input_shape: Any) -> None:
+        fixed = {"dtype": "float32", "autocast": False}
+        # Their "gradients" are the next state: the backward pass is the only one that knows it.
+        self.state = {
+            name: self.add_weight(
+                name=name,
+                shape=tuple(value.shape),
+                initializer=_Given(ops.convert_to_numpy(value).tolist()),
+                overwrite_with_gradient=True,
+                **fixed,
+            )
+            for name, value in self.aggregator.initial_state(self.num_tasks).items()
+        }
+        self.losses_before: Any = None
+        if self.aggregator.needs_losses:
+            self.losses_before = self.add_weight(
+                name="losses",
+                shape=(self.num_tasks,),
+                initializer="ones",
+                trainable=False,
+                **fixed,
+            )
+        self.calls: Any = None
+        if self.aggregator.noise_shape(self.num_tasks, 1) is not None:
+            self.calls = self.add_weight(
+                name="calls",
+                shape=(),
+                initializer="zeros",
+                trainable=False,
+                dtype="int32",
+                autocast=False,
+            )
+
+    def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
+        if not training:
+            return [inputs] * self.num_tasks
+        given = [ops.convert_to_tensor(value) for value in self.state.values()]
+        if self.losses_before is not None:
+            # A copy, since the model sets them anew before the backward pass.
+            given.append(ops.convert_to_tensor(self.losses_before) + 0.0)
+        noise = self._noise(inputs)
+        if noise is not None:
+            given.append(noise)
+        stacked = _fanned_out(self, inputs, given)
+        return [stacked[task] for task in range(self.num_tasks)]
+
+    def combine(self, upstream: Any, given: list[Any]) -> tuple[Any, list[Any]]:
+        """Combines the gradients of the tasks.
+
+        Args:
+            upstream: Gradients of shape `(tasks, batch, ...)`.
+            given: The values of the state, then the losses and random numbers, if they are needed.
+
+        Returns:
+            The combined gradient, of shape `(batch, ...)`, and the values of the next state.
+        """
+        names = list(self.state)
+        state, rest = dict(zip(names, given, strict=False)), list(given[len(names) :])
+        losses = rest.pop(0) if self.losses_before is not None else None
+        noise = rest.pop(0) if rest else None
+        rows = ops.reshape(ops.cast(upstream, "float32"), (self.num_tasks, -1))
+        options = {"noise": noise, "losses": losses}
+        aggregator = self.aggregator
+        if isinstance(aggregator, GramianAggregator):
+            found, after = _by_gramian(aggregator, rows, state, options)
+        else:
+            found, after = aggregator.combine(rows, state, **options)
+            if aggregator.averages:
+                present = ops.any(rows != 0, axis=1)
+                found = found * ops.sum(ops.cast(present, found.dtype))
+        shape = ops.shape(upstream)[1:]
+        return ops.cast(ops.reshape(found, shape), upstream.dtype), [after[n] for n in names]
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> list[Any]:
+        return [keras.KerasTensor(inputs.shape, inputs.dtype) for _ in range(self.num_tasks)]
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return None if previous_mask is None else [previous_mask] * self.num_tasks
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "aggregator": keras.saving.serialize_keras_object(self.aggregator),
+            "num_tasks": self.num_tasks,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FanOut:
+        aggregator = keras.saving.deserialize_keras_object(config["aggregator"])
+        return cls(**{**config, "aggregator": aggregator})
+
+    def _noise(self, inputs: Any) -> Any:
+        """Random numbers in [0, 1) for this step, the same on every backend."""
+        if self.calls is None:
+            return None
+        size = math.prod(ops.shape(inputs))
+        shape = self.aggregator.noise_shape(self.num_tasks, size)
+        seed = getattr(self.aggregator, "seed", None) or 0
+        bits = random_bits(shape, ops.convert_to_tensor(self.calls), seed)
+        self.calls.assign(self.calls + 1)
+        return ops.cast(ops.right_shift(bits, 7), "float32") * 2.0**-24
+
+
+def _by_gramian(
+    aggregator: GramianAggregator, rows: Any, state: dict[str, Any], options: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Combines rows by weights from their products, over all devices."""
+    if num_replicas() > 1:
+        (gramian,) = sum_over_replicas(rows @ ops.transpose(rows))
+        geometry = of_gramian(gramian)
+    else:
+        geometry = of_gradients(rows)
+    weights, after = aggregator.of_geometry(geometry, state, **options)
+    if aggregator.averages:
+        weights = weights * geometry.count
+    return (weights[None, :] @ rows)[0], after
+
+
+def _fanned_out(layer: FanOut, inputs: Any, given: list[Any]) -> Any:
+    """The input once for each task, stacked; its gradient is the combined one."""
+
+    @ops.custom_gradient
+    def fan_out(inputs: Any, *given: Any) -> tuple[Any, Any]:
+        def grad(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
+            upstream = args[0] if upstream is None else upstream  # PyTorch names it
+            found, after = layer.combine(upstream, list(given))
+            others = [ops.zeros_like(value) for value in given[len(after) :]]
+            return (found, *after, *others)
+
+        shape = (layer.num_tasks, *ops.shape(inputs))
+        return ops.broadcast_to(ops.expand_dims(inputs, 0), shape), grad
+
+    return fan_out(inputs, *given)
+
+
+class _Given(keras.initializers.Initializer):
+    """Values that are known."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return ops.reshape(ops.cast(ops.convert_to_tensor(self.values), dtype), shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"values": self.values}

@@ -1,0 +1,113 @@
+"""The loss weighting of a model: its state in variables, and the total loss of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtlkit.balancing.scalarization.loss_weighting import LossWeighting
+from mtlkit.layers._reproducible_random import random_bits
+
+
+class LossBalance:
+    """Makes one loss of the losses of the tasks, and keeps the state of how.
+
+    Args:
+        weighting: The loss weighting.
+        tasks: Names of the tasks, in the order of the losses.
+        add_weight: Adds a variable to the model.
+    """
+
+    def __init__(
+        self, weighting: LossWeighting, tasks: Sequence[str], add_weight: Callable[..., Any]
+    ) -> None:
+        self.weighting = weighting
+        self.tasks = list(tasks)
+        self.state: dict[str, Any] = {}
+        for name, value in weighting.initial_state(len(tasks)).items():
+            self.state[name] = add_weight(
+                name=f"balancer_{name}",
+                shape=tuple(value.shape),
+                initializer="zeros",
+                trainable=name in weighting.learned,
+                dtype="float32",
+            )
+            self.state[name].assign(ops.convert_to_numpy(value))  # JAX: no buffer twice
+        self.draws: Any = None
+        if weighting.noise_shape(len(tasks)) is not None:
+            self.draws = add_weight(
+                name="balancer_draws", shape=(), initializer="zeros", trainable=False, dtype="int32"
+            )
+
+    def total(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
+        """Returns the loss that is trained.
+
+        Args:
+            losses: By task the weighted loss and the number of labelled samples; no entry where
+                the batch has no labels of a task.
+        """
+        zero = ops.zeros((), "float32")
+        rows = [losses.get(task, (zero, zero)) for task in self.tasks]
+        values = ops.stack([ops.cast(value, "float32") for value, _ in rows])
+        present = ops.stack([ops.cast(samples > 0, "float32") for _, samples in rows])
+        before = {name: ops.convert_to_tensor(value) for name, value in self.state.items()}
+        total, after = self.weighting.total(values, present, before, noise=self._noise())
+        for name, value in self.state.items():
+            if name not in self.weighting.learned:
+                value.assign(ops.stop_gradient(after[name]))
+        return total
+
+    def end_epoch(self) -> None:
+        """Changes the state as an epoch ends."""
+        before = {name: ops.convert_to_tensor(value) for name, value in self.state.items()}
+        after = self.weighting.at_epoch_end(before)
+        for name, value in self.state.items():
+            if after[name] is not before[name]:
+                value.assign(ops.convert_to_numpy(after[name]))
+
+    @property
+    def learned(self) -> list[Any]:
+        """The variables that are trained with the model."""
+        return [self.state[name] for name in self.weighting.learned]
+
+    @property
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """What `fit` needs beside the user's callbacks."""
+        changes = type(self.weighting).at_epoch_end is not LossWeighting.at_epoch_end
+        return [_EndEpoch(self)] if changes else []
+
+    def copy_to(self, other: LossBalance) -> None:
+        """Gives the state to that of another model with the same tasks."""
+        for name, value in self.state.items():
+            other.state[name].assign(ops.convert_to_numpy(value))
+
+    def _noise(self) -> Any:
+        """Random numbers in [0, 1) for this step, the same on every backend."""
+        if self.draws is None:
+            return None
+        shape = self.weighting.noise_shape(len(self.tasks))
+        seed = getattr(self.weighting, "seed", None) or 0
+        bits = random_bits(shape, ops.convert_to_tensor(self.draws), seed)
+        self.draws.assign(self.draws + 1)
+        return ops.cast(ops.right_shift(bits, 7), "float32") * 2.0**-24
+
+
+class _EndEpoch(keras.callbacks.Callback):
+    def __init__(self, balance: LossBalance) -> None:
+        super().__init__()
+        self._balance = balance
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._balance.end_epoch()
+
+
+def with_callbacks(given: Any, own: Sequence[keras.callbacks.Callback]) -> Any:
+    """The callbacks of `fit`, and others: a list, or the user's `CallbackList` with them added."""
+    if isinstance(given, keras.callbacks.CallbackList):
+        for callback in own:
+            given.append(callback)
+        return given
+    return [*keras.tree.flatten(given or []), *own]
