@@ -205,3 +205,70 @@ def _torch(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
     if not (tensors and value.requires_grad):  # a constant: PyTorch refuses to differentiate it
         return [None] * len(tensors)
     return list(torch.autograd.grad(value, tensors, allow_unused=True))
+
+
+def rows_in_step(values: Sequence[Any], variables: Sequence[Any]) -> list[list[Any]]:
+    """The gradients of several scalars, within the training step that computed them.
+
+    On TensorFlow and PyTorch, whose steps keep a graph of what was computed; on JAX, see
+    `rows_of_function`.
+
+    Args:
+        values: Scalars.
+        variables: Keras variables.
+
+    Returns:
+        For each scalar one gradient for each variable, zero where none flows.
+
+    Raises:
+        ValueError: If the step keeps no graph, as TensorFlow's where it runs eagerly.
+    """
+    rows = [_in_step(value, variables) for value in values]
+    return [
+        [
+            ops.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(row, variables, strict=True)
+        ]
+        for row in rows
+    ]
+
+
+def _in_step(value: Any, variables: Sequence[Any]) -> list[Any]:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        if not value.requires_grad:
+            return [None] * len(variables)
+        tensors = [variable.value for variable in variables]
+        return list(torch.autograd.grad(value, tensors, retain_graph=True, allow_unused=True))
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        raise ValueError(
+            "Expected a training step that TensorFlow compiles, to have the gradients of several "
+            "tasks. Received: run_eagerly=True. Compile the model without it"
+        )
+    found = tf.gradients(value, [variable.value for variable in variables])
+    return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def rows_of_function(
+    function: Callable[[list[Any]], Any], tensors: list[Any]
+) -> tuple[list[Any], Any]:
+    """The gradients of `function(tensors)`, a row of scalars, on JAX and within its steps.
+
+    Args:
+        function: From tensors to a tensor of shape `(rows,)`.
+        tensors: What it is differentiated by.
+
+    Returns:
+        For each tensor its gradients, of shape `(rows, ...)`; and the row.
+    """
+    import jax
+
+    def twice(tensors: list[Any]) -> tuple[Any, Any]:
+        row = function(tensors)
+        return row, row
+
+    rows, values = jax.jacrev(twice, has_aux=True)(tensors)
+    return list(rows), values

@@ -9,9 +9,9 @@ import keras
 from keras import ops
 
 from mtlkit._counts import check_count
+from mtlkit.balancing._draws import Draws
 from mtlkit.balancing.aggregation._geometry import of_gradients, of_gramian
 from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregator
-from mtlkit.layers._reproducible_random import random_bits
 from mtlkit.losses._replicas import num_replicas, sum_over_replicas
 
 
@@ -97,16 +97,9 @@ class FanOut(keras.layers.Layer):
                 trainable=False,
                 **fixed,
             )
-        self.calls: Any = None
+        self._draws: Draws | None = None
         if self.aggregator.noise_shape(self.num_tasks, 1) is not None:
-            self.calls = self.add_weight(
-                name="calls",
-                shape=(),
-                initializer="zeros",
-                trainable=False,
-                dtype="int32",
-                autocast=False,
-            )
+            self._draws = Draws(getattr(self.aggregator, "seed", None), self.add_weight, "draws")
 
     def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
         if not training:
@@ -115,9 +108,9 @@ class FanOut(keras.layers.Layer):
         if self.losses_before is not None:
             # A copy, since the model sets them anew before the backward pass.
             given.append(ops.convert_to_tensor(self.losses_before) + 0.0)
-        noise = self._noise(inputs)
-        if noise is not None:
-            given.append(noise)
+        if self._draws is not None:
+            size = math.prod(ops.shape(inputs))
+            given.append(self._draws.next(self.aggregator.noise_shape(self.num_tasks, size) or ()))
         stacked = _fanned_out(self, inputs, given)
         return [stacked[task] for task in range(self.num_tasks)]
 
@@ -165,17 +158,6 @@ class FanOut(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> FanOut:
         aggregator = keras.saving.deserialize_keras_object(config["aggregator"])
         return cls(**{**config, "aggregator": aggregator})
-
-    def _noise(self, inputs: Any) -> Any:
-        """Random numbers in [0, 1) for this step, the same on every backend."""
-        if self.calls is None:
-            return None
-        size = math.prod(ops.shape(inputs))
-        shape = self.aggregator.noise_shape(self.num_tasks, size)
-        seed = getattr(self.aggregator, "seed", None) or 0
-        bits = random_bits(shape, ops.convert_to_tensor(self.calls), seed)
-        self.calls.assign(self.calls + 1)
-        return ops.cast(ops.right_shift(bits, 7), "float32") * 2.0**-24
 
 
 def _by_gramian(

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit.balancing._draws import Draws
 from mtlkit.balancing.scalarization.loss_weighting import LossWeighting
-from mtlkit.layers._reproducible_random import random_bits
 
 
 class LossBalance:
@@ -36,11 +36,11 @@ class LossBalance:
                 dtype="float32",
             )
             self.state[name].assign(ops.convert_to_numpy(value))  # JAX: no buffer twice
-        self.draws: Any = None
-        if weighting.noise_shape(len(tasks)) is not None:
-            self.draws = add_weight(
-                name="balancer_draws", shape=(), initializer="zeros", trainable=False, dtype="int32"
-            )
+        self._shape = weighting.noise_shape(len(tasks))
+        self._draws: Draws | None = None
+        if self._shape is not None:
+            seed = getattr(weighting, "seed", None)
+            self._draws = Draws(seed, add_weight, "balancer_loss_draws")
 
     def total(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
         """Returns the loss that is trained.
@@ -54,7 +54,8 @@ class LossBalance:
         values = ops.stack([ops.cast(value, "float32") for value, _ in rows])
         present = ops.stack([ops.cast(samples > 0, "float32") for _, samples in rows])
         before = {name: ops.convert_to_tensor(value) for name, value in self.state.items()}
-        total, after = self.weighting.total(values, present, before, noise=self._noise())
+        noise = None if self._draws is None else self._draws.next(self._shape or ())
+        total, after = self.weighting.total(values, present, before, noise=noise)
         for name, value in self.state.items():
             if name not in self.weighting.learned:
                 value.assign(ops.stop_gradient(after[name]))
@@ -83,16 +84,6 @@ class LossBalance:
         """Gives the state to that of another model with the same tasks."""
         for name, value in self.state.items():
             other.state[name].assign(ops.convert_to_numpy(value))
-
-    def _noise(self) -> Any:
-        """Random numbers in [0, 1) for this step, the same on every backend."""
-        if self.draws is None:
-            return None
-        shape = self.weighting.noise_shape(len(self.tasks))
-        seed = getattr(self.weighting, "seed", None) or 0
-        bits = random_bits(shape, ops.convert_to_tensor(self.draws), seed)
-        self.draws.assign(self.draws + 1)
-        return ops.cast(ops.right_shift(bits, 7), "float32") * 2.0**-24
 
 
 class _EndEpoch(keras.callbacks.Callback):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 
 from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.balancing.aggregation.aggregator import Aggregator
 from mtlkit.balancing.fan_out import FanOut
+from mtlkit.balancing.weighted_gate import WeightedGate
 from mtlkit.heads.head import LAST, PYRAMID, Head
 from mtlkit.metrics._task_metric import TaskMetric
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric, as_metric
@@ -20,6 +21,10 @@ from mtlkit.model.task import Task
 
 #: The end of the names of layers in which gradients meet.
 _FAN_OUT = "_fan_out"
+#: The end of the names of gates whose weight a balancer sets.
+_BALANCE = "_balance"
+#: Where gradients are aggregated: at the features that tasks share, or at the shared parameters.
+Space = Literal["features", "parameters"]
 #: Maps named in an error, at most.
 _SHOWN_MAPS = 8
 
@@ -54,22 +59,33 @@ def check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
 
 
 class Wired(NamedTuple):
-    """The outputs by task, and the layers in which gradients of tasks meet, with their tasks."""
+    """The outputs by task, and the layers that govern gradients, with their tasks."""
 
     outputs: dict[str, Any]
     fan_outs: list[tuple[FanOut, list[str]]]
+    gates: list[tuple[WeightedGate, str]]
 
 
-def wire(maps: FeatureMaps, tasks: Sequence[Task], aggregator: Aggregator | None = None) -> Wired:
+def wire(
+    maps: FeatureMaps,
+    tasks: Sequence[Task],
+    aggregator: Aggregator | None = None,
+    space: Space = "features",
+) -> Wired:
     """Connects each head to its feature map, through its gradient gate.
 
     Tasks that are conditioned on another one come after it, and read its outputs. With an
-    aggregator, a map that several tasks read comes to them through a `FanOut`.
+    aggregator, a map that several tasks read comes to them through a `FanOut`; if the aggregator is
+    to work on the parameters of the backbone, each task reads each map through a `WeightedGate`.
     """
     _check_layer_names(maps, tasks)
     names = {task.name: feature_names(maps, task) for task in tasks}
     found = _features(maps, tasks, names)
-    fan_outs = [] if aggregator is None else _fan_out(found, tasks, names, aggregator)
+    fan_outs, gates = [], []
+    if aggregator is not None and space == "features":
+        fan_outs = _fan_out(found, tasks, names, aggregator)
+    elif aggregator is not None:
+        gates = _gate_all(found, tasks, names)
     features = {task.name: gated(_as_head_reads(task, found[task.name]), task) for task in tasks}
     images = [task for task in tasks if task.head.reads_image_size]
     for task in images:
@@ -90,7 +106,7 @@ def wire(maps: FeatureMaps, tasks: Sequence[Task], aggregator: Aggregator | None
                 f"{type(task.head).__name__}, which says: {error}"
                 f"{_spatial_maps(maps, features[task.name])}"
             ) from error
-    return Wired({task.name: outputs[task.name] for task in tasks}, fan_outs)
+    return Wired({task.name: outputs[task.name] for task in tasks}, fan_outs, gates)
 
 
 def _features(
@@ -119,11 +135,8 @@ def _fan_out(
     The input is no map that is trained, and a task whose gradient is stopped has none.
     """
     readers: dict[int, list[tuple[str, int]]] = {}
-    for task in tasks:
-        for place, feature in enumerate(features[task.name]):
-            is_input = names[task.name][place : place + 1] == ("input",)
-            if task.gradient != "stop" and not is_input and "float" in feature.dtype:
-                readers.setdefault(id(feature), []).append((task.name, place))
+    for name, place in _trained_through(features, tasks, names):
+        readers.setdefault(id(features[name][place]), []).append((name, place))
     found: list[tuple[FanOut, list[str]]] = []
     for own in readers.values():
         if len(own) < 2:
@@ -139,6 +152,32 @@ def _fan_out(
             features[name][where] = feature
         found.append((layer, [name for name, _ in own]))
     return found
+
+
+def _gate_all(
+    features: dict[str, list[Any]], tasks: Sequence[Task], names: dict[str, tuple[str, ...]]
+) -> list[tuple[WeightedGate, str]]:
+    """Puts a `WeightedGate` before each map that a task reads."""
+    gates = []
+    for name, place in _trained_through(features, tasks, names):
+        gate = WeightedGate(name=f"{name}{_BALANCE}{place or ''}")
+        features[name][place] = gate(features[name][place])
+        gates.append((gate, name))
+    return gates
+
+
+def _trained_through(
+    features: dict[str, list[Any]], tasks: Sequence[Task], names: dict[str, tuple[str, ...]]
+) -> list[tuple[str, int]]:
+    """The tasks and places of maps through which a gradient reaches the backbone."""
+    return [
+        (task.name, place)
+        for task in tasks
+        for place, feature in enumerate(features[task.name])
+        if task.gradient != "stop"
+        and names[task.name][place : place + 1] != ("input",)
+        and "float" in feature.dtype
+    ]
 
 
 def _as_head_reads(task: Task, found: list[Any]) -> Any:
@@ -187,6 +226,7 @@ def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
     taken |= {tensor.name for tensor in keras.tree.flatten(maps.inputs)}
     taken |= {f"{task.name}_gradient" for task in tasks if task.gradient != "flow"}
     taken |= {f"{name}{_FAN_OUT}" for name in (*maps.names, LAST)}
+    taken |= {f"{task.name}{_BALANCE}" for task in tasks}
     for task in tasks:
         if task.condition_on is not None:
             taken |= {f"{task.name}_condition_gradient", f"{task.name}_condition_gradient_map"}

@@ -42,9 +42,11 @@ from mtlkit.model._learning_rates import scale_learning_rates
 from mtlkit.model._loss_balance import LossBalance, with_callbacks
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
+from mtlkit.model._parameter_balance import ParameterBalance, check_space, look_ahead
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
+from mtlkit.model._shared_weights import tasks_of_weights
 from mtlkit.model._streams import is_stream, length
-from mtlkit.model._wiring import check_logs, check_tasks, task_metrics, wire
+from mtlkit.model._wiring import Space, check_logs, check_tasks, task_metrics, wire
 from mtlkit.model.task import Task, check_multiplier
 
 
@@ -71,6 +73,9 @@ class MultiTaskModel(keras.Model):
         balancer: How losses or gradients of the tasks are balanced: a
             `mtlkit.balancing.LossWeighting`, a `mtlkit.balancing.Aggregator`, the name of one,
             such as `"uw"` or `"upgrad"`, or a pair of both. `None`: the sum of the losses.
+        balancer_space: What an aggregator combines: gradients with respect to the `"features"` that
+            tasks share, in the one backward pass; or to the `"parameters"` of the backbone that
+            they share, with one more backward pass for each task.
         input_shape: Shape of an input without the batch; needed only if the backbone is a
             layer that has not been built.
         backbone_learning_rate_multiplier: What the optimizer's learning rate (and its weight
@@ -112,6 +117,7 @@ class MultiTaskModel(keras.Model):
         tasks: Sequence[Task],
         balancer: Any = None,
         *,
+        balancer_space: Space = "features",
         input_shape: tuple[int, ...] | None = None,
         backbone_learning_rate_multiplier: float = 1.0,
         name: str | None = None,
@@ -123,11 +129,12 @@ class MultiTaskModel(keras.Model):
         check_tasks(tasks)
         tasks = [with_layer(task) for task in tasks]
         weighting, aggregator = split(balancer)
+        check_space(balancer_space, weighting, aggregator)
 
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
         maps = FeatureMaps(backbone, input_shape, orbit)
-        outputs, fan_outs = wire(maps, tasks, aggregator)
+        outputs, fan_outs, gates = wire(maps, tasks, aggregator, balancer_space)
         super().__init__(inputs=maps.model_inputs, outputs=outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
@@ -148,6 +155,12 @@ class MultiTaskModel(keras.Model):
         if weighting is not None:
             self._balance = LossBalance(weighting, list(self.tasks), self.add_weight)
         self._aggregator, self._fan_outs = aggregator, tuple(fan_outs)
+        self.balancer_space = balancer_space
+        self._parameter_balance: ParameterBalance | None = None
+        if aggregator is not None and gates:
+            self._parameter_balance = ParameterBalance(
+                aggregator, gates, self._shared_variables, self.add_weight
+            )
         self._class_weights = {
             task.name: self._add_class_weights(task) for task in tasks if task.class_weight
         }
@@ -380,13 +393,35 @@ class MultiTaskModel(keras.Model):
                 f"Expected labels for the tasks of the model, {list(self.tasks)}. "
                 f"Received: labels for {unknown}"
             )
-        # With several replicas each loss is this one's share, and `fit` adds the shares up.
-        replicas = num_replicas()
         losses = [own_share(ops.sum(loss)) for loss in self.losses]
-        of_tasks: dict[str, tuple[Any, Any]] = {}
+        losses += [unlabelled_loss(y_pred[name]) for name in self.tasks if y.get(name) is None]
+        weighted = self.losses_of_tasks(y, y_pred, sample_weight, training)
+        if weighted and training and self.balancer is not None:
+            losses.append(own_share(self._balanced(weighted)))
+        else:
+            losses += [own_share(value) for value, _ in weighted.values()]
+        return sum(losses[1:], losses[0])
+
+    def losses_of_tasks(
+        self, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
+    ) -> dict[str, tuple[Any, Any]]:
+        """Computes, within a step, what each task adds to the total loss.
+
+        Args:
+            y: Labels by task, tensors.
+            y_pred: Outputs by task, tensors.
+            sample_weight: Weights of the samples, for all tasks or by task.
+            training: Whether classes are weighted, too.
+
+        Returns:
+            By task the loss of the whole batch times the task's weight, and the number of samples
+            with a label; nothing of tasks without labels in `y`.
+        """
+        # With several replicas each loss is this one's share.
+        replicas = num_replicas()
+        found = {}
         for name, loss in self._losses_by_task.items():
             if y.get(name) is None:
-                losses.append(unlabelled_loss(y_pred[name]))
                 continue
             labels = self._step_labels.look(name, y[name], loss.by_entry)
             weight = weight_of(sample_weight, name)
@@ -395,14 +430,20 @@ class MultiTaskModel(keras.Model):
             value = loss.of_labels(labels, y_pred[name], weight)
             whole = value if replicas == 1 else value * replicas
             self._trackers_by_task[name].add(whole, labels.samples)
-            task_weight = ops.cast(self.task_weights[name], value.dtype)
-            if training and self.balancer is not None:
-                of_tasks[name] = task_weight * whole, labels.samples
-            else:
-                losses.append(task_weight * value)
-        if of_tasks:
-            losses.append(own_share(self._balanced(of_tasks)))
-        return sum(losses[1:], losses[0])
+            found[name] = ops.cast(self.task_weights[name], value.dtype) * whole, labels.samples
+        return found
+
+    def compute_loss_and_updates(self, *args: Any, **kwargs: Any) -> Any:
+        # Keras calls this on JAX alone, where a step that is computed keeps no graph.
+        if self._parameter_balance is None:
+            return super().compute_loss_and_updates(*args, **kwargs)
+        given = by_name(keras.Model.compute_loss_and_updates, *args, **kwargs)
+        try:
+            if given.get("training"):
+                look_ahead(self, self._parameter_balance, given)
+            return super().compute_loss_and_updates(**given)
+        finally:
+            self._parameter_balance.clear()  # what was traced is of no use outside
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -477,6 +518,15 @@ class MultiTaskModel(keras.Model):
         self._task(task)
         return keras.Model(self.input, self.output[task], name=f"{self.name}_{task}")
 
+    def tasks_of_weights(self) -> dict[str, tuple[str, ...]]:
+        """Says of each weight which tasks depend on it, read from the graph.
+
+        Returns:
+            The names of the tasks by path of the weight. A weight of several tasks is shared.
+        """
+        found = tasks_of_weights(self.input, self.output)
+        return {weight.path: tasks for weight, tasks in found}
+
     def with_head(self, task: str, head: Head, **changes: Any) -> MultiTaskModel:
         """Returns a new model with another head for one task.
 
@@ -518,6 +568,7 @@ class MultiTaskModel(keras.Model):
             self.backbone,
             tasks,
             self.balancer,
+            balancer_space=self.balancer_space,
             input_shape=self._input_shape_given,
             backbone_learning_rate_multiplier=self.backbone_learning_rate_multiplier,
         )
@@ -568,6 +619,7 @@ class MultiTaskModel(keras.Model):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks.values()],
             "balancer": keras.saving.serialize_keras_object(self.balancer),
+            "balancer_space": self.balancer_space,
             "input_shape": self._input_shape_given,
             "backbone_learning_rate_multiplier": self.backbone_learning_rate_multiplier,
             "layers_trainable": trainable_flags(self),
@@ -619,6 +671,8 @@ class MultiTaskModel(keras.Model):
 
     def _balanced(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
         """The loss that is trained, of the tasks' weighted losses and numbers of samples."""
+        if self._parameter_balance is not None:
+            self._parameter_balance.weigh(losses)
         for layer, names in self._fan_outs:
             if layer.losses_before is not None:
                 zero = ops.zeros((), "float32")
@@ -628,6 +682,12 @@ class MultiTaskModel(keras.Model):
             return self._balance.total(losses)
         values = [value for value, _ in losses.values()]
         return sum(values[1:], values[0])
+
+    def _shared_variables(self) -> list[Any]:
+        """The parameters of the backbone that are trained and that several tasks depend on."""
+        own = {id(variable) for variable in self.backbone.trainable_variables}
+        found = tasks_of_weights(self.input, self.output)
+        return [weight for weight, tasks in found if len(tasks) > 1 and id(weight) in own]
 
     def _trained_variables(self) -> list[int]:
         """What distinguishes the variables that are trained."""

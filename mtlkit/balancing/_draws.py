@@ -1,0 +1,47 @@
+"""Random numbers of a training step, the same on every backend and in resumed training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+from mtlkit.layers._reproducible_random import random_bits
+
+
+class Draws:
+    """Draws numbers in [0, 1), by a seed and the number of draws before, which is saved.
+
+    Args:
+        seed: The seed; `None` for 0.
+        add_weight: Adds a variable to a layer or model.
+        name: Name of the variable.
+    """
+
+    def __init__(self, seed: int | None, add_weight: Callable[..., Any], name: str) -> None:
+        self._seed = seed or 0
+        self._draws = add_weight(
+            name=name,
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            dtype="int32",
+            autocast=False,
+        )
+
+    def next(self, shape: tuple[Any, ...]) -> Any:
+        """Draws numbers of a shape, float32."""
+        drawn = self.look(shape)
+        self.advance()
+        return drawn
+
+    def advance(self) -> None:
+        """Goes on to the next draw."""
+        self._draws.assign(self._draws + 1)
+
+    def look(self, shape: tuple[Any, ...]) -> Any:
+        """What the next draw is, which it stays."""
+        bits = random_bits(shape, ops.convert_to_tensor(self._draws), self._seed)
+        # Of 24 bits, which float32 holds, so that no number is rounded up to 1.
+        return ops.cast(ops.right_shift(bits, 7), "float32") * 2.0**-24
