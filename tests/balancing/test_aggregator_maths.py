@@ -65,7 +65,8 @@ class TestBadlyScaled:
     def test_bargaining(self, tasks, dtype, method):
         rng = np.random.default_rng(0)
         tolerance = 1e-9 if dtype == "float64" else 1e-3
-        for gradients in self.jacobians(tasks, dtype):
+        some = OF_EACH if method == "NashMTL" else 10  # they are the same at alpha 1
+        for gradients in self.jacobians(tasks, dtype)[:some]:
             rows = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
             found = result(method, gradients, dtype=dtype)
             weights = np.linalg.lstsq(rows.T, found, rcond=None)[0]

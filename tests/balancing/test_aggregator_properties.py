@@ -216,7 +216,7 @@ class TestDegenerate:
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA is an option on TensorFlow alone")
-@that(lambda promises: not promises.variant)
+@pytest.mark.parametrize("name", ["UPGrad", "CAGrad", "NashMTL", "AlignedMTL", "IMTLG", "GradVac"])
 def test_compiled_by_xla(name):
     gradients = drawn(1)
     expected = result(name, gradients)
