@@ -73,7 +73,7 @@ class TestPromises:
         gradients = drawn(seed)
         expected = 2.0 ** (power * METHODS[name].degree) * result(name, gradients, dtype="float32")
         found = result(name, 2.0**power * gradients, dtype="float32")
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * abs(expected).max())
 
     @that(lambda promises: promises.non_conflicting)
     @given(seed=SEEDS, shape=st.sampled_from(SHAPES), rank=st.integers(1, 5), spread=st.booleans())
@@ -87,8 +87,7 @@ class TestPromises:
             gradients = gradients * 10 ** np.random.default_rng(seed).uniform(-2, 2, (shape[0], 1))
         found = result(name, gradients)
         size = lengths(gradients).max() if promises.degree == 1 else 10
-        independent = rank is None or rank >= shape[0] <= shape[1]
-        rounding = size * (LEFT**2 if independent else left(name))
+        rounding = size * (LEFT**2 if rank is None else left(name))
         products = cosines(gradients, found) * np.linalg.norm(found)
         assert products.min() > -CLOSE * np.linalg.norm(found) - rounding
 
