@@ -33,7 +33,6 @@ class Promises:
         stationary: The result is 0 where gradients cancel out with positive weights.
         keeps_going: It is not 0 where they do so only with some weights of 0.
         longest: It is never longer than the longest gradient.
-        variant: It is another one of these with other arguments.
     """
 
     make: Callable[[], Aggregator]
@@ -45,7 +44,6 @@ class Promises:
     stationary: bool = False
     keeps_going: bool = False
     longest: bool = False
-    variant: bool = False
 
 
 def one(tasks):
@@ -65,20 +63,12 @@ METHODS = {
     "CAGrad": Promises(lambda: balancing.CAGrad(c=0.4), equal=lambda tasks: 1.4),
     "IMTLG": Promises(balancing.IMTLG, "independent", one, longest=True),
     "NashMTL": Promises(lambda: balancing.NashMTL(max_norm=0), "always", None, 0, scale_free=True),
-    "NashMTL at most 1": Promises(
-        balancing.NashMTL, "always", None, 0, scale_free=True, variant=True
-    ),
+    "NashMTL at most 1": Promises(balancing.NashMTL, "always", None, 0, scale_free=True),
     "FairGrad": Promises(balancing.FairGrad, "always", None, 0, scale_free=True),
-    "FairGrad(2)": Promises(
-        lambda: balancing.FairGrad(alpha=2.0), "always", None, -1 / 3, variant=True
-    ),
+    "FairGrad(2)": Promises(lambda: balancing.FairGrad(alpha=2.0), "always", None, -1 / 3),
     "AlignedMTL": Promises(balancing.AlignedMTL, equal=one, longest=True),
-    "AlignedMTL(median)": Promises(
-        lambda: balancing.AlignedMTL("median"), equal=one, longest=True, variant=True
-    ),
-    "AlignedMTL(rmse)": Promises(
-        lambda: balancing.AlignedMTL("rmse"), equal=one, longest=True, variant=True
-    ),
+    "AlignedMTL(median)": Promises(lambda: balancing.AlignedMTL("median"), equal=one, longest=True),
+    "AlignedMTL(rmse)": Promises(lambda: balancing.AlignedMTL("rmse"), equal=one, longest=True),
     "UPGrad": Promises(
         balancing.UPGrad,
         "always",

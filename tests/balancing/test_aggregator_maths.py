@@ -65,7 +65,8 @@ class TestBadlyScaled:
     def test_bargaining(self, tasks, dtype, method):
         rng = np.random.default_rng(0)
         tolerance = 1e-9 if dtype == "float64" else 1e-3
-        for gradients in self.jacobians(tasks, dtype):
+        some = OF_EACH if method == "NashMTL" else 10  # they are the same at alpha 1
+        for gradients in self.jacobians(tasks, dtype)[:some]:
             rows = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
             found = result(method, gradients, dtype=dtype)
             weights = np.linalg.lstsq(rows.T, found, rcond=None)[0]
@@ -303,3 +304,15 @@ class TestSolver:
         for number, one in enumerate(found):
             expected, _ = nnls(rows.T, -rows[number])
             np.testing.assert_allclose(one, expected, atol=1e-8 if EXACT == "float64" else 1e-3)
+
+    @pytest.mark.parametrize("seed", [18, 57, 74, 145, 191, 321])
+    def test_rounded_copies_and_opposites(self, seed):
+        """Cosines of 1 and -1, each of them a bit wrong: nothing is added that conflicts."""
+        rng = np.random.default_rng(seed)
+        signs = rng.choice([-1.0, 1.0], size=5)
+        error = np.triu(rng.choice([-2, -1, 0, 1], size=(5, 5)), 1)
+        products = np.outer(signs, signs) + 2.0**-24 * (error + error.T)
+        wanted = -products @ rng.uniform(0.2, 1, size=5)
+        inputs = [ops.convert_to_tensor(x, dtype="float32") for x in (products, wanted[None])]
+        found = ops.convert_to_numpy(nonnegative_minimum(*inputs))[0]
+        assert (products @ found - wanted).min() > -1e-5

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from aggregators_under_test import BACKEND, METHODS, combined, cosines, noise_for
+from aggregators_under_test import BACKEND, DTYPES, METHODS, combined, cosines, noise_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,20 +11,32 @@ SHAPES = ((3, 5), (5, 3))
 INDEPENDENT = (3, 5)
 SEEDS = st.integers(0, 10_000)
 few = settings(max_examples=12)
+#: The best type that there is, and how much of a gradient's length may be left of what cancels
+#: out: the root of its rounding.
+EXACT = DTYPES[-1]
+LEFT = {"float32": 5e-3, "float64": 1e-6}[EXACT]
+CLOSE = {"float32": 2e-3, "float64": 1e-6}[EXACT]
 
 
 def drawn(seed, shape=INDEPENDENT, rank=None):
     rng = np.random.default_rng(seed)
-    rank = min(shape) if rank is None else min(rank, *shape)
+    if rank is None:
+        return rng.normal(size=shape)
+    rank = min(rank, *shape)
     return rng.normal(size=(shape[0], rank)) @ rng.normal(size=(rank, shape[1]))
 
 
-def result(name, gradients, **inputs):
-    return combined(name, gradients, **inputs)[0]
+def result(name, gradients, dtype=EXACT, **inputs):
+    return combined(name, gradients, dtype=dtype, **inputs)[0]
 
 
 def lengths(gradients):
     return np.linalg.norm(gradients, axis=1)
+
+
+def left(name):
+    """What may be left of gradients that cancel out; with FairGrad a power that depends on it."""
+    return LEFT ** (2 / 3) if name == "FairGrad(2)" else LEFT
 
 
 def that(promise):
@@ -47,20 +59,21 @@ class TestPromises:
     @few
     def test_structure(self, name, seed, shape, rank, scale):
         gradients = scale * drawn(seed, shape, rank)
-        found = result(name, gradients)
+        found = result(name, gradients, dtype="float32")
         assert found.shape == shape[1:] and np.isfinite(found).all()
         if scale == 0:
             assert not found.any()
         if METHODS[name].longest:
-            assert np.linalg.norm(found) <= lengths(gradients).max() * (1 + 1e-4)
+            assert np.linalg.norm(found) <= lengths(gradients).max() * (1 + 1e-2)
 
     @every
     @given(seed=SEEDS, power=st.sampled_from([-33, 10, 17, 33, 50]))
     @few
     def test_scale(self, name, seed, power):
         gradients = drawn(seed)
-        expected = 2.0 ** (power * METHODS[name].degree) * result(name, gradients)
-        np.testing.assert_allclose(result(name, 2.0**power * gradients), expected, rtol=1e-4)
+        expected = 2.0 ** (power * METHODS[name].degree) * result(name, gradients, dtype="float32")
+        found = result(name, 2.0**power * gradients, dtype="float32")
+        np.testing.assert_allclose(found, expected, atol=1e-4 * abs(expected).max())
 
     @that(lambda promises: promises.non_conflicting)
     @given(seed=SEEDS, shape=st.sampled_from(SHAPES), rank=st.integers(1, 5), spread=st.booleans())
@@ -68,15 +81,15 @@ class TestPromises:
     def test_no_conflict(self, name, seed, shape, rank, spread):
         promises = METHODS[name]
         if promises.non_conflicting == "independent":
-            shape, rank = INDEPENDENT, 5
+            shape, rank = INDEPENDENT, None
         gradients = drawn(seed, shape, rank)
         if spread:
             gradients = gradients * 10 ** np.random.default_rng(seed).uniform(-2, 2, (shape[0], 1))
-        found = result(name, gradients).astype("float64")
-        # Where gradients cancel out, what is left is rounding.
-        rounding = 1e-5 * lengths(gradients).max() if promises.degree == 1 else 3e-2
+        found = result(name, gradients)
+        size = lengths(gradients).max() if promises.degree == 1 else 10
+        rounding = size * (LEFT**2 if rank is None else left(name))
         products = cosines(gradients, found) * np.linalg.norm(found)
-        assert products.min() > -1e-4 * np.linalg.norm(found) - rounding
+        assert products.min() > -CLOSE * np.linalg.norm(found) - rounding
 
     @every
     @given(seed=SEEDS)
@@ -90,7 +103,7 @@ class TestPromises:
         first = result(name, gradients, noise=noise, losses=losses)
         second = result(name, gradients[order], noise=moved, losses=losses[order])
         size = abs(first).max() if METHODS[name].degree == 1 else 2.0
-        np.testing.assert_allclose(second, first, atol=2e-3 * size)
+        np.testing.assert_allclose(second, first, atol=CLOSE * size)
 
     @that(lambda promises: promises.linear)
     @given(seed=SEEDS)
@@ -100,7 +113,7 @@ class TestPromises:
         first, second = np.random.default_rng(seed).uniform(0.1, 2, size=(2, 3, 1))
         expected = result(name, first * gradients) + result(name, second * gradients)
         found = result(name, (first + second) * gradients)
-        np.testing.assert_allclose(found, expected, atol=1e-3 * abs(expected).max())
+        np.testing.assert_allclose(found, expected, atol=CLOSE * abs(expected).max())
 
     @that(lambda promises: promises.scale_free)
     @given(seed=SEEDS)
@@ -109,7 +122,7 @@ class TestPromises:
         gradients = drawn(seed)
         factors = 10 ** np.random.default_rng(seed).uniform(-2, 2, size=(3, 1))
         found, expected = result(name, factors * gradients), result(name, gradients)
-        np.testing.assert_allclose(found, expected, atol=1e-3)
+        np.testing.assert_allclose(found, expected, atol=CLOSE)
 
     @that(lambda promises: promises.stationary)
     @given(seed=SEEDS)
@@ -118,7 +131,7 @@ class TestPromises:
         gradients = drawn(seed, (2, 5))
         weights = np.random.default_rng(seed).uniform(0.2, 1, size=2)
         gradients = np.vstack([gradients, -weights @ gradients])
-        assert np.linalg.norm(result(name, gradients)) < 1e-4 * lengths(gradients).max()
+        assert np.linalg.norm(result(name, gradients)) < LEFT * lengths(gradients).max()
 
     @that(lambda promises: promises.keeps_going)
     @given(seed=SEEDS)
@@ -158,14 +171,14 @@ class TestDegenerate:
         found = result(name, gradients)
         assert np.isfinite(found).all()
         if METHODS[name].longest:
-            assert np.linalg.norm(found) <= lengths(gradients).max() * (1 + 1e-4)
+            assert np.linalg.norm(found) <= lengths(gradients).max() * (1 + CLOSE)
         if METHODS[name].non_conflicting == "always":
-            assert cosines(gradients, found).min() * np.linalg.norm(found) > -1e-2
+            assert cosines(gradients, found).min() * np.linalg.norm(found) > -10 * left(name)
 
     @that(lambda promises: promises.non_conflicting)
     def test_opposed_gradients_give_nothing(self, name):
         found = result(name, [[1, 0, 0, 0, 0], [-2, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
-        assert np.linalg.norm(found) < 5e-3
+        assert np.linalg.norm(found) < 10 * left(name)
 
     @every
     @pytest.mark.parametrize("place", [0, 1, 3])
@@ -178,7 +191,7 @@ class TestDegenerate:
         part = noise[np.ix_(kept, kept)] if noise.ndim == 2 else noise
         found = result(name, gradients, noise=noise, losses=losses)
         expected = result(name, gradients[kept], noise=part)
-        np.testing.assert_allclose(found, expected, atol=2e-5 * abs(expected).max())
+        np.testing.assert_allclose(found, expected, atol=CLOSE * abs(expected).max())
 
     @every
     def test_one_task(self, name):
@@ -202,7 +215,7 @@ class TestDegenerate:
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="XLA is an option on TensorFlow alone")
-@that(lambda promises: not promises.variant)
+@pytest.mark.parametrize("name", ["UPGrad", "CAGrad", "NashMTL", "AlignedMTL", "IMTLG", "GradVac"])
 def test_compiled_by_xla(name):
     gradients = drawn(1)
     expected = result(name, gradients)

@@ -115,11 +115,11 @@ DEVIATIONS = {
 ALIKE_WITH_ZEROS = ("IMTLG", "ConFIG", "FairGrad_1", "FairGrad_2")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("case", "method"), [(case, method) for case in CASES for method in CASES[case]["combined"]]
 )
-def test_same_result(case, method, dtype):
+def test_same_result(case, method):
+    dtype = DTYPES[-1]
     gradients = np.array(CASES[case]["gradients"], dtype)
     other = np.array(CASES[case]["combined"][method])
     own = MAKE[method]()(gradients)

@@ -29,8 +29,10 @@ def nonnegative_minimum(matrix: Any, linear: Any) -> Any:
     ridged = matrix + ridge(matrix)
     found, passive = pivoted(ridged, linear)
     # The ridge makes what is found a bit too short: one step against what is left of the problem.
-    rest = linear - (found @ matrix)
-    return at_least(found + _solved(ridged, rest, passive), 0.0)
+    added = _solved(ridged, linear - (found @ matrix), passive)
+    # Where rows cancel out, that may go far along what changes nothing, but not below 0.
+    reach = ops.where(found + added < 0, found / ops.where(added < 0, -added, 1.0), 1.0)
+    return at_least(found + ops.min(reach, axis=-1, keepdims=True) * added, 0.0)
 
 
 def ridge(matrix: Any) -> Any:

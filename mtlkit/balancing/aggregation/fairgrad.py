@@ -27,7 +27,8 @@ class FairGrad(GramianAggregator):
     Source: Ban and Ji, "Fair Resource Allocation in Multi-Task Learning", 2024, arXiv 2402.15638.
 
     With an `alpha` below 0.5, gradients should be on comparable scales: otherwise progress of a
-    task with a small one is lost in rounding, in float32 above all. Opposed gradients give about 0.
+    task with a small one is lost in rounding, in float32 above all. Opposed gradients give about 0:
+    the rounding of the gradients to the power of `1 / (1 + alpha)`.
 
     Use it to choose between total progress and the worst task by one number. Do not use it where
     a task may be left to itself: each has a say, a noisy one, too.

@@ -82,4 +82,5 @@ class GradDrop(Aggregator):
         chance = (1 + ops.sum(gradients, axis=0) * inverse(sizes)) / 2
         kept = ops.where(chance > noise, gradients > 0, gradients < 0)
         share = leak + (1 - leak) * ops.cast(kept, gradients.dtype)
-        return ops.sum(share * gradients, axis=0), state
+        found = ops.sum(share * gradients, axis=0)
+        return ops.where(ops.isfinite(sizes), found, float("nan")), state
