@@ -93,7 +93,7 @@ class FanOut(keras.layers.Layer):
             self.losses_before = self.add_weight(
                 name="losses",
                 shape=(self.num_tasks,),
-                initializer="ones",
+                initializer="zeros",
                 trainable=False,
                 **fixed,
             )

@@ -102,3 +102,18 @@ def with_callbacks(given: Any, own: Sequence[keras.callbacks.Callback]) -> Any:
             given.append(callback)
         return given
     return [*keras.tree.flatten(given or []), *own]
+
+
+def check_accumulation(optimizer: Any, fan_outs: Sequence[tuple[Any, Any]]) -> None:
+    """Raises a ValueError where an optimizer would spoil the state of an aggregator.
+
+    The state for the next step comes with the gradients, which the optimizer would add up.
+    """
+    stateful = [layer.aggregator for layer, _ in fan_outs if layer.state]
+    if stateful and getattr(optimizer, "gradient_accumulation_steps", None):
+        raise ValueError(
+            "Expected an optimizer without gradient_accumulation_steps beside "
+            f"{stateful[0]}, whose state changes in each step. Received: "
+            "gradient_accumulation_steps="
+            f"{optimizer.gradient_accumulation_steps}"
+        )

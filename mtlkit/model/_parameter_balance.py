@@ -1,9 +1,9 @@
 """Gradients of tasks with respect to the parameters of the backbone, balanced in each step.
 
 The weights of the tasks come from the products of their gradients at the parameters that several
-tasks depend on: one backward pass for each task, all of them through the graph of the step. They are
-then applied in the step's own backward pass, where the gradients of tasks enter the backbone. TensorFlow
-and PyTorch keep the graph of a step, so this is done as the losses are known. JAX keeps none:
+tasks depend on: one backward pass for each task, through the graph of the step. They are applied
+in the step's own backward pass, where the gradients of tasks enter the backbone. TensorFlow and
+PyTorch keep the graph of a step, so this is done as soon as the losses are known. JAX keeps none:
 there the step is looked at ahead, with a forward pass of its own.
 """
 

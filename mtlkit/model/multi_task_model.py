@@ -39,7 +39,7 @@ from mtlkit.model._fit_arguments import (
     weight_of,
 )
 from mtlkit.model._learning_rates import scale_learning_rates
-from mtlkit.model._loss_balance import LossBalance, with_callbacks
+from mtlkit.model._loss_balance import LossBalance, check_accumulation, with_callbacks
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
 from mtlkit.model._parameter_balance import ParameterBalance, check_space, look_ahead
@@ -135,6 +135,12 @@ class MultiTaskModel(keras.Model):
         orbit = any(task.head.reads_orbit for task in tasks)
         maps = FeatureMaps(backbone, input_shape, orbit)
         outputs, fan_outs, gates = wire(maps, tasks, aggregator, balancer_space)
+        if aggregator is not None and not fan_outs and len(gates) < 2:
+            warnings.warn(
+                f"There is no feature that two tasks train: {aggregator} has nothing to combine. "
+                f"The tasks are {[(task.name, task.gradient) for task in tasks]}",
+                stacklevel=2,
+            )
         super().__init__(inputs=maps.model_inputs, outputs=outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
@@ -276,6 +282,7 @@ class MultiTaskModel(keras.Model):
                     f"Received: {argument}=..."
                 )
         super().compile(optimizer=optimizer, **kwargs)
+        check_accumulation(self.optimizer, self._fan_outs)
         scale_learning_rates(self.optimizer, self._learning_rate_multipliers())
         self._compiled_for = self._trained_variables()
 

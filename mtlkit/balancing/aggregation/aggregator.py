@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
+from mtlkit.balancing._stateful import Stateful, as_tensor
 from mtlkit.balancing.aggregation._geometry import Geometry, inverse, of_gradients, of_gramian
 
 
-class Aggregator(ABC):
+class Aggregator(Stateful, ABC):
     """Combines the gradients of several tasks into one.
 
     An aggregator is called with a matrix of which each row is the gradient of a task's loss with
@@ -49,14 +49,6 @@ class Aggregator(ABC):
 
     averages: bool = False
     needs_losses: bool = False
-    _state: dict[str, Any] | None
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def initial_state(self, num_tasks: int) -> dict[str, Any]:
-        """Returns the state before the first call, of arrays; empty for most aggregators."""
-        return {}
 
     def noise_shape(self, num_tasks: int, num_parameters: int) -> tuple[int, ...] | None:
         """Returns the shape of the random numbers that `combine` needs, or `None` for none."""
@@ -106,44 +98,13 @@ class Aggregator(ABC):
         )
         return found if ops.is_tensor(gradients) else ops.convert_to_numpy(found)
 
-    def reset(self) -> None:
-        """Forgets the state of earlier calls, and starts the random numbers again."""
-        self._state = None
-        self._random = np.random.default_rng(getattr(self, "seed", None))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Aggregator:
-        """Makes an aggregator of what `get_config` returned."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-    def _started(self, num_tasks: int, like: Any) -> dict[str, Any]:
-        """The state of the calls before, or a new one of the type of the gradients."""
-        if self._state is None:
-            self._state = self.initial_state(num_tasks)
-        for value in self._state.values():
-            if value.shape[0] != num_tasks:
-                raise ValueError(
-                    f"Expected {value.shape[0]} tasks, as in the calls before reset(). "
-                    f"Received: {num_tasks}"
-                )
-        return {name: ops.cast(value, like.dtype) for name, value in self._state.items()}
-
     def _inputs(self, like: Any, num_parameters: int, losses: Any) -> dict[str, Any]:
         """Random numbers and losses as tensors, where they are needed."""
         num_tasks = int(like.shape[0])
         inputs: dict[str, Any] = {}
-        if (shape := self.noise_shape(num_tasks, num_parameters)) is not None:
-            # float32, so that no number is rounded up to 1.
-            drawn = self._random.random(shape, dtype="float32")
-            inputs["noise"] = ops.cast(ops.convert_to_tensor(drawn), like.dtype)
+        noise = self._drawn(self.noise_shape(num_tasks, num_parameters), like)
+        if noise is not None:
+            inputs["noise"] = noise
         if self.needs_losses:
             if losses is None or np.shape(losses) != (num_tasks,):
                 came = "none" if losses is None else f"shape {np.shape(losses)}"
@@ -254,14 +215,7 @@ class GramianAggregator(Aggregator):
 
 def _as_matrix(name: str, values: Any) -> Any:
     """A matrix as a tensor of a floating-point type."""
-    if ops.is_tensor(values):
-        tensor = values
-    else:
-        array = np.asarray(values)
-        # PyTorch has to be told of float64; JAX has it, or warns where it is told.
-        told = array.dtype == "float64" and keras.backend.backend() != "jax"
-        tensor = ops.convert_to_tensor(array, dtype="float64" if told else None)
+    tensor = as_tensor(values)
     if len(tensor.shape) != 2:
         raise ValueError(f"Expected {name} as a matrix. Received: shape {tuple(tensor.shape)}")
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return tensor if dtype in ("float32", "float64") else ops.cast(tensor, "float32")
+    return tensor

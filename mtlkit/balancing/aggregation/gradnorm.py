@@ -83,7 +83,8 @@ class GradNorm(GramianAggregator):
         if losses is None:
             raise ValueError("Expected losses of shape (tasks,). Received: None")
         present, count, weights = geometry.present, geometry.count, state["weights"]
-        there = present > 0
+        # No loss at all: they are not known yet, as in the first step of a training.
+        there = ops.logical_and(present > 0, ops.any(losses != 0))
         losses = ops.cast(losses, geometry.dtype)
         first = ops.where(ops.logical_and(there, state["first_losses"] == 0), losses, 0.0)
         first = first + state["first_losses"]

@@ -66,7 +66,8 @@ class DynamicWeightAverage(LossWeighting):
     def at_epoch_end(self, state: dict[str, Any]) -> dict[str, Any]:
         counts, before = state["counts"], state["before"]
         means = ops.where(counts > 0, state["sums"] / ops.maximum(counts, 1), before)
-        known = ops.cast(ops.logical_and(means > 0, before > 0), means.dtype)
+        fell = ops.logical_and(means > 0, before > 0)
+        known = ops.cast(ops.logical_and(counts > 0, fell), means.dtype)
         rates = ops.where(known > 0, means / ops.where(before > 0, before, 1.0), 0.0)
         new = ops.sum(known) * softmax(rates / self.temperature, known)
         weights = ops.where(known > 0, new, state["weights"])
