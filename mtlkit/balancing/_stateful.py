@@ -47,7 +47,7 @@ class Stateful:
         if self._state is None:
             self._state = self.initial_state(num_tasks)
         for value in self._state.values():
-            if value.shape and value.shape[0] != num_tasks:
+            if len(value.shape) and value.shape[0] != num_tasks:
                 raise ValueError(
                     f"Expected {value.shape[0]} tasks, as in the calls before reset(). "
                     f"Received: {num_tasks}"
