@@ -10,6 +10,7 @@ from keras import ops
 
 from mtlkit.balancing._draws import Draws
 from mtlkit.balancing.scalarization.loss_weighting import LossWeighting
+from mtlkit.losses._replicas import sum_over_replicas
 
 
 class LossBalance:
@@ -52,7 +53,8 @@ class LossBalance:
         zero = ops.zeros((), "float32")
         rows = [losses.get(task, (zero, zero)) for task in self.tasks]
         values = ops.stack([ops.cast(value, "float32") for value, _ in rows])
-        present = ops.stack([ops.cast(samples > 0, "float32") for _, samples in rows])
+        samples = sum_over_replicas(*(ops.cast(number, "float32") for _, number in rows))
+        present = ops.stack([ops.cast(number > 0, "float32") for number in samples])
         before = {name: ops.convert_to_tensor(value) for name, value in self.state.items()}
         noise = None if self._draws is None else self._draws.next(self._shape or ())
         total, after = self.weighting.total(values, present, before, noise=noise)
