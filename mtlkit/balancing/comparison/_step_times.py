@@ -12,7 +12,7 @@ from mtlkit.balancing.comparison._training import Job, Protocol
 from mtlkit.search._batches import Batches, piped
 
 #: Pairs of blocks, and the steps of one: as many as take about so many seconds.
-_PAIRS, _SECONDS, _FEWEST, _MOST = 7, 0.25, 4, 30
+_PAIRS, _SECONDS, _FEWEST, _MOST = 5, 0.3, 4, 30
 
 
 class StepTimes:

@@ -134,7 +134,7 @@ def compare(
             return mtl.backbones.DenseBackbone(4, units=(8,)), tasks
 
         found = mtl.balancing.compare(
-            build, data, ["equal", "upgrad"], epochs=2, seeds=(0, 1), verbose=0
+            build, data, ["equal", "upgrad"], epochs=2, seeds=[0], verbose=0
         )
         print(found)
         ```
