@@ -11,8 +11,10 @@ import numpy as np
 from mtlkit.balancing.comparison._training import Job, Protocol
 from mtlkit.search._batches import Batches, piped
 
-#: Pairs of blocks, and the steps of one: as many as take about so many seconds.
-_PAIRS, _SECONDS, _FEWEST, _MOST = 5, 0.3, 4, 30
+#: Pairs of blocks; fewer where a step takes longer than so many seconds.
+_PAIRS, _FEW_PAIRS, _SLOW = 5, 3, 0.3
+#: The steps of a block: as many as take about so many seconds.
+_SECONDS, _FEWEST, _MOST = 0.3, 2, 30
 
 
 class StepTimes:
@@ -35,7 +37,7 @@ class StepTimes:
         each = max(first.block(_FEWEST), second.block(_FEWEST))
         count = int(np.clip(_SECONDS / each, _FEWEST, _MOST))
         ratios = []
-        for number in range(_PAIRS):
+        for number in range(_FEW_PAIRS if each > _SLOW else _PAIRS):
             order = (first, second) if number % 2 else (second, first)
             times = {id(steps): steps.block(count) for steps in order}
             ratios.append(times[id(second)] / times[id(first)])
