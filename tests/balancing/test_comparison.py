@@ -345,6 +345,29 @@ def test_errors(trained, changes, message):
     assert not trained
 
 
+def test_a_task_alone_is_not_conditioned_and_trains_the_backbone():
+    def conditioned():
+        backbone, (loud, quiet) = build()
+        options = {"condition_on": "loud", "gradient": "stop", "weight": 7.0}
+        return backbone, [loud, mtl.Task("quiet", quiet.head, **options)]
+
+    options = {"epochs": 1, "batch_size": 32, "select": "last"}
+    asked = _training.protocol_of(conditioned, DATA, "adam", None, **options)
+    alone = asked.model(_training.Job("single-task", 0, ("quiet",))).tasks["quiet"]
+    assert (alone.condition_on, alone.gradient, alone.weight) == (None, "flow", 1.0)
+    weights = {"loud": 0.5, "quiet": 1.5}
+    whole = asked.model(_training.Job("tuned", 0, ("loud", "quiet"), None, weights))
+    quiet = whole.tasks["quiet"]
+    assert (quiet.condition_on, quiet.gradient, quiet.weight) == ("loud", "stop", 1.5)
+
+
+def test_draws_of_a_method_depend_on_the_seed():
+    given = mtl.balancing.get("rlw"), mtl.balancing.RandomWeighting(seed=5)
+    assert [_training.seeded(one, 3).seed for one in given] == [3, 5]
+    assert given[0].seed is None
+    assert [part.seed for part in _training.seeded(given, 4)] == [4, 5]
+
+
 # === Tries of weights ===
 
 
