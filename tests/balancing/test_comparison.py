@@ -199,6 +199,8 @@ def test_order_and_number_of_trainings(trained):
     assert [row["trainings"] for row in found.rows] == [4, 2, 2 + 4, 2]
     assert [row["step_ratio"] for row in found.rows] == [None, 1, 1.5, 1.5]
     best = max(found.tries, key=lambda one: one["delta_m"])
+    assert found.tuned_weights == best["weights"]
+    assert "Tuned weights, the best of 4 tries on the validation data: loud" in found.sentence
     assert all(job.weights == best["weights"] for job in trained if job.method == "tuned")
     assert not any(job.test for job in trained if job.method.startswith("try"))
 
@@ -256,6 +258,23 @@ def test_what_does_not_fit_is_not_mixed(trained, tmp_path, change):
     trained.clear()
     asked(["uw"], seeds=[0], directory=tmp_path, **change)
     assert len(trained) == 4
+
+
+def test_layers_of_plain_keras_are_known_again(trained, tmp_path):
+    def made(feature="stage_1"):
+        image = keras.Input((FEATURES,))
+        first = keras.layers.Dense(4, name="stage_1")(keras.layers.Dense(4)(image))
+        backbone = keras.Model(image, keras.layers.Dense(4, name="stage_2")(first))
+        heads = [
+            mtl.Task(n, mtl.heads.RegressionHead(), feature=feature) for n in ("loud", "quiet")
+        ]
+        return backbone, heads
+
+    for _ in range(2):
+        asked(["uw"], made=made, seeds=[0], directory=tmp_path)
+    assert len(trained) == 4
+    asked(["uw"], made=lambda: made("stage_2"), seeds=[0], directory=tmp_path)
+    assert len(trained) == 8
 
 
 def test_damaged_file_is_trained_again(trained, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,6 +53,16 @@ def p_different(differences: ArrayLike) -> float:
     if np.ptp(values) == 0:
         return float(values[0] == 0)
     return float(ttest_1samp(values, 0.0).pvalue)
+
+
+def best_weights(tries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The weights of the try with the best `delta_m`, or the first ones if that is not known."""
+
+    def change(one: Mapping[str, Any]) -> float:
+        value = one["delta_m"]
+        return -math.inf if value is None or math.isnan(value) else float(value)
+
+    return dict(max(tries, key=change)["weights"])
 
 
 def listed(names: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ import keras
 
 from mtlkit._files import read_json, write_json
 
-#: The numbers that Keras appends to names: they depend on how many layers were made before.
-_COUNTED = re.compile(r'(?<=[a-z])_\d+(?=["/])')
+#: The number that Keras appends to a name: it depends on how many layers were made before.
+_NUMBER = re.compile(r"_\d+$")
 
 
 class Store:
@@ -52,13 +52,46 @@ class Store:
         return self._directory / f"{name}.json"
 
 
-def description(thing: Any) -> str:
-    """What a Keras object is, as text: its configuration, or its class where it has none."""
+def description(*things: Any) -> str:
+    """What Keras objects are, as text: their configurations, or the class where one has none.
+
+    Names are numbered in the order in which they come, so that those which Keras makes up are the
+    same for each call of a function that builds layers.
+    """
+    configs = [_config(thing) for thing in things]
+    names: dict[str, str] = {}
+    _find_names(configs, names)
+    return json.dumps(_renamed(configs, names), sort_keys=True)
+
+
+def _config(thing: Any) -> Any:
     try:
-        config = keras.saving.serialize_keras_object(thing)
-        return _COUNTED.sub("", json.dumps(config, sort_keys=True, default=repr))
+        text = json.dumps(keras.saving.serialize_keras_object(thing), default=repr)
+        return json.loads(text)
     except (NotImplementedError, TypeError, ValueError):
         return f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _find_names(config: Any, names: dict[str, str]) -> None:
+    """Notes what is a name in a configuration, and what it is to be called."""
+    if isinstance(config, list):
+        for one in config:
+            _find_names(one, names)
+    elif isinstance(config, dict):
+        name = config.get("name")
+        if isinstance(name, str) and name not in names:
+            base = _NUMBER.sub("", name)
+            names[name] = f"{base}#{sum(_NUMBER.sub('', known) == base for known in names)}"
+        for one in config.values():
+            _find_names(one, names)
+
+
+def _renamed(config: Any, names: dict[str, str]) -> Any:
+    if isinstance(config, dict):
+        return {names.get(key, key): _renamed(one, names) for key, one in config.items()}
+    if isinstance(config, list):
+        return [_renamed(one, names) for one in config]
+    return names.get(config, config) if isinstance(config, str) else config
 
 
 def digest(*texts: str) -> str:

@@ -171,7 +171,7 @@ def protocol_of(
         found[name] = objective.name.removeprefix(f"val_{name}_"), objective.direction
     splits = Splits.read(data, list(model.tasks))
     weights = [f"{w.shape} {np.sum(keras.ops.convert_to_numpy(w)):.3g}" for w in model.weights]
-    made = [description(backbone), *(description(task) for task in equal), *weights]
+    made = [description(backbone, *equal), *weights]
     same = {
         "data": splits.fingerprint(),
         "model": digest(*made),

@@ -14,7 +14,7 @@ import numpy as np
 from mtlkit._counts import check_count
 from mtlkit._durations import duration
 from mtlkit.balancing._names import split
-from mtlkit.balancing.comparison._scores import delta_m
+from mtlkit.balancing.comparison._scores import best_weights, delta_m
 from mtlkit.balancing.comparison._step_times import StepTimes
 from mtlkit.balancing.comparison._store import Store
 from mtlkit.balancing.comparison._training import Job, Protocol, protocol_of
@@ -261,8 +261,7 @@ class _Run:
                 val = self._result(job)["val"]
             change = delta_m(_known(val), _known(single), directions)
             self._tries.append({**one, "val": val, "delta_m": change})
-        scores = [t["delta_m"] if np.isfinite(t["delta_m"]) else -np.inf for t in self._tries]
-        self._weights = self._tries[int(np.argmax(scores))]["weights"]
+        self._weights = best_weights(self._tries)
 
     def _time_steps(self) -> None:
         """Times steps of each method that has been trained."""

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtlkit._statistics import CONFIDENCE, holm, mean_interval
-from mtlkit.balancing.comparison._scores import delta_m, listed, p_different, skill_gain
+from mtlkit.balancing.comparison._scores import (
+    best_weights,
+    delta_m,
+    listed,
+    p_different,
+    skill_gain,
+)
 from mtlkit.metrics._text_table import text_table
 from mtlkit.metrics.skill import Skill
 
@@ -98,6 +104,11 @@ class Comparison:
         return rows
 
     @property
+    def tuned_weights(self) -> dict[str, float]:
+        """The weights by task that were best on the validation data; empty without tuning."""
+        return best_weights(self.tries) if self.tries else {}
+
+    @property
     def sentence(self) -> str:
         """What was found, in words: which methods were better than equal and tuned weights."""
         rows = {row["method"]: row for row in self.rows if row["seeds"]}
@@ -115,6 +126,10 @@ class Comparison:
             if others:
                 said += _words(others, "over_tuned", "over_tuned_verdict", "tuned weights")
             said += self._power(compared)
+        if self.tries:
+            weights = listed([f"{task} {value:.3g}" for task, value in self.tuned_weights.items()])
+            count = f"{len(self.tries)} {'try' if len(self.tries) == 1 else 'tries'}"
+            said.append(f"Tuned weights, the best of {count} on the validation data: {weights}.")
         said += [f"{r['method']} failed: {r['message']}." for r in self.rows if r["message"]]
         return " ".join(said)
 
