@@ -245,6 +245,7 @@ def test_additions_train_what_is_missing(trained, tmp_path):
         {"batch_size": 8},
         {"select": "validation"},
         {"optimizer": "sgd"},
+        {"compile_options": {"run_eagerly": True}},
         {"optimizer": keras.optimizers.Adam(0.1)},
         {"metrics": {"quiet": "loss"}},
         {"data": made_data(1)},
@@ -355,6 +356,7 @@ def test_progress(trained, capsys):
         ({"tuning": 0}, "tuning >= 1"),
         ({"tuning": [{"loud": 1.0}]}, "weights of the tasks"),
         ({"optimizer": 3}, "Keras optimizer"),
+        ({"compile_options": {"loss": "mse"}}, "compile_options out of"),
         ({"metrics": {"other": "mae"}}, "metrics of tasks"),
     ],
 )
@@ -443,6 +445,7 @@ PLANTED = {
     "optimizer": keras.optimizers.Adam(0.01),
     "tuning": 2,
     "select": "validation",
+    "compile_options": {"jit_compile": False},  # which would take longer than it saves
     "verbose": 0,
 }
 

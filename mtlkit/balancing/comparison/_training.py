@@ -55,6 +55,7 @@ class Protocol:
         batch_size: Samples in a batch.
         select: `"last"` or `"validation"`.
         metrics: The log and direction of each task's score, `{task: ("accuracy", "max")}`.
+        options: For `compile`, beside the optimizer.
         same: What identifies all this in a request.
     """
 
@@ -65,6 +66,7 @@ class Protocol:
     batch_size: int
     select: str
     metrics: dict[str, tuple[str, str]]
+    options: dict[str, Any] = field(default_factory=dict)
     same: dict[str, Any] = field(default_factory=dict)
 
     def request(self, job: Job) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class Protocol:
         if len(kept) == 1:
             kept = [dataclasses.replace(kept[0], gradient="flow", condition_on=None)]
         model = MultiTaskModel(backbone, kept, balancer=seeded(job.balancer, job.seed))
-        model.compile(new_optimizer(self.optimizer))
+        model.compile(new_optimizer(self.optimizer), **self.options)
         return model
 
     def train(self, job: Job) -> dict[str, Any]:
@@ -144,6 +146,7 @@ def protocol_of(
     epochs: int,
     batch_size: int,
     select: str,
+    options: Mapping[str, Any] | None = None,
 ) -> Protocol:
     """Looks once at what `build` makes: its tasks, their metrics, and what identifies it."""
     before, _ = built(build)
@@ -176,12 +179,14 @@ def protocol_of(
         "data": splits.fingerprint(),
         "model": digest(*made),
         "optimizer": description(new_optimizer(optimizer)),
+        "compile_options": dict(options or {}),
         "batch_size": batch_size,
         "metrics": {task: list(metric) for task, metric in found.items()},
         "backend": keras.backend.backend(),
         "versions": [keras.__version__, mtlkit.__version__],
     }
-    return Protocol(build, optimizer, splits, epochs, batch_size, select, found, same)
+    fixed = dict(options or {})
+    return Protocol(build, optimizer, splits, epochs, batch_size, select, found, fixed, same)
 
 
 def built(build: Callable[[], Any]) -> tuple[Any, list[Task]]:

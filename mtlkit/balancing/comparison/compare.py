@@ -26,6 +26,8 @@ from mtlkit.search._running import reporter
 
 #: What `compare` compares unless told otherwise.
 METHODS = (EQUAL, TUNED, "uw", "famo", "upgrad")
+#: Arguments of `compile` that leave a step a step.
+_OPTIONS = ("jit_compile", "run_eagerly", "auto_scale_loss")
 
 
 def compare(
@@ -37,6 +39,7 @@ def compare(
     seeds: Iterable[int] = (0, 1, 2),
     batch_size: int = 64,
     optimizer: Any = "adam",
+    compile_options: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     tuning: int | Sequence[Mapping[str, float]] = 8,
     select: str = "last",
@@ -95,6 +98,8 @@ def compare(
         batch_size: Samples in a batch.
         optimizer: The name of a Keras optimizer, one that is copied for each training, or a
             function that makes one.
+        compile_options: Other arguments of `compile`: `"jit_compile"`, `"run_eagerly"` or
+            `"auto_scale_loss"`.
         metrics: Other metrics to judge by: the name of a task's metric or `"loss"`, or a pair of
             it and `"max"` or `"min"`, by task.
         tuning: Number of tries for `"tuned"`, or the weights to try beside equal ones: a list of
@@ -146,8 +151,15 @@ def compare(
     seeds = [int(seed) for seed in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"Expected seeds that differ, one or more. Received: seeds={seeds}")
+    unknown = set(compile_options or {}) - set(_OPTIONS)
+    if unknown:
+        raise ValueError(
+            f"Expected compile_options out of {list(_OPTIONS)}. Received: {sorted(unknown)}"
+        )
     balancers = _balancers(methods)
-    protocol = protocol_of(build, data, optimizer, metrics, epochs, batch_size, select)
+    protocol = protocol_of(
+        build, data, optimizer, metrics, epochs, batch_size, select, compile_options
+    )
     _check_tuning(tuning, protocol)
     store = Store(None if directory is None else Path(directory))
     return _Run(protocol, balancers, seeds, tuning, store, reporter(verbose)).all()
