@@ -64,6 +64,7 @@ ONE_BACKEND = (
     "reports",
     "search",
     "space",
+    "balancing/test_comparison.py",
     "hierarchy/test_circle.py",
     "hierarchy/test_discovery.py",
     "hierarchy/test_frames.py",

@@ -1,5 +1,8 @@
 """Balancing of tasks that share a backbone: weights of losses, and how gradients are combined."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from mtlkit.balancing._names import get
 from mtlkit.balancing.aggregation import (
     IMTLG,
@@ -36,6 +39,10 @@ from mtlkit.balancing.scalarization import (
     UncertaintyWeighting,
 )
 
+if TYPE_CHECKING:
+    from mtlkit.balancing.comparison.compare import compare
+    from mtlkit.balancing.comparison.result import Comparison
+
 __all__ = [
     "FAMO",
     "IMTLG",
@@ -43,6 +50,7 @@ __all__ = [
     "Aggregator",
     "AlignedMTL",
     "CAGrad",
+    "Comparison",
     "ConFIG",
     "DualProj",
     "DynamicWeightAverage",
@@ -67,5 +75,20 @@ __all__ = [
     "Sum",
     "UPGrad",
     "UncertaintyWeighting",
+    "compare",
     "get",
 ]
+
+# A comparison trains models, and lies above the rooms `model` and `search`, which import this one.
+# So it is imported where it is used.
+_ABOVE = ("Comparison", "compare")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ABOVE:
+        return getattr(import_module("mtlkit.balancing.comparison"), name)
+    raise AttributeError(f"module 'mtlkit.balancing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_ABOVE]
