@@ -1,5 +1,7 @@
 """Balancing of tasks that share a backbone: weights of losses, and how gradients are combined."""
 
+from typing import TYPE_CHECKING, Any
+
 from mtlkit.balancing._names import get
 from mtlkit.balancing.aggregation import (
     IMTLG,
@@ -36,6 +38,9 @@ from mtlkit.balancing.scalarization import (
     UncertaintyWeighting,
 )
 
+if TYPE_CHECKING:
+    from mtlkit.callbacks.interference_monitor import InterferenceMonitor
+
 __all__ = [
     "FAMO",
     "IMTLG",
@@ -56,6 +61,7 @@ __all__ = [
     "GradVac",
     "GramianAggregator",
     "ImpartialLossWeighting",
+    "InterferenceMonitor",
     "LogWeighting",
     "LossWeighting",
     "Mean",
@@ -69,3 +75,15 @@ __all__ = [
     "UncertaintyWeighting",
     "get",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "InterferenceMonitor":  # it looks into models, which are made of this room
+        from mtlkit.callbacks.interference_monitor import InterferenceMonitor
+
+        return InterferenceMonitor
+    raise AttributeError(f"module 'mtlkit.balancing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,7 +20,7 @@ from mtlkit.backbones._trainable_flags import (
 from mtlkit.balancing._names import split
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
-from mtlkit.losses._partial_labels import StepLabels
+from mtlkit.losses._partial_labels import PartialLabels, StepLabels
 from mtlkit.losses._replicas import num_replicas, own_share
 from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
@@ -127,7 +127,7 @@ class MultiTaskModel(keras.Model):
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
         maps = FeatureMaps(backbone, input_shape, orbit)
-        outputs, fan_outs = wire(maps, tasks, aggregator)
+        outputs, fan_outs, reads = wire(maps, tasks, aggregator)
         super().__init__(inputs=maps.model_inputs, outputs=outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
@@ -148,6 +148,7 @@ class MultiTaskModel(keras.Model):
         if weighting is not None:
             self._balance = LossBalance(weighting, list(self.tasks), self.add_weight)
         self._aggregator, self._fan_outs = aggregator, tuple(fan_outs)
+        self._reads = tuple(reads)
         self._class_weights = {
             task.name: self._add_class_weights(task) for task in tasks if task.class_weight
         }
@@ -389,10 +390,7 @@ class MultiTaskModel(keras.Model):
                 losses.append(unlabelled_loss(y_pred[name]))
                 continue
             labels = self._step_labels.look(name, y[name], loss.by_entry)
-            weight = weight_of(sample_weight, name)
-            if training and name in self._class_weights:
-                weight = self._class_weights[name].times(labels.values, weight)
-            value = loss.of_labels(labels, y_pred[name], weight)
+            value = self._loss_of(name, labels, y_pred[name], sample_weight, training)
             whole = value if replicas == 1 else value * replicas
             self._trackers_by_task[name].add(whole, labels.samples)
             task_weight = ops.cast(self.task_weights[name], value.dtype)
@@ -616,6 +614,15 @@ class MultiTaskModel(keras.Model):
             for variable in (v for layer in task.own_layers for v in layer.trainable_variables):
                 found[id(variable)] = float(task.learning_rate_multiplier)
         return found
+
+    def _loss_of(
+        self, name: str, labels: PartialLabels, y_pred: Any, sample_weight: Any, training: bool
+    ) -> Any:
+        """The loss of a task, without the task's weight."""
+        weight = weight_of(sample_weight, name)
+        if training and name in self._class_weights:
+            weight = self._class_weights[name].times(labels.values, weight)
+        return self._losses_by_task[name].of_labels(labels, y_pred, weight)
 
     def _balanced(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
         """The loss that is trained, of the tasks' weighted losses and numbers of samples."""
