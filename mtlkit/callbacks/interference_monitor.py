@@ -34,8 +34,10 @@ from mtlkit.model._task_gradients import GroupGradients, TaskGradients, labelled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Held samples that are used, at most, unless larger batches are asked for.
+#: Held samples that are used, at most, unless larger batches are asked for. For each sample,
+#: gradients at weights cost several times as much as those at maps.
 _SAMPLES = 256
+_SAMPLES_AT_WEIGHTS = 64
 #: Groups of samples, by whose differences noise is measured.
 _GROUPS = 8
 _LEAST_GROUPS = 4
@@ -83,14 +85,15 @@ class InterferenceMonitor(keras.callbacks.Callback):
 
     **What it costs.** At maps, a forward pass of the backbone over the samples, and a backward pass
     through the heads for each task; at weights also a backward pass through the backbone for
-    each task, and memory for `groups * tasks` gradients. The computation is compiled once.
+    each task, and memory for `groups * tasks` gradients. The computation is compiled once. Larger
+    groups, by `batch_size`, cost more, and make intervals at weights narrower.
 
     **What is approximate.** Losses of whole batches (contrastive ones), and batch normalisation,
     see a group in place of a batch: set `batch_size` to that of training.
 
     Args:
         x: Held inputs, as arrays: training data or, to see what generalises, others. At most 256
-            samples are used (more if `batch_size` is above 64), drawn once.
+            samples are used, drawn once; at weights, 64; or four groups, if that is more.
         y: Their labels by task; missing ones as in `fit`.
         every: Steps between measurements.
         batch_size: Samples in a group. `None`: an eighth of the samples.
@@ -294,8 +297,9 @@ class InterferenceMonitor(keras.callbacks.Callback):
         data = {"x": x, "y": y, "sample_weight": weight}
         data = check_evaluate_arguments(data, model.tasks, model.input, _WHAT)
         total = len(keras.tree.flatten(data["x"])[0])
-        size = self.batch_size or min(total, _SAMPLES) // _GROUPS
-        groups = min(total, max(_SAMPLES, size * _LEAST_GROUPS)) // max(size, 1)
+        most = _SAMPLES_AT_WEIGHTS if PARAMETERS in self.spaces else _SAMPLES
+        size = self.batch_size or min(total, most) // _GROUPS
+        groups = min(total, max(most, size * _LEAST_GROUPS)) // max(size, 1)
         if size < _LEAST_SAMPLES or groups < _LEAST_GROUPS:
             least = (
                 _GROUPS * _LEAST_SAMPLES

@@ -268,8 +268,9 @@ def test_no_claim_of_tasks_that_share_few_labels():
     one, other = target.copy(), -target
     one[80:], other[:60] = np.nan, np.nan  # 20 of 128 in common
     readout = [1.0, 0.0, 0.0, 0.0]
-    monitor = InterferenceMonitor(x, {"one": one, "other": other}, space=BOTH, verbose=0)
-    fitted(linear_model({"one": readout, "other": readout}), x, monitor._given[1], monitor)
+    y = {"one": one, "other": other}
+    monitor = InterferenceMonitor(x, y, space=BOTH, batch_size=32, verbose=0)
+    fitted(linear_model({"one": readout, "other": readout}), x, y, monitor)
     for space in BOTH:
         found = pair(monitor, "one", "other", space)
         assert found["verdict"] == "no claim"
@@ -477,6 +478,27 @@ def test_report_is_printed_and_logs_are_left_alone(capsys):
         kept.history["interference_one_other"],
         [r.cosines[1, 0] for r in monitor.history if r.step],
     )
+
+
+def test_samples_that_are_used():
+    x, y = columns_of(400), {"one": columns_of(400)[:, 0], "other": columns_of(400)[:, 1]}
+    model = linear_model({"one": [1.0, 0, 0, 0], "other": [0, 1.0, 0, 0]})
+    model.compile("sgd")
+    sizes = {}
+    for space in ("features", "parameters"):
+        for size in (None, 32, 80):
+            monitor = InterferenceMonitor(x, y, space=space, batch_size=size, verbose=0)
+            monitor.set_model(model)
+            monitor.on_train_begin()
+            sizes[space, size] = monitor._size, len(monitor._batches)
+    assert sizes == {
+        ("features", None): (256, 8),
+        ("features", 32): (256, 8),
+        ("features", 80): (320, 4),
+        ("parameters", None): (64, 8),
+        ("parameters", 32): (128, 4),
+        ("parameters", 80): (320, 4),
+    }
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has it not on PyTorch")
