@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -104,6 +104,51 @@ def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
     return keras.tree.pack_sequence_as(x, found)
 
 
+def pull_back(
+    function: Callable[[list[Any]], list[Any]], tensors: Sequence[Any]
+) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+    """Runs a function, and returns with its outputs what carries gradients back through it.
+
+    It has no side effects of its own, and may stand within a function that `compiled` compiles.
+
+    Args:
+        function: From a list of floating-point tensors to another one.
+        tensors: What it is called with.
+
+    Returns:
+        The outputs, and a function from the gradients at the outputs to those at the tensors,
+        zero where no gradient flows. It may be called several times.
+    """
+    backends = {
+        "tensorflow": _pull_back_tensorflow,
+        "jax": _pull_back_jax,
+        "torch": _pull_back_torch,
+    }
+    _check_backend(backends)
+    return backends[keras.backend.backend()](function, list(tensors))
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function of tensors that is pure, once for each shape of its arguments.
+
+    On PyTorch the function is only run without recording gradients.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return cast(Callable[..., Any], tf.function(function))
+    if backend == "jax":
+        import jax
+
+        return cast(Callable[..., Any], jax.jit(function))
+    if backend == "torch":
+        import torch
+
+        return cast(Callable[..., Any], torch.no_grad()(function))
+    return function
+
+
 class Unchanged(keras.StatelessScope):
     """A scope in which nothing is changed: variables that it does not map keep their value.
 
@@ -138,12 +183,7 @@ def _differentiate(
     """
     jax = _jax_compiled if built else _jax
     backends = {"tensorflow": _tensorflow, "jax": jax, "torch": _torch}
-    backend = keras.backend.backend()
-    if backend not in backends:
-        raise ValueError(
-            f"Expected a backend that differentiates: {', '.join(backends)}. "
-            f"Received: keras.backend.backend()={backend!r}"
-        )
+    _check_backend(backends)
 
     def scalar(tensors: list[Any]) -> Any:
         value = ops.convert_to_tensor(function(tensors))
@@ -156,8 +196,19 @@ def _differentiate(
 
     return [
         _to_numpy(ops.zeros_like(tensor) if gradient is None else gradient)
-        for gradient, tensor in zip(backends[backend](scalar, tensors), tensors, strict=True)
+        for gradient, tensor in zip(
+            backends[keras.backend.backend()](scalar, tensors), tensors, strict=True
+        )
     ]
+
+
+def _check_backend(backends: Mapping[str, Any]) -> None:
+    backend = keras.backend.backend()
+    if backend not in backends:
+        raise ValueError(
+            f"Expected a backend that differentiates: {', '.join(backends)}. "
+            f"Received: keras.backend.backend()={backend!r}"
+        )
 
 
 def _to_numpy(tensor: Any) -> np.ndarray:
@@ -205,6 +256,59 @@ def _torch(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
     if not (tensors and value.requires_grad):  # a constant: PyTorch refuses to differentiate it
         return [None] * len(tensors)
     return list(torch.autograd.grad(value, tensors, allow_unused=True))
+
+
+def _pull_back_tensorflow(function: Any, tensors: list[Any]) -> Any:
+    import tensorflow as tf
+
+    # Of a tensor that is there twice, the tape would give the sum for each.
+    tensors = [tf.identity(tensor) for tensor in tensors]
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        outputs = function(tensors)
+
+    def pull(gradients: Sequence[Any]) -> list[Any]:
+        found = tape.gradient(
+            outputs,
+            tensors,
+            output_gradients=list(gradients),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return [tf.convert_to_tensor(one) for one in found]
+
+    return outputs, pull
+
+
+def _pull_back_jax(function: Any, tensors: list[Any]) -> Any:
+    import jax
+
+    outputs, pull = jax.vjp(function, tensors)
+    return outputs, lambda gradients: pull(list(gradients))[0]
+
+
+def _pull_back_torch(function: Any, tensors: list[Any]) -> Any:
+    import torch
+
+    leaves = [tensor.detach().clone().requires_grad_(True) for tensor in tensors]
+    with torch.enable_grad():
+        outputs = function(leaves)
+
+    def pull(gradients: Sequence[Any]) -> list[Any]:
+        pairs = zip(outputs, gradients, strict=True)
+        reached = [(output, one) for output, one in pairs if output.requires_grad]
+        if not reached:
+            return [torch.zeros_like(leaf) for leaf in leaves]
+        found = torch.autograd.grad(
+            [output for output, _ in reached],
+            leaves,
+            grad_outputs=[one for _, one in reached],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        pairs = zip(found, leaves, strict=True)
+        return [torch.zeros_like(leaf) if one is None else one for one, leaf in pairs]
+
+    return [output.detach() for output in outputs], pull
 
 
 def rows_in_step(values: Sequence[Any], variables: Sequence[Any]) -> list[list[Any]]:

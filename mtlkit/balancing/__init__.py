@@ -42,6 +42,7 @@ from mtlkit.balancing.scalarization import (
 if TYPE_CHECKING:
     from mtlkit.balancing.comparison.compare import compare
     from mtlkit.balancing.comparison.result import Comparison
+    from mtlkit.callbacks.interference_monitor import InterferenceMonitor
 
 __all__ = [
     "FAMO",
@@ -64,6 +65,7 @@ __all__ = [
     "GradVac",
     "GramianAggregator",
     "ImpartialLossWeighting",
+    "InterferenceMonitor",
     "LogWeighting",
     "LossWeighting",
     "Mean",
@@ -79,14 +81,18 @@ __all__ = [
     "get",
 ]
 
-# A comparison trains models, and lies above the rooms `model` and `search`, which import this one.
-# So it is imported where it is used.
-_ABOVE = ("Comparison", "compare")
+# A comparison and a monitor look into models, so they lie above the room `model`, which imports this
+# one: they are imported where they are used.
+_ABOVE = {
+    "Comparison": "mtlkit.balancing.comparison",
+    "InterferenceMonitor": "mtlkit.callbacks.interference_monitor",
+    "compare": "mtlkit.balancing.comparison",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _ABOVE:
-        return getattr(import_module("mtlkit.balancing.comparison"), name)
+        return getattr(import_module(_ABOVE[name]), name)
     raise AttributeError(f"module 'mtlkit.balancing' has no attribute {name!r}")
 
 

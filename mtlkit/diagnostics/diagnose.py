@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._random_state import random_state_kept
 from mtlkit.diagnostics._any_model import adopted
 from mtlkit.diagnostics._checks import (
     check_budget,
@@ -35,7 +36,7 @@ from mtlkit.diagnostics._model_steps import (
 from mtlkit.diagnostics._networks import of_networks
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._steps import Steps
-from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
+from mtlkit.diagnostics._training.copies import copy_of
 from mtlkit.diagnostics._training.score import Score, bins_of, decoded_zeros, is_of_pixels
 from mtlkit.diagnostics._wiring import of_problems
 from mtlkit.diagnostics.audit import of_samples, report

@@ -11,10 +11,11 @@ from typing import Any
 
 import keras
 
+from mtlkit._random_state import random_state_kept
 from mtlkit.diagnostics._preflight._problem import SEVERITIES, Problem
 from mtlkit.diagnostics._preflight._program import Program
 from mtlkit.diagnostics._preflight._table import OF_DATA, OF_MODEL, OF_TRAINING, Check
-from mtlkit.diagnostics._training.copies import compiled_like, copy_of, random_state_kept
+from mtlkit.diagnostics._training.copies import compiled_like, copy_of
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._adaptation import is_adapted
 

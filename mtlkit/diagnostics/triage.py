@@ -9,11 +9,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._random_state import random_state_kept
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._any_model import adopted
 from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_pair, input_array
 from mtlkit.diagnostics._effects import least_effect, status_of
-from mtlkit.diagnostics._training.copies import copy_of, random_state_kept
+from mtlkit.diagnostics._training.copies import copy_of
 from mtlkit.diagnostics._training.score import Score, decoded_zeros, is_of_pixels
 from mtlkit.diagnostics.evidence import plain
 from mtlkit.diagnostics.preflight import preflight

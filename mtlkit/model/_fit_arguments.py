@@ -56,10 +56,16 @@ def check_fit_arguments(
 
 
 def check_evaluate_arguments(
-    given: Mapping[str, Any], tasks: Mapping[str, Task], inputs: Any
+    given: Mapping[str, Any],
+    tasks: Mapping[str, Task],
+    inputs: Any,
+    what: str = "evaluation data",
 ) -> dict[str, Any]:
-    """Checks the arguments of `evaluate`, as `check_fit_arguments` does those of `fit`."""
-    return {**given, **_checked(_data(given), tasks, inputs, "evaluation data")._asdict()}
+    """Checks the arguments of `evaluate`, as `check_fit_arguments` does those of `fit`.
+
+    `what` is the name of the data in messages.
+    """
+    return {**given, **_checked(_data(given), tasks, inputs, what)._asdict()}
 
 
 def check_predict_input(x: Any, inputs: Any) -> Any:

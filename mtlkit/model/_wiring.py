@@ -58,12 +58,38 @@ def check_logs(trackers: dict[str, Any], metrics: dict[str, list[Any]]) -> None:
         )
 
 
+class Read(NamedTuple):
+    """That a task reads a feature map.
+
+    Attributes:
+        task: Name of the task.
+        map_name: Name of the map.
+        feature: The map, a symbolic tensor.
+        given: What the task gets of it: the map itself, or an output of a `FanOut`.
+        trains: Whether the task's gradient goes on to what computes the map.
+    """
+
+    task: str
+    map_name: str
+    feature: Any
+    given: Any
+    trains: bool
+
+
 class Wired(NamedTuple):
-    """The outputs by task, and the layers that govern gradients, with their tasks."""
+    """The outputs by task, the layers that govern gradients, and which task reads what.
+
+    Attributes:
+        outputs: Outputs by task.
+        fan_outs: The layers in which gradients meet, with the names of their tasks.
+        gates: The gates whose weight a balancer sets, with the names of their tasks.
+        reads: What each task reads.
+    """
 
     outputs: dict[str, Any]
     fan_outs: list[tuple[FanOut, list[str]]]
     gates: list[tuple[WeightedGate, str]]
+    reads: list[Read]
 
 
 def wire(
@@ -81,11 +107,14 @@ def wire(
     _check_layer_names(maps, tasks)
     names = {task.name: feature_names(maps, task) for task in tasks}
     found = _features(maps, tasks, names)
+    given = {name: list(own) for name, own in found.items()}
     fan_outs, gates = [], []
     if aggregator is not None and space == "features":
-        fan_outs = _fan_out(found, tasks, names, aggregator)
+        fan_outs = _fan_out(given, tasks, names, aggregator)
     elif aggregator is not None:
-        gates = _gate_all(found, tasks, names)
+        gates = _gate_all(given, tasks, names)
+    reads = _reads(tasks, names, found, given)
+    found = given
     features = {task.name: gated(_as_head_reads(task, found[task.name]), task) for task in tasks}
     images = [task for task in tasks if task.head.reads_image_size]
     for task in images:
@@ -106,7 +135,7 @@ def wire(
                 f"{type(task.head).__name__}, which says: {error}"
                 f"{_spatial_maps(maps, features[task.name])}"
             ) from error
-    return Wired({task.name: outputs[task.name] for task in tasks}, fan_outs, gates)
+    return Wired({task.name: outputs[task.name] for task in tasks}, fan_outs, gates, reads)
 
 
 def _features(
@@ -174,10 +203,31 @@ def _trained_through(
         (task.name, place)
         for task in tasks
         for place, feature in enumerate(features[task.name])
-        if task.gradient != "stop"
-        and names[task.name][place : place + 1] != ("input",)
-        and "float" in feature.dtype
+        if _trains(task, names[task.name], place, feature)
     ]
+
+
+def _trains(task: Task, names: tuple[str, ...], place: int, feature: Any) -> bool:
+    """Whether a task's gradient goes on to what computes a map; the input is not trained."""
+    is_input = names[place : place + 1] == ("input",)
+    return task.gradient != "stop" and not is_input and "float" in feature.dtype
+
+
+def _reads(
+    tasks: Sequence[Task],
+    names: dict[str, tuple[str, ...]],
+    features: dict[str, list[Any]],
+    given: dict[str, list[Any]],
+) -> list[Read]:
+    """What each task reads."""
+    found = []
+    for task in tasks:
+        own = names[task.name]
+        for place, feature in enumerate(features[task.name]):
+            trains = _trains(task, own, place, feature)
+            name = (own or (LAST,))[place]
+            found.append(Read(task.name, name, feature, given[task.name][place], trains))
+    return found
 
 
 def _as_head_reads(task: Task, found: list[Any]) -> Any:

@@ -20,7 +20,7 @@ from mtlkit.backbones._trainable_flags import (
 from mtlkit.balancing._names import split
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
-from mtlkit.losses._partial_labels import StepLabels
+from mtlkit.losses._partial_labels import PartialLabels, StepLabels
 from mtlkit.losses._replicas import num_replicas, own_share
 from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
@@ -134,7 +134,7 @@ class MultiTaskModel(keras.Model):
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
         maps = FeatureMaps(backbone, input_shape, orbit)
-        outputs, fan_outs, gates = wire(maps, tasks, aggregator, balancer_space)
+        outputs, fan_outs, gates, reads = wire(maps, tasks, aggregator, balancer_space)
         if aggregator is not None and not fan_outs and len(gates) < 2:
             warnings.warn(
                 f"There is no feature that two tasks train: {aggregator} has nothing to combine. "
@@ -167,6 +167,7 @@ class MultiTaskModel(keras.Model):
             self._parameter_balance = ParameterBalance(
                 aggregator, gates, self._shared_variables, self.add_weight
             )
+        self._reads = tuple(reads)
         self._class_weights = {
             task.name: self._add_class_weights(task) for task in tasks if task.class_weight
         }
@@ -431,10 +432,7 @@ class MultiTaskModel(keras.Model):
             if y.get(name) is None:
                 continue
             labels = self._step_labels.look(name, y[name], loss.by_entry)
-            weight = weight_of(sample_weight, name)
-            if training and name in self._class_weights:
-                weight = self._class_weights[name].times(labels.values, weight)
-            value = loss.of_labels(labels, y_pred[name], weight)
+            value = self._loss_of(name, labels, y_pred[name], sample_weight, training)
             whole = value if replicas == 1 else value * replicas
             self._trackers_by_task[name].add(whole, labels.samples)
             found[name] = ops.cast(self.task_weights[name], value.dtype) * whole, labels.samples
@@ -675,6 +673,15 @@ class MultiTaskModel(keras.Model):
             for variable in (v for layer in task.own_layers for v in layer.trainable_variables):
                 found[id(variable)] = float(task.learning_rate_multiplier)
         return found
+
+    def _loss_of(
+        self, name: str, labels: PartialLabels, y_pred: Any, sample_weight: Any, training: bool
+    ) -> Any:
+        """The loss of a task, without the task's weight."""
+        weight = weight_of(sample_weight, name)
+        if training and name in self._class_weights:
+            weight = self._class_weights[name].times(labels.values, weight)
+        return self._losses_by_task[name].of_labels(labels, y_pred, weight)
 
     def _balanced(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
         """The loss that is trained, of the tasks' weighted losses and numbers of samples."""

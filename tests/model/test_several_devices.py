@@ -42,3 +42,7 @@ def test_logs_are_those_of_one_device(apart):
 def test_weights_are_those_of_one_device(apart):
     assert max(apart["weights"]) <= 1e-4
     assert apart["moved"] > 0.01  # there was something to compare
+
+
+def test_balanced_weights_are_those_of_one_device(apart):
+    assert max(apart["balanced"]) <= 1e-4

@@ -91,6 +91,17 @@ def build(everything: bool) -> mtl.MultiTaskModel:
     return model
 
 
+def build_balanced() -> mtl.MultiTaskModel:
+    """A model whose losses and gradients are balanced, by methods that have a state."""
+    known = heads(everything=False)
+    names = ("classes", "by_weight", "number")
+    tasks = [mtl.Task(name, known[name][0], metrics=[]) for name in names]
+    backbone = mtl.backbones.ConvBackbone((8, 8, 1), filters=(4, 6))
+    model = mtl.MultiTaskModel(backbone, tasks, ("famo", "gradvac"))
+    model.compile(keras.optimizers.SGD(0.003))
+    return model
+
+
 def data(names, samples: int):
     """Images, labels of which a third is missing, and sample weights of some tasks.
 
@@ -161,8 +172,9 @@ def main() -> None:
     # The last batch is smaller, where the backend can divide it.
     samples = BATCH * BATCHES - (3 if keras.backend.backend() == "tensorflow" else 0)
     keras.utils.set_random_seed(0)
-    model = build(everything)
-    first = model.get_weights()
+    model, balanced = build(everything), build_balanced()
+    first, first_balanced = model.get_weights(), balanced.get_weights()
+    _, last_balanced = train(balanced, samples)
     trained = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     logs, last = train(model, samples)
     moved = max(
@@ -170,15 +182,20 @@ def main() -> None:
         for variable, before in zip(model.trainable_variables, trained, strict=True)
     )
     with two_devices():
-        model = build(everything)
+        model, balanced = build(everything), build_balanced()
         model.set_weights(first)
+        balanced.set_weights(first_balanced)
     other_logs, other_last = train(model, samples)
+    _, other_balanced = train(balanced, samples)
     names = list(logs)
     print(
         json.dumps(
             {
                 "logs": {name: apart(logs[name], other_logs[name]) for name in names},
                 "weights": [apart(a, b) for a, b in zip(last, other_last, strict=True)],
+                "balanced": [
+                    apart(a, b) for a, b in zip(last_balanced, other_balanced, strict=True)
+                ],
                 "moved": moved,
                 "same_names": names == list(other_logs),
                 "loss": [logs["loss"], other_logs["loss"]],

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from mtlkit._random_state import random_state_kept
 from mtlkit.heads._label_standardization import LabelStandardization
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
@@ -21,20 +20,6 @@ from mtlkit.model.task import Task
 
 #: Layers whose weights are settings or statistics of the data, rather than learned.
 _SETTINGS = (InputNormalization, keras.layers.Normalization, GradientScale)
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Puts the global random states of Python and NumPy back, which belong to the user.
-
-    It may be used with `with`, or as a decorator of a function.
-    """
-    of_python, of_numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)
 
 
 @random_state_kept()

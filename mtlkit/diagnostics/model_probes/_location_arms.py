@@ -9,8 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._random_state import random_state_kept
 from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
-from mtlkit.diagnostics._training.copies import compiled, random_state_kept
+from mtlkit.diagnostics._training.copies import compiled
 from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.model_probes._features import passing_model
 from mtlkit.heads import ClassificationHead, OrientationHead, RegressionHead

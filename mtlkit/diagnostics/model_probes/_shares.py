@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._gradients import gradients
+from mtlkit._gramians import cosines_of, norms_of
 from mtlkit.diagnostics._training.copies import loss_of
 from mtlkit.model import MultiTaskModel
 
@@ -62,12 +64,14 @@ def gradient_shares(model: MultiTaskModel, x: Any, y: Mapping[str, NDArray]) -> 
 
         found = gradients(value, variables)
         flat[name] = np.concatenate([one.reshape(-1) for one in found]).astype("float64")
-    norms = {name: float(np.linalg.norm(one)) for name, one in flat.items()}
+    gramian = np.array([[one @ other for other in flat.values()] for one in flat.values()])
+    gramian = gramian.reshape(len(flat), len(flat))
+    norms = dict(zip(flat, map(float, norms_of(gramian)), strict=True))
+    between = cosines_of(gramian)
     weights = {name: float(keras.ops.convert_to_numpy(model.task_weights[name])) for name in flat}
-    names = [name for name in flat if norms[name] > 0]
     cosines = {
-        (one, other): float(flat[one] @ flat[other] / (norms[one] * norms[other]))
-        for number, one in enumerate(names)
-        for other in names[number + 1 :]
+        (one, other): float(between[row, column])
+        for (row, one), (column, other) in combinations(enumerate(flat), 2)
+        if norms[one] > 0 and norms[other] > 0
     }
     return Shares(norms, weights, cosines)

@@ -10,11 +10,12 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._random_state import random_state_kept
 from mtlkit._statistics import mean_interval
 from mtlkit.backbones import ConvBackbone
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics._training.bench import Bench, alone_and_afresh
-from mtlkit.diagnostics._training.copies import compiled, random_state_kept
+from mtlkit.diagnostics._training.copies import compiled
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.details import GapDetails
