@@ -81,8 +81,8 @@ __all__ = [
     "get",
 ]
 
-# A comparison and a monitor look into models, so they lie above the room `model`, which imports this
-# one: they are imported where they are used.
+# A comparison and a monitor look into models, so they lie above the room `model`, which imports
+# this one: they are imported where they are used.
 _ABOVE = {
     "Comparison": "mtlkit.balancing.comparison",
     "InterferenceMonitor": "mtlkit.callbacks.interference_monitor",
