@@ -118,7 +118,9 @@ def wire(
     features = {task.name: gated(_as_head_reads(task, found[task.name]), task) for task in tasks}
     images = [task for task in tasks if task.head.reads_image_size]
     for task in images:
-        features[task.name] = [_image(task, maps.get(["input"])["input"]), *features[task.name]]
+        image = _image(task, maps.get(["input"])["input"])
+        features[task.name] = [image, *features[task.name]]
+        reads.append(Read(task.name, "input", image, image, trains=False))
     outputs: dict[str, Any] = {}
     for task in in_order(tasks):
         feature = features[task.name]

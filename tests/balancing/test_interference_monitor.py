@@ -395,6 +395,19 @@ def test_adopted_model_of_several_inputs():
     assert np.isfinite(row(monitor, "parameters", "backbone", 4).cosines).all()
 
 
+def test_head_that_reads_the_image_and_several_maps():
+    x = np.random.default_rng(0).random((48, 8, 8, 1)).astype("float32")
+    y = {"pixels": (x[..., 0] > 0.5).astype("int32"), "intensity": x.mean((1, 2, 3))}
+    heads = mtl.heads.DenseHead(num_classes=2), mtl.heads.RegressionHead(hidden_units=5)
+    tasks = [mtl.Task(name, head) for name, head in zip(y, heads, strict=True)]
+    model = mtl.MultiTaskModel(small_backbone(), tasks, "upgrad")
+    monitor = InterferenceMonitor(x, y, space=BOTH, verbose=0)
+    model.compile("adam")
+    model.fit(x, y, batch_size=16, verbose=0, callbacks=[monitor])
+    assert {r["place"] for r in monitor.table()} == {"stage2", "backbone", "conv1", "conv2"}
+    assert np.isfinite(pair(monitor, "pixels", "intensity", "parameters")["cosine"])
+
+
 def test_frozen_backbone_and_stopped_gradients(capsys):
     x = columns_of()
     y = {"one": x[:, 0], "other": x[:, 1]}
