@@ -5,13 +5,13 @@
 
 `plane` is the two-dimensional problem of CAGrad (Liu et al., 2021, arXiv 2110.14048): from five
 starts 35,000 steps of Adam with a rate of 0.001. A run has arrived if both losses are those of the
-segment between the two minima, within 0.5 % of how far they differ. It needs the JAX backend, for the loop.
+segment between the two minima, within 0.5 % of how far they differ. The loop needs the JAX backend.
 
-`tasks` trains three regressions on 20 columns behind a layer of 6 units, for 5 seeds:
+`tasks` trains three regressions on 20 columns behind one layer, for 5 seeds:
 
-- *related*: three mixtures of the same two sums of columns;
-- *unrelated*: each of another sum of columns, with room for all;
-- *conflicting*: five sums of columns for three tasks, with room for two: what serves one takes from another;
+- *related*: three mixtures of the same two features, with room for six;
+- *unrelated*: each of a feature of its own, with room for all;
+- *conflicting*: mixtures of five features, with room for two: what serves one takes from another;
 - *imbalanced*: as unrelated, but one loss is multiplied by 1,000.
 
 The score is the mean over tasks of R² on test data.
@@ -28,7 +28,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 import mtlkit as mtl
 from mtlkit.balancing._names import BALANCERS
@@ -78,9 +77,7 @@ def descended(name: str, start: tuple[float, float]) -> tuple[float, float]:
             (_, after), found = jax.value_and_grad(total, has_aux=True)(point)
             return found, after
         rows = jax.jacrev(two_losses)(point)
-        found, after = method.combine(
-            rows, state, noise=noise, losses=two_losses(point) - lowest
-        )
+        found, after = method.combine(rows, state, noise=noise, losses=two_losses(point) - lowest)
         return found * (2.0 if method.averages else 1.0), after
 
     @jax.jit
