@@ -105,7 +105,13 @@ def _rebuilt(model: MultiTaskModel, changes: dict[str, Any]) -> MultiTaskModel:
     try:
         backbone = _clone(model.backbone)
         tasks = [_task(task, changes.get(name, {})) for name, task in model.tasks.items()]
-        rebuilt = type(model)(backbone, tasks, input_shape=model.get_config()["input_shape"])
+        rebuilt = type(model)(
+            backbone,
+            tasks,
+            model.balancer,
+            balancer_space=model.balancer_space,
+            input_shape=model.get_config()["input_shape"],
+        )
     except Exception as error:  # whatever a layer of the user's own raises
         raise ValueError(
             "Expected a model that can be rebuilt from its configuration: register layers of "

@@ -118,3 +118,20 @@ def test_the_optimizer_is_copied_with_its_settings():
     assert (optimizer.momentum, optimizer.clipnorm) == (0.9, 2.0)
     assert np.isclose(float(optimizer.learning_rate), 0.25)
     assert np.isclose(float(model.optimizer.learning_rate), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("balancer", "space"), [(("famo", "gradvac"), "features"), ("gradnorm", "parameters")]
+)
+def test_a_balancer_is_copied_with_its_state(balancer, space):
+    backbone = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    tasks = [mtl.Task(name, mtl.heads.RegressionHead(hidden_units=0)) for name in ("a", "b")]
+    model = mtl.MultiTaskModel(backbone, tasks, balancer, balancer_space=space)
+    model.compile("sgd")
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    model.fit(x, {"a": x[:, 0], "b": x[:, 1]}, verbose=0)
+    copied = copy_of(model)
+    assert repr(copied.balancer) == repr(model.balancer)
+    assert copied.balancer_space == space
+    for one, other in zip(model.get_weights(), copied.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
