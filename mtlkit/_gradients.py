@@ -311,6 +311,15 @@ def _pull_back_torch(function: Any, tensors: list[Any]) -> Any:
     return [output.detach() for output in outputs], pull
 
 
+def keeps_graph() -> bool:
+    """Whether what is being computed keeps a graph by which `rows_in_step` finds gradients."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.executing_eagerly()
+    return keras.backend.backend() == "torch"
+
+
 def rows_in_step(values: Sequence[Any], variables: Sequence[Any]) -> list[list[Any]]:
     """The gradients of several scalars, within the training step that computed them.
 
@@ -323,9 +332,6 @@ def rows_in_step(values: Sequence[Any], variables: Sequence[Any]) -> list[list[A
 
     Returns:
         For each scalar one gradient for each variable, zero where none flows.
-
-    Raises:
-        ValueError: If the step keeps no graph, as TensorFlow's where it runs eagerly.
     """
     rows = [_in_step(value, variables) for value in values]
     return [
@@ -347,11 +353,6 @@ def _in_step(value: Any, variables: Sequence[Any]) -> list[Any]:
         return list(torch.autograd.grad(value, tensors, retain_graph=True, allow_unused=True))
     import tensorflow as tf
 
-    if tf.executing_eagerly():
-        raise ValueError(
-            "Expected a training step that TensorFlow compiles, to have the gradients of several "
-            "tasks. Received: run_eagerly=True. Compile the model without it"
-        )
     found = tf.gradients(value, [variable.value for variable in variables])
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
 

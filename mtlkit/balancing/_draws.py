@@ -40,6 +40,10 @@ class Draws:
         """Goes on to the next draw."""
         self._draws.assign(self._draws + 1)
 
+    def copy_to(self, other: Draws) -> None:
+        """Lets others go on where these are."""
+        other._draws.assign(ops.convert_to_numpy(self._draws))
+
     def look(self, shape: tuple[Any, ...]) -> Any:
         """What the next draw is, which it stays."""
         bits = random_bits(shape, ops.convert_to_tensor(self._draws), self._seed)

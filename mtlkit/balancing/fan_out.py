@@ -141,6 +141,36 @@ class FanOut(keras.layers.Layer):
         shape = ops.shape(upstream)[1:]
         return ops.cast(ops.reshape(found, shape), upstream.dtype), [after[n] for n in names]
 
+    def keep_losses(self, losses: list[Any], samples: list[Any]) -> None:
+        """Keeps the losses of this step for the next one, of tasks with labelled samples.
+
+        Args:
+            losses: Losses by task, scalars.
+            samples: Numbers of labelled samples by task, on this device.
+        """
+        if self.losses_before is None:
+            return
+        numbers = sum_over_replicas(*(ops.cast(number, "float32") for number in samples))
+        there = ops.stack(list(numbers)) > 0
+        new = ops.stack([ops.cast(loss, "float32") for loss in losses])
+        kept = ops.where(there, new, ops.convert_to_tensor(self.losses_before))
+        self.losses_before.assign(ops.stop_gradient(kept))
+
+    def copy_to(self, other: FanOut, new_task: int | None = None) -> None:
+        """Gives the state to another layer of as many tasks.
+
+        Args:
+            other: The layer.
+            new_task: Number of the task that has another head there, if any.
+        """
+        state = {name: ops.convert_to_numpy(value) for name, value in self.state.items()}
+        if new_task is not None:
+            state = self.aggregator.without_task(state, new_task)
+        for name, value in state.items():
+            other.state[name].assign(ops.convert_to_numpy(value))
+        if self._draws is not None and other._draws is not None:
+            self._draws.copy_to(other._draws)
+
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> list[Any]:
         return [keras.KerasTensor(inputs.shape, inputs.dtype) for _ in range(self.num_tasks)]
 

@@ -183,6 +183,11 @@ def _check_weight(weight: np.ndarray, samples: int, task: str, what: str) -> Non
         raise ValueError(
             f"Task {task!r}: expected one sample weight for each of the {samples} samples of "
             f"the {what}. Received: weights of shape {weight.shape}"
+            + (
+                ". Pixels are left out by labels of -1 or NaN, and weighed by class_weight"
+                if weight.ndim > 2
+                else ""
+            )
         )
     if not np.all(np.isfinite(weight)) or np.any(weight < 0):
         wrong = weight.reshape(-1)[~(np.isfinite(weight) & (weight >= 0)).reshape(-1)][0]

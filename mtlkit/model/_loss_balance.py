@@ -86,6 +86,8 @@ class LossBalance:
         """Gives the state to that of another model with the same tasks."""
         for name, value in self.state.items():
             other.state[name].assign(ops.convert_to_numpy(value))
+        if self._draws is not None and other._draws is not None:
+            self._draws.copy_to(other._draws)
 
 
 class _EndEpoch(keras.callbacks.Callback):
@@ -98,24 +100,36 @@ class _EndEpoch(keras.callbacks.Callback):
 
 
 def with_callbacks(given: Any, own: Sequence[keras.callbacks.Callback]) -> Any:
-    """The callbacks of `fit`, and others: a list, or the user's `CallbackList` with them added."""
+    """The callbacks of `fit` behind others: a list, or the user's `CallbackList` with them added.
+
+    Others come first, so that checkpoints hold what they change.
+    """
     if isinstance(given, keras.callbacks.CallbackList):
-        for callback in own:
-            given.append(callback)
+        there = [type(callback) for callback in given.callbacks]
+        given.callbacks[:0] = [callback for callback in own if type(callback) not in there]
         return given
-    return [*keras.tree.flatten(given or []), *own]
+    return [*own, *keras.tree.flatten(given or [])]
 
 
-def check_accumulation(optimizer: Any, fan_outs: Sequence[tuple[Any, Any]]) -> None:
+def check_optimizer(optimizer: Any, fan_outs: Sequence[tuple[Any, Any]]) -> None:
     """Raises a ValueError where an optimizer would spoil the state of an aggregator.
 
-    The state for the next step comes with the gradients, which the optimizer would add up.
+    The state for the next step comes with the gradients, which the optimizer would add up, and it
+    is among the trained variables, of which the optimizer may keep averages.
     """
     stateful = [layer.aggregator for layer, _ in fan_outs if layer.state]
-    if stateful and getattr(optimizer, "gradient_accumulation_steps", None):
-        raise ValueError(
-            "Expected an optimizer without gradient_accumulation_steps beside "
-            f"{stateful[0]}, whose state changes in each step. Received: "
-            "gradient_accumulation_steps="
-            f"{optimizer.gradient_accumulation_steps}"
-        )
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    for argument in ("gradient_accumulation_steps", "use_ema"):
+        value = getattr(inner, argument, None)
+        if stateful and value:
+            raise ValueError(
+                f"Expected an optimizer without {argument} beside {stateful[0]}, whose state "
+                f"changes in each step. Received: {argument}={value}"
+            )
+
+
+def keep_from_decay(optimizer: Any, balance: LossBalance | None) -> None:
+    """Keeps learned weights of losses from weight decay, which would draw them to equal ones."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if balance is not None and balance.learned and not inner.built:
+        inner.exclude_from_weight_decay(var_list=balance.learned)

@@ -15,12 +15,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit._gradients import rows_in_step, rows_of_function
+from mtlkit._gradients import keeps_graph, rows_in_step, rows_of_function
 from mtlkit.balancing._draws import Draws
 from mtlkit.balancing.aggregation._geometry import of_gramian
 from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregator
 from mtlkit.balancing.weighted_gate import WeightedGate
 from mtlkit.losses._replicas import num_replicas
+from mtlkit.model.task import Task
 
 
 class ParameterBalance:
@@ -82,6 +83,8 @@ class ParameterBalance:
             self._keep(self._next)
             return
         self.clear()
+        if not self.variables or not keeps_graph():
+            return
         names = [name for name in self.tasks if name in losses]
         values = [ops.cast(losses[name][0], "float32") for name in names]
         rows = dict(zip(names, rows_in_step(values, self.variables), strict=True))
@@ -112,14 +115,24 @@ class ParameterBalance:
 
     @property
     def variables(self) -> list[Any]:
-        """The shared parameters."""
-        found = self._variables()
-        if not found:
-            raise ValueError(
-                'Expected, with balancer_space="parameters", parameters that are trained and that '
-                "several tasks depend on. Received: none; is the backbone frozen?"
-            )
-        return found
+        """The shared parameters that are trained; none where the backbone is frozen."""
+        return self._variables()
+
+    def copy_to(self, other: ParameterBalance, new_task: str | None = None) -> None:
+        """Gives the state to that of another model with the same tasks.
+
+        Args:
+            other: The other one.
+            new_task: Name of the task that has another head there, if any.
+        """
+        state = {name: ops.convert_to_numpy(value) for name, value in self.state.items()}
+        if new_task in self.tasks:
+            state = self._aggregator.without_task(state, self.tasks.index(str(new_task)))
+        if other.tasks == self.tasks:
+            for name, value in state.items():
+                other.state[name].assign(ops.convert_to_numpy(value))
+        if self._draws is not None and other._draws is not None:
+            self._draws.copy_to(other._draws)
 
     def _gramian(self, rows: Sequence[Any]) -> Any:
         """The products of the gradients of all tasks, 0 for those that have none."""
@@ -162,7 +175,7 @@ def _products(rows: Any) -> Any:
     return rows @ ops.transpose(rows)
 
 
-def check_space(space: Any, weighting: Any, aggregator: Any) -> None:
+def check_space(space: Any, weighting: Any, aggregator: Any, tasks: Sequence[Task]) -> None:
     """Raises a ValueError unless a balancer can work in a space."""
     if space not in ("features", "parameters"):
         raise ValueError(
@@ -173,6 +186,14 @@ def check_space(space: Any, weighting: Any, aggregator: Any) -> None:
             'Expected, with balancer_space="parameters", an aggregator alone, such as '
             f'balancer="upgrad". Received: balancer={[weighting, aggregator]}'
         )
+    for task in tasks if space == "parameters" and aggregator is not None else ():
+        if task.condition_on is not None and task.condition_gradient != "stop":
+            raise ValueError(
+                f'Task {task.name!r}: expected condition_gradient="stop" with '
+                'balancer_space="parameters", since a gradient through the head of '
+                f"{task.condition_on!r} would be weighed as that task's. "
+                f"Received: condition_gradient={task.condition_gradient!r}"
+            )
 
 
 def look_ahead(model: Any, balance: ParameterBalance, given: Mapping[str, Any]) -> None:
@@ -180,6 +201,8 @@ def look_ahead(model: Any, balance: ParameterBalance, given: Mapping[str, Any]) 
     trained, others = given["trainable_variables"], given["non_trainable_variables"]
     places = {id(variable): place for place, variable in enumerate(model.trainable_variables)}
     shared = [places[id(variable)] for variable in balance.variables]
+    if not shared:
+        return
     metrics = list(zip(model.metrics_variables, given["metrics_variables"], strict=True))
 
     def losses_of(tensors: list[Any]) -> Any:

@@ -104,7 +104,7 @@ def wire(
     aggregator, a map that several tasks read comes to them through a `FanOut`; if the aggregator is
     to work on the parameters of the backbone, each task reads each map through a `WeightedGate`.
     """
-    _check_layer_names(maps, tasks)
+    _check_layer_names(maps, tasks, aggregator)
     names = {task.name: feature_names(maps, task) for task in tasks}
     found = _features(maps, tasks, names)
     given = {name: list(own) for name, own in found.items()}
@@ -272,13 +272,17 @@ def _spatial_maps(maps: FeatureMaps, feature: Any) -> str:
     )
 
 
-def _check_layer_names(maps: FeatureMaps, tasks: Sequence[Task]) -> None:
+def _check_layer_names(
+    maps: FeatureMaps, tasks: Sequence[Task], aggregator: Aggregator | None
+) -> None:
     """Raises a ValueError if a head, named as its task, would bear another layer's name."""
     taken = {maps.backbone.name, f"{maps.backbone.name}_maps"}
     taken |= {tensor.name for tensor in keras.tree.flatten(maps.inputs)}
     taken |= {f"{task.name}_gradient" for task in tasks if task.gradient != "flow"}
-    taken |= {f"{name}{_FAN_OUT}" for name in (*maps.names, LAST)}
-    taken |= {f"{task.name}{_BALANCE}" for task in tasks}
+    if aggregator is not None:
+        names = (*maps.names, *maps.layer_names, LAST)
+        taken |= {f"{name}{turn}{_FAN_OUT}" for name in names for turn in ("", "_turned")}
+        taken |= {f"{task.name}{_BALANCE}" for task in tasks}
     for task in tasks:
         if task.condition_on is not None:
             taken |= {f"{task.name}_condition_gradient", f"{task.name}_condition_gradient_map"}

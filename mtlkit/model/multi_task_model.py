@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -39,7 +40,12 @@ from mtlkit.model._fit_arguments import (
     weight_of,
 )
 from mtlkit.model._learning_rates import scale_learning_rates
-from mtlkit.model._loss_balance import LossBalance, check_accumulation, with_callbacks
+from mtlkit.model._loss_balance import (
+    LossBalance,
+    check_optimizer,
+    keep_from_decay,
+    with_callbacks,
+)
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
 from mtlkit.model._parameter_balance import ParameterBalance, check_space, look_ahead
@@ -129,7 +135,7 @@ class MultiTaskModel(keras.Model):
         check_tasks(tasks)
         tasks = [with_layer(task) for task in tasks]
         weighting, aggregator = split(balancer)
-        check_space(balancer_space, weighting, aggregator)
+        check_space(balancer_space, weighting, aggregator, tasks)
 
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
@@ -167,6 +173,7 @@ class MultiTaskModel(keras.Model):
             self._parameter_balance = ParameterBalance(
                 aggregator, gates, self._shared_variables, self.add_weight
             )
+            self._shared_variables()  # reads the graph now, not within a step
         self._reads = tuple(reads)
         self._class_weights = {
             task.name: self._add_class_weights(task) for task in tasks if task.class_weight
@@ -194,6 +201,7 @@ class MultiTaskModel(keras.Model):
         model: keras.Model,
         tasks: Mapping[str, Mapping[str, Any]] | None = None,
         balancer: Any = None,
+        balancer_space: Space = "features",
     ) -> MultiTaskModel:
         """Makes a multi-task model of a Keras model: of the same layers, with the same weights.
 
@@ -216,7 +224,8 @@ class MultiTaskModel(keras.Model):
                 `"kind"` (see `mtlkit.heads.AdoptedHead`), `"loss"`, `"metrics"`, `"weight"`,
                 `"gradient"`, `"feature"`, `"head"` (a head in place of the output's layers)
                 and `"name"`.
-            balancer: As in the constructor.
+            balancer: As in the constructor, as is `balancer_space`.
+            balancer_space: As in the constructor.
 
         Returns:
             The multi-task model.
@@ -249,7 +258,13 @@ class MultiTaskModel(keras.Model):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(model.dtype_policy)
         try:
-            adopted = cls(adoption.backbone, adoption.tasks, balancer, name=model.name)
+            adopted = cls(
+                adoption.backbone,
+                adoption.tasks,
+                balancer,
+                balancer_space=balancer_space,
+                name=model.name,
+            )
         finally:
             keras.config.set_dtype_policy(policy)
         settings = adoption.settings
@@ -283,7 +298,14 @@ class MultiTaskModel(keras.Model):
                     f"Received: {argument}=..."
                 )
         super().compile(optimizer=optimizer, **kwargs)
-        check_accumulation(self.optimizer, self._fan_outs)
+        check_optimizer(self.optimizer, self._fan_outs)
+        keep_from_decay(self.optimizer, self._balance)
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if self._parameter_balance is not None and self.run_eagerly and on_tensorflow:
+            raise ValueError(
+                'Expected run_eagerly=False with balancer_space="parameters", which needs the '
+                "graph of a step. Received: run_eagerly=True"
+            )
         scale_learning_rates(self.optimizer, self._learning_rate_multipliers())
         self._compiled_for = self._trained_variables()
 
@@ -529,8 +551,7 @@ class MultiTaskModel(keras.Model):
         Returns:
             The names of the tasks by path of the weight. A weight of several tasks is shared.
         """
-        found = tasks_of_weights(self.input, self.output)
-        return {weight.path: tasks for weight, tasks in found}
+        return {weight.path: tasks for weight, tasks in self._weight_tasks}
 
     def with_head(self, task: str, head: Head, **changes: Any) -> MultiTaskModel:
         """Returns a new model with another head for one task.
@@ -577,8 +598,7 @@ class MultiTaskModel(keras.Model):
             input_shape=self._input_shape_given,
             backbone_learning_rate_multiplier=self.backbone_learning_rate_multiplier,
         )
-        if self._balance is not None and model._balance is not None:
-            self._balance.copy_to(model._balance)
+        self._copy_balance_to(model, task)
         for name, old in self._gates.items():
             if name in model._gates and (name != task or "gradient" not in changes):
                 model._gates[name].scale.assign(ops.convert_to_numpy(old.scale))
@@ -687,11 +707,10 @@ class MultiTaskModel(keras.Model):
         """The loss that is trained, of the tasks' weighted losses and numbers of samples."""
         if self._parameter_balance is not None:
             self._parameter_balance.weigh(losses)
+        zero = ops.zeros((), "float32")
         for layer, names in self._fan_outs:
-            if layer.losses_before is not None:
-                zero = ops.zeros((), "float32")
-                before = [ops.cast(losses.get(name, (zero,))[0], "float32") for name in names]
-                layer.losses_before.assign(ops.stop_gradient(ops.stack(before)))
+            rows = [losses.get(name, (zero, zero)) for name in names]
+            layer.keep_losses([value for value, _ in rows], [number for _, number in rows])
         if self._balance is not None:
             return self._balance.total(losses)
         values = [value for value, _ in losses.values()]
@@ -700,8 +719,25 @@ class MultiTaskModel(keras.Model):
     def _shared_variables(self) -> list[Any]:
         """The parameters of the backbone that are trained and that several tasks depend on."""
         own = {id(variable) for variable in self.backbone.trainable_variables}
-        found = tasks_of_weights(self.input, self.output)
-        return [weight for weight, tasks in found if len(tasks) > 1 and id(weight) in own]
+        shared = [weight for weight, tasks in self._weight_tasks if len(tasks) > 1]
+        return [weight for weight in shared if id(weight) in own]
+
+    def _copy_balance_to(self, model: MultiTaskModel, new_task: str) -> None:
+        """Gives the state of balancing to a model in which a task has another head."""
+        if self._balance is not None and model._balance is not None:
+            self._balance.copy_to(model._balance)
+        if self._parameter_balance is not None and model._parameter_balance is not None:
+            self._parameter_balance.copy_to(model._parameter_balance, new_task)
+        others = {layer.name: (layer, names) for layer, names in model._fan_outs}
+        for layer, names in self._fan_outs:
+            other, other_names = others.get(layer.name, (None, []))
+            if other is not None and other_names == names:
+                layer.copy_to(other, names.index(new_task) if new_task in names else None)
+
+    @cached_property
+    def _weight_tasks(self) -> list[tuple[Any, tuple[str, ...]]]:
+        """Each weight with the tasks that depend on it; read once, as reading adds to a graph."""
+        return tasks_of_weights(self.input, self.output)
 
     def _trained_variables(self) -> list[int]:
         """What distinguishes the variables that are trained."""

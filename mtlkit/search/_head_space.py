@@ -229,6 +229,7 @@ class HeadSpace:
             conditioning=self._task.conditioning if conditioning == GIVEN else conditioning,
             loss=None,
             metrics=None,
+            weighted_metrics=None,
         )
         return with_new_layer(task)
 
@@ -267,7 +268,9 @@ class HeadSpace:
         """
         tasks = [keras.saving.deserialize_keras_object(config) for config in self._tasks]
         tasks = [
-            replace(task, loss=None, metrics=None) if task.name == self.target else task
+            replace(task, loss=None, metrics=None, weighted_metrics=None)
+            if task.name == self.target
+            else task
             for task in tasks
         ]
         return MultiTaskModel(self.backbone(), tasks, input_shape=self.input_shape)

@@ -131,12 +131,30 @@ class TestParameters:
         assert [w.path for w in shared] == ["shared/kernel", "shared/bias"]
         fitted(model)
 
-    def test_a_frozen_backbone_is_named(self):
+    def test_with_a_frozen_backbone_heads_train_as_ever(self):
+        plain, model = build(), build("upgrad", "parameters")
+        for one in (plain, model):
+            one.freeze_backbone()
+            one.compile(keras.optimizers.SGD(0.05))
+        for one, other in zip(fitted(plain), fitted(model), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+    def test_training_adds_nothing_to_the_graph(self):
         model = build("upgrad", "parameters")
-        model.freeze_backbone()
-        model.compile("adam")
-        with pytest.raises(ValueError, match="is the backbone frozen"):
-            fitted(model)
+        fitted(model, 1)
+        nodes = [len(layer._inbound_nodes) for layer in model._flatten_layers()]
+        fitted(model, 2)
+        assert [len(layer._inbound_nodes) for layer in model._flatten_layers()] == nodes
+
+    def test_a_gradient_through_another_head_is_refused(self):
+        backbone = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+        head = mtl.heads.RegressionHead
+        tasks = [
+            mtl.Task("a", head()),
+            mtl.Task("b", head(), condition_on="a", condition_gradient="flow"),
+        ]
+        with pytest.raises(ValueError, match="Task 'b': expected condition_gradient=\"stop\""):
+            mtl.MultiTaskModel(backbone, tasks, "upgrad", balancer_space="parameters")
 
     def test_what_needs_coordinates_is_refused(self):
         with pytest.raises(ValueError, match=r"GramianAggregator\. Received: GradDrop"):
@@ -145,9 +163,8 @@ class TestParameters:
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others have no such step")
     def test_a_step_that_runs_eagerly_is_refused(self):
         model = build("upgrad", "parameters")
-        model.compile("sgd", run_eagerly=True)
         with pytest.raises(ValueError, match="run_eagerly=True"):
-            fitted(model)
+            model.compile("sgd", run_eagerly=True)
 
 
 class TestFeatures:
@@ -280,10 +297,65 @@ class TestState:
         for one, new in zip(model._balance.learned, other._balance.learned, strict=True):
             np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(new))
 
-    def test_a_stateful_aggregator_does_not_accumulate(self):
-        optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
-        with pytest.raises(ValueError, match="without gradient_accumulation_steps.*GradVac"):
-            build("gradvac", optimizer=optimizer)
+    @pytest.mark.parametrize(
+        "argument", [{"gradient_accumulation_steps": 2}, {"use_ema": True}], ids=str
+    )
+    def test_an_optimizer_that_would_spoil_the_state_is_refused(self, argument):
+        with pytest.raises(ValueError, match=f"without {next(iter(argument))} beside GradVac"):
+            build("gradvac", optimizer=keras.optimizers.SGD(0.1, **argument))
+
+    def test_learned_weights_do_not_decay(self):
+        optimizer = keras.optimizers.SGD(0.0, weight_decay=0.1)
+        model = build(balancing.UncertaintyWeighting(1.0), optimizer=optimizer)
+        model.optimizer.learning_rate = 1e-12
+        fitted(model)
+        found = ops.convert_to_numpy(model._balance.state["log_variances"])
+        np.testing.assert_allclose(found, 1.0, rtol=1e-6)
+
+    def test_batches_that_lack_tasks_starve_none(self):
+        """Two streams of tasks in turn, whose losses stay the same: weights stay even."""
+        model = build("gradnorm", optimizer=keras.optimizers.SGD(0.0))
+        for step in range(40):
+            names = ("kind", "size") if step % 2 else ("size", "side")
+            model.train_on_batch(X, {name: Y[name] for name in names})
+        ((layer, names),) = model._fan_outs
+        first = ops.convert_to_numpy(layer.state["first_losses"])
+        assert (first > 0).all()
+        before = ops.convert_to_numpy(layer.losses_before)
+        np.testing.assert_allclose(before, first, rtol=1e-4)
+
+    def test_checkpoints_hold_the_state_after_the_epoch(self, tmp_path):
+        model = build("dwa")
+        saving = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
+        fitted(model, 2, callbacks=[saving])
+        kept = keras.saving.load_model(tmp_path / "2.keras")._balance.state
+        for name, value in model._balance.state.items():
+            one, other = (ops.convert_to_numpy(v) for v in (value, kept[name]))
+            np.testing.assert_array_equal(one, other)
+
+    @pytest.mark.parametrize("space", SPACES)
+    def test_another_head_keeps_the_state_of_gradients(self, space):
+        model = build("gradnorm", space)
+        fitted(model, 3)
+        other = model.with_head("size", mtl.heads.RegressionHead())
+        states = [
+            one._fan_outs[0][0].state if space == "features" else one._parameter_balance.state
+            for one in (model, other)
+        ]
+        old, new = ({k: ops.convert_to_numpy(v) for k, v in s.items()} for s in states)
+        np.testing.assert_array_equal(old["weights"], new["weights"])
+        np.testing.assert_array_equal(new["first_losses"], old["first_losses"] * [1, 0, 1])
+
+    def test_preflight_does_not_take_state_for_weights(self):
+        found = mtl.diagnostics.preflight(build("gradnorm"), X, Y).problems
+        assert "no_gradient" not in [problem.name for problem in found]
+
+    def test_names_are_free_without_a_balancer(self):
+        backbone = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
+        tasks = [mtl.Task(n, mtl.heads.RegressionHead()) for n in ("a", "a_balance")]
+        mtl.MultiTaskModel(backbone, tasks)
+        with pytest.raises(ValueError, match="Task 'a_balance': expected a name that no layer"):
+            mtl.MultiTaskModel(backbone, tasks, "upgrad")
 
 
 class TestArguments:

@@ -76,6 +76,15 @@ class Aggregator(Stateful, ABC):
             The combined gradient, of shape `(parameters,)`, and the state for the next call.
         """
 
+    def without_task(self, state: dict[str, Any], task: int) -> dict[str, Any]:
+        """Returns the state with nothing in it that holds for a task's old head alone.
+
+        Args:
+            state: As in `combine`.
+            task: Number of the task that gets another head.
+        """
+        return state
+
     def __call__(self, gradients: Any, losses: Any = None) -> Any:
         """Combines gradients, and keeps the state for the next call.
 

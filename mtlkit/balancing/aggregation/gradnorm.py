@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.aggregation._geometry import Geometry
+from mtlkit.balancing.aggregation._geometry import Geometry, at_least
 from mtlkit.balancing.aggregation.aggregator import GramianAggregator
 
 
@@ -77,19 +77,25 @@ class GradNorm(GramianAggregator):
             "first_losses": ops.zeros((num_tasks,), dtype="float32"),
         }
 
+    def without_task(self, state: dict[str, Any], task: int) -> dict[str, Any]:
+        first = ops.convert_to_numpy(state["first_losses"]).copy()
+        first[task] = 0
+        return {**state, "first_losses": first}
+
     def _unit_weights(
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         if losses is None:
             raise ValueError("Expected losses of shape (tasks,). Received: None")
         present, count, weights = geometry.present, geometry.count, state["weights"]
-        # No loss at all: they are not known yet, as in the first step of a training.
-        there = ops.logical_and(present > 0, ops.any(losses != 0))
+        # A loss of 0 is not known yet, as in the first step of a training.
+        there = ops.logical_and(present > 0, losses != 0)
+        known = at_least(ops.sum(ops.cast(there, geometry.dtype)), 1.0)
         losses = ops.cast(losses, geometry.dtype)
         first = ops.where(ops.logical_and(there, state["first_losses"] == 0), losses, 0.0)
         first = first + state["first_losses"]
         part = ops.where(there, losses / ops.where(first == 0, ops.ones_like(first), first), 0.0)
-        mean_part = ops.sum(part) / count
+        mean_part = ops.sum(part) / known
         rate = part / ops.where(mean_part > 0, mean_part, ops.ones_like(mean_part))
 
         lengths = weights * geometry.norms / geometry.longest
@@ -98,5 +104,6 @@ class GradNorm(GramianAggregator):
         slope = ops.sign(relative - rate**self.alpha) * relative
         moved = ops.where(there, weights * ops.exp(-self.learning_rate * slope), weights)
         total = ops.sum(present * moved)
-        moved = ops.where(there, moved * count / ops.where(total > 0, total, 1.0), weights)
+        scale = count / ops.where(total > 0, total, ops.ones_like(total))
+        moved = ops.where(present > 0, moved * scale, weights)
         return weights * geometry.norms, {"weights": moved, "first_losses": first}

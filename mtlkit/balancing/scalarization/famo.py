@@ -7,7 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.scalarization.loss_weighting import LossWeighting, logarithms, softmax
+from mtlkit.balancing.scalarization.loss_weighting import (
+    LEAST_LOSS,
+    LossWeighting,
+    logarithms,
+    softmax,
+)
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -71,8 +76,7 @@ class FAMO(LossWeighting):
     def total(
         self, losses: Any, present: Any, state: dict[str, Any], *, noise: Any = None
     ) -> tuple[Any, dict[str, Any]]:
-        least = 1e-8
-        above = ops.maximum(losses - self.lowest, least)
+        above = ops.maximum(losses - self.lowest, LEAST_LOSS)
         logs = logarithms(above, present)
         state = self._learned(ops.stop_gradient(logs), present, state)
         shares = softmax(state["logits"], present)

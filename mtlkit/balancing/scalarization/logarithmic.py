@@ -15,7 +15,8 @@ class LogWeighting(LossWeighting):
     """The sum of the logarithms of the losses, in which their scales do not matter.
 
     `L = sum_i log l_i`, so each task's gradient is divided by its loss: `1 / l_i` is its weight. A
-    task that is nearly solved has a large one. It costs nothing. Losses have to be positive.
+    task that is nearly solved has a large one. It costs nothing. Losses have to be positive; one
+    below 1e-8 has no gradient.
 
     Use it where losses are on different scales and none comes near 0. It is the baseline
     "scale-invariant" of Navon et al., 2022, arXiv 2202.01017.
@@ -40,7 +41,7 @@ class GeometricMeanWeighting(LossWeighting):
 
     `L = (prod_i l_i)^(1 / K)`, so the weight of a task is `L / (K l_i)`: the ratios are those of
     `mtlkit.balancing.LogWeighting`, and all weights fall with the losses. It costs nothing. Losses
-    have to be positive; one that reaches 0 stops all others.
+    have to be positive; one near 0 makes the weights of all others small.
 
     Source: Chennupati et al., "MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss
     Strategy for Multi-Task Learning", 2019, arXiv 1904.08492.

@@ -104,10 +104,15 @@ class LossWeighting(Stateful, ABC):
         return {name: ops.convert_to_numpy(value) for name, value in (self._state or {}).items()}
 
 
+#: A smaller loss counts as this one where its logarithm or inverse is taken: it may be exactly 0.
+LEAST_LOSS = 1e-8
+
+
 def logarithms(losses: Any, present: Any) -> Any:
     """The logarithms of the losses of the tasks that take part, 0 for the others."""
     there = present > 0
-    return ops.where(there, ops.log(ops.where(there, losses, ops.ones_like(losses))), 0.0)
+    above = ops.maximum(losses, LEAST_LOSS)
+    return ops.where(there, ops.log(ops.where(there, above, ops.ones_like(above))), 0.0)
 
 
 def softmax(scores: Any, present: Any) -> Any:

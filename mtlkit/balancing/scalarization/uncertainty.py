@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mtlkit.balancing.scalarization.loss_weighting import LossWeighting, softmax
+from mtlkit.balancing.scalarization.loss_weighting import LEAST_LOSS, LossWeighting, softmax
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -93,8 +93,7 @@ class SoftOptimalUncertaintyWeighting(LossWeighting):
     def total(
         self, losses: Any, present: Any, state: dict[str, Any], *, noise: Any = None
     ) -> tuple[Any, dict[str, Any]]:
-        smallest = 1e-8  # a loss of 0 has not an infinite weight
-        inverse = 1 / ops.maximum(losses, smallest)
+        inverse = 1 / ops.maximum(losses, LEAST_LOSS)
         weights = ops.stop_gradient(softmax(inverse / self.temperature, present))
         return ops.sum(present) * ops.sum(weights * losses), state
 

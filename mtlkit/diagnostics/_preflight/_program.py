@@ -221,7 +221,12 @@ class Program:
     @cached_property
     def gradients(self) -> list[tuple[Any, NDArray]]:
         """The trainable weights, and the gradient of the loss of the batch by each."""
-        weights = [w for w in self.model.trainable_weights if "float" in str(w.dtype)]
+        # What is overwritten is state of a layer, whose "gradient" is its next state.
+        weights = [
+            w
+            for w in self.model.trainable_weights
+            if "float" in str(w.dtype) and not getattr(w, "overwrite_with_gradient", False)
+        ]
         self.loss(training=True)  # losses and metrics are built outside of the gradient
         return list(zip(weights, gradients(lambda: self._loss(True), weights), strict=True))
 

@@ -138,7 +138,8 @@ def _task(task: Task, changes: dict[str, Any]) -> Task:
     conditioning: Any = task.conditioning
     if isinstance(conditioning, keras.layers.Layer):
         conditioning = type(conditioning).from_config(conditioning.get_config())
-    fields = {"metrics": [], "conditioning": conditioning, **changes, "head": head}
+    fields = {"metrics": [], "weighted_metrics": None, "conditioning": conditioning}
+    fields |= {**changes, "head": head}
     return replace(task, **fields)
 
 
