@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,9 +11,9 @@ from keras import ops
 
 from mtlkit._counts import check_count
 from mtlkit.balancing._draws import Draws
-from mtlkit.balancing.aggregation._geometry import of_gradients, of_gramian
+from mtlkit.balancing.aggregation._geometry import of_gramian
 from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregator
-from mtlkit.losses._replicas import num_replicas, sum_over_replicas
+from mtlkit.losses._replicas import sum_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -111,14 +112,13 @@ class FanOut(keras.layers.Layer):
         if self._draws is not None:
             size = math.prod(ops.shape(inputs))
             given.append(self._draws.next(self.aggregator.noise_shape(self.num_tasks, size) or ()))
-        stacked = _fanned_out(self, inputs, given)
-        return [stacked[task] for task in range(self.num_tasks)]
+        return _fanned_out(self, inputs, given)
 
-    def combine(self, upstream: Any, given: list[Any]) -> tuple[Any, list[Any]]:
+    def combine(self, upstream: Sequence[Any], given: list[Any]) -> tuple[Any, list[Any]]:
         """Combines the gradients of the tasks.
 
         Args:
-            upstream: Gradients of shape `(tasks, batch, ...)`.
+            upstream: Gradients by task, of shape `(batch, ...)`.
             given: The values of the state, then the losses and random numbers, if they are needed.
 
         Returns:
@@ -128,7 +128,8 @@ class FanOut(keras.layers.Layer):
         state, rest = dict(zip(names, given, strict=False)), list(given[len(names) :])
         losses = rest.pop(0) if self.losses_before is not None else None
         noise = rest.pop(0) if rest else None
-        rows = ops.reshape(ops.cast(upstream, "float32"), (self.num_tasks, -1))
+        flat = [ops.cast(ops.reshape(one, (-1,)), "float32") for one in upstream]
+        rows = ops.stack(flat)
         options = {"noise": noise, "losses": losses}
         aggregator = self.aggregator
         if isinstance(aggregator, GramianAggregator):
@@ -138,8 +139,8 @@ class FanOut(keras.layers.Layer):
             if aggregator.averages:
                 present = ops.any(rows != 0, axis=1)
                 found = found * ops.sum(ops.cast(present, found.dtype))
-        shape = ops.shape(upstream)[1:]
-        return ops.cast(ops.reshape(found, shape), upstream.dtype), [after[n] for n in names]
+        found = ops.reshape(found, ops.shape(upstream[0]))
+        return ops.cast(found, upstream[0].dtype), [after[n] for n in names]
 
     def keep_losses(self, losses: list[Any], samples: list[Any]) -> None:
         """Keeps the losses of this step for the next one, of tasks with labelled samples.
@@ -194,32 +195,40 @@ def _by_gramian(
     aggregator: GramianAggregator, rows: Any, state: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Combines rows by weights from their products, over all devices."""
-    if num_replicas() > 1:
-        (gramian,) = sum_over_replicas(rows @ ops.transpose(rows))
-        geometry = of_gramian(gramian)
-    else:
-        geometry = of_gradients(rows)
+    (gramian,) = sum_over_replicas(rows @ ops.transpose(rows))
+    geometry = of_gramian(gramian)
     weights, after = aggregator.of_geometry(geometry, state, **options)
     if aggregator.averages:
         weights = weights * geometry.count
     return (weights[None, :] @ rows)[0], after
 
 
-def _fanned_out(layer: FanOut, inputs: Any, given: list[Any]) -> Any:
-    """The input once for each task, stacked; its gradient is the combined one."""
+def _fanned_out(layer: FanOut, inputs: Any, given: list[Any]) -> list[Any]:
+    """The input once for each task; its gradient is the combined one."""
+    # On PyTorch, Keras leads the gradient of one output back: a stack, which takes no memory there.
+    # Elsewhere it would be copied.
+    stacks = keras.backend.backend() == "torch"
 
     @ops.custom_gradient
     def fan_out(inputs: Any, *given: Any) -> tuple[Any, Any]:
         def grad(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
-            upstream = args[0] if upstream is None else upstream  # PyTorch names it
-            found, after = layer.combine(upstream, list(given))
+            gradients = ops.unstack(upstream, layer.num_tasks) if stacks else _flat(args)
+            found, after = layer.combine(gradients, list(given))
             others = [ops.zeros_like(value) for value in given[len(after) :]]
             return (found, *after, *others)
 
-        shape = (layer.num_tasks, *ops.shape(inputs))
-        return ops.broadcast_to(ops.expand_dims(inputs, 0), shape), grad
+        if stacks:
+            shape = (layer.num_tasks, *ops.shape(inputs))
+            return ops.broadcast_to(ops.expand_dims(inputs, 0), shape), grad
+        return tuple(inputs for _ in range(layer.num_tasks)), grad
 
-    return fan_out(inputs, *given)
+    outputs = fan_out(inputs, *given)
+    return list(ops.unstack(outputs, layer.num_tasks) if stacks else outputs)
+
+
+def _flat(gradients: Any) -> list[Any]:
+    """Gradients in a row: TensorFlow gives one argument for each output, JAX one for all."""
+    return list(keras.tree.flatten(gradients))
 
 
 class _Given(keras.initializers.Initializer):
