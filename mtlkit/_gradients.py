@@ -113,7 +113,7 @@ def pull_back(
 
     Args:
         function: From a list of floating-point tensors to another one.
-        tensors: What it is called with.
+        tensors: The arguments of the function.
 
     Returns:
         The outputs, and a function from the gradients at the outputs to those at the tensors,
@@ -261,7 +261,7 @@ def _torch(scalar: Callable[[list[Any]], Any], tensors: list[Any]) -> list[Any]:
 def _pull_back_tensorflow(function: Any, tensors: list[Any]) -> Any:
     import tensorflow as tf
 
-    # Of a tensor that is there twice, the tape would give the sum for each.
+    # If a tensor is there twice, the tape gives the sum of both gradients for each.
     tensors = [tf.identity(tensor) for tensor in tensors]
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(tensors)
@@ -364,7 +364,7 @@ def rows_of_function(
 
     Args:
         function: From tensors to a tensor of shape `(rows,)`.
-        tensors: What it is differentiated by.
+        tensors: The tensors to differentiate by.
 
     Returns:
         For each tensor its gradients, of shape `(rows, ...)`; and the row.

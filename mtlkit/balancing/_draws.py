@@ -40,9 +40,15 @@ class Draws:
         """Goes on to the next draw."""
         self._draws.assign(self._draws + 1)
 
-    def copy_to(self, other: Draws) -> None:
-        """Lets others go on where these are."""
-        other._draws.assign(ops.convert_to_numpy(self._draws))
+    @classmethod
+    def of(cls, method: Any, shape: Any, add_weight: Callable[..., Any], name: str) -> Draws | None:
+        """The draws of a method with its seed; `None` where its random numbers have no shape."""
+        return None if shape is None else cls(getattr(method, "seed", None), add_weight, name)
+
+    def copy_to(self, other: Draws | None) -> None:
+        """Lets others, if there are any, go on where these are."""
+        if other is not None:
+            other._draws.assign(ops.convert_to_numpy(self._draws))
 
     def look(self, shape: tuple[Any, ...]) -> Any:
         """What the next draw is, which it stays."""

@@ -11,7 +11,8 @@ from keras import ops
 
 from mtlkit._counts import check_count
 from mtlkit.balancing._draws import Draws
-from mtlkit.balancing.aggregation._geometry import of_gramian
+from mtlkit.balancing._state_variables import copy_state, state_variables
+from mtlkit.balancing._task_losses import TaskLosses, loss_row, present_row
 from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregator
 from mtlkit.losses._replicas import sum_over_replicas
 
@@ -77,18 +78,11 @@ class FanOut(keras.layers.Layer):
         self.num_tasks = num_tasks
 
     def build(self, input_shape: Any) -> None:
-        fixed = {"dtype": "float32", "autocast": False}
+        initial = self.aggregator.initial_state(self.num_tasks)
         # Their "gradients" are the next state: the backward pass is the only one that knows it.
-        self.state = {
-            name: self.add_weight(
-                name=name,
-                shape=tuple(value.shape),
-                initializer=_Given(ops.convert_to_numpy(value).tolist()),
-                overwrite_with_gradient=True,
-                **fixed,
-            )
-            for name, value in self.aggregator.initial_state(self.num_tasks).items()
-        }
+        self.state = state_variables(
+            initial, self.add_weight, trained=initial, overwrite_with_gradient=True
+        )
         self.losses_before: Any = None
         if self.aggregator.needs_losses:
             self.losses_before = self.add_weight(
@@ -96,11 +90,11 @@ class FanOut(keras.layers.Layer):
                 shape=(self.num_tasks,),
                 initializer="zeros",
                 trainable=False,
-                **fixed,
+                dtype="float32",
+                autocast=False,
             )
-        self._draws: Draws | None = None
-        if self.aggregator.noise_shape(self.num_tasks, 1) is not None:
-            self._draws = Draws(getattr(self.aggregator, "seed", None), self.add_weight, "draws")
+        shape = self.aggregator.noise_shape(self.num_tasks, 1)
+        self._draws = Draws.of(self.aggregator, shape, self.add_weight, "draws")
 
     def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
         if not training:
@@ -133,7 +127,9 @@ class FanOut(keras.layers.Layer):
         options = {"noise": noise, "losses": losses}
         aggregator = self.aggregator
         if isinstance(aggregator, GramianAggregator):
-            found, after = _by_gramian(aggregator, rows, state, options)
+            (gramian,) = sum_over_replicas(rows @ ops.transpose(rows))
+            weights, after = aggregator.weigh_sum(gramian, state, **options)
+            found = (weights[None, :] @ rows)[0]
         else:
             found, after = aggregator.combine(rows, state, **options)
             if aggregator.averages:
@@ -142,19 +138,18 @@ class FanOut(keras.layers.Layer):
         found = ops.reshape(found, ops.shape(upstream[0]))
         return ops.cast(found, upstream[0].dtype), [after[n] for n in names]
 
-    def keep_losses(self, losses: list[Any], samples: list[Any]) -> None:
+    def keep_losses(self, losses: TaskLosses, tasks: Sequence[str]) -> None:
         """Keeps the losses of this step for the next one, of tasks with labelled samples.
 
         Args:
-            losses: Losses by task, scalars.
-            samples: Numbers of labelled samples by task, on this device.
+            losses: By task the loss, and the number of labelled samples on this device.
+            tasks: Names of the layer's tasks.
         """
         if self.losses_before is None:
             return
-        numbers = sum_over_replicas(*(ops.cast(number, "float32") for number in samples))
-        there = ops.stack(list(numbers)) > 0
-        new = ops.stack([ops.cast(loss, "float32") for loss in losses])
-        kept = ops.where(there, new, ops.convert_to_tensor(self.losses_before))
+        there = present_row(losses, tasks) > 0
+        before = ops.convert_to_tensor(self.losses_before)
+        kept = ops.where(there, loss_row(losses, tasks), before)
         self.losses_before.assign(ops.stop_gradient(kept))
 
     def copy_to(self, other: FanOut, new_task: int | None = None) -> None:
@@ -167,9 +162,8 @@ class FanOut(keras.layers.Layer):
         state = {name: ops.convert_to_numpy(value) for name, value in self.state.items()}
         if new_task is not None:
             state = self.aggregator.without_task(state, new_task)
-        for name, value in state.items():
-            other.state[name].assign(ops.convert_to_numpy(value))
-        if self._draws is not None and other._draws is not None:
+        copy_state(state, other.state)
+        if self._draws is not None:
             self._draws.copy_to(other._draws)
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> list[Any]:
@@ -189,18 +183,6 @@ class FanOut(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> FanOut:
         aggregator = keras.saving.deserialize_keras_object(config["aggregator"])
         return cls(**{**config, "aggregator": aggregator})
-
-
-def _by_gramian(
-    aggregator: GramianAggregator, rows: Any, state: dict[str, Any], options: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Combines rows by weights from their products, over all devices."""
-    (gramian,) = sum_over_replicas(rows @ ops.transpose(rows))
-    geometry = of_gramian(gramian)
-    weights, after = aggregator.of_geometry(geometry, state, **options)
-    if aggregator.averages:
-        weights = weights * geometry.count
-    return (weights[None, :] @ rows)[0], after
 
 
 def _fanned_out(layer: FanOut, inputs: Any, given: list[Any]) -> list[Any]:
@@ -229,16 +211,3 @@ def _fanned_out(layer: FanOut, inputs: Any, given: list[Any]) -> list[Any]:
 def _flat(gradients: Any) -> list[Any]:
     """Gradients in a row: TensorFlow gives one argument for each output, JAX one for all."""
     return list(keras.tree.flatten(gradients))
-
-
-class _Given(keras.initializers.Initializer):
-    """Values that are known."""
-
-    def __init__(self, values: Any) -> None:
-        self.values = values
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        return ops.reshape(ops.cast(ops.convert_to_tensor(self.values), dtype), shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"values": self.values}

@@ -121,9 +121,6 @@ class DenseHead(StandardizedHead):
         super().build(input_shape)
         self._size = tuple(self.compute_output_shape(input_shape)[1:3])
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        return self.design.compute_output_shape(input_shape)
-
     def default_loss(self) -> keras.losses.Loss:
         if self.num_classes is None:
             return self.training_loss(keras.losses.MeanAbsoluteError())

@@ -9,8 +9,9 @@ import keras
 from keras import ops
 
 from mtlkit.balancing._draws import Draws
+from mtlkit.balancing._state_variables import copy_state, state_variables
+from mtlkit.balancing._task_losses import TaskLosses, loss_row, present_row
 from mtlkit.balancing.scalarization.loss_weighting import LossWeighting
-from mtlkit.losses._replicas import sum_over_replicas
 
 
 class LossBalance:
@@ -27,34 +28,19 @@ class LossBalance:
     ) -> None:
         self.weighting = weighting
         self.tasks = list(tasks)
-        self.state: dict[str, Any] = {}
-        for name, value in weighting.initial_state(len(tasks)).items():
-            self.state[name] = add_weight(
-                name=f"balancer_{name}",
-                shape=tuple(value.shape),
-                initializer="zeros",
-                trainable=name in weighting.learned,
-                dtype="float32",
-            )
-            self.state[name].assign(ops.convert_to_numpy(value))  # JAX: no buffer twice
+        initial = weighting.initial_state(len(tasks))
+        self.state = state_variables(initial, add_weight, "balancer_", weighting.learned)
         self._shape = weighting.noise_shape(len(tasks))
-        self._draws: Draws | None = None
-        if self._shape is not None:
-            seed = getattr(weighting, "seed", None)
-            self._draws = Draws(seed, add_weight, "balancer_loss_draws")
+        self._draws = Draws.of(weighting, self._shape, add_weight, "balancer_loss_draws")
 
-    def total(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
+    def total(self, losses: TaskLosses) -> Any:
         """Returns the loss that is trained.
 
         Args:
             losses: By task the weighted loss and the number of labelled samples; no entry where
                 the batch has no labels of a task.
         """
-        zero = ops.zeros((), "float32")
-        rows = [losses.get(task, (zero, zero)) for task in self.tasks]
-        values = ops.stack([ops.cast(value, "float32") for value, _ in rows])
-        samples = sum_over_replicas(*(ops.cast(number, "float32") for _, number in rows))
-        present = ops.stack([ops.cast(number > 0, "float32") for number in samples])
+        values, present = loss_row(losses, self.tasks), present_row(losses, self.tasks)
         before = {name: ops.convert_to_tensor(value) for name, value in self.state.items()}
         noise = None if self._draws is None else self._draws.next(self._shape or ())
         total, after = self.weighting.total(values, present, before, noise=noise)
@@ -84,9 +70,8 @@ class LossBalance:
 
     def copy_to(self, other: LossBalance) -> None:
         """Gives the state to that of another model with the same tasks."""
-        for name, value in self.state.items():
-            other.state[name].assign(ops.convert_to_numpy(value))
-        if self._draws is not None and other._draws is not None:
+        copy_state(self.state, other.state)
+        if self._draws is not None:
             self._draws.copy_to(other._draws)
 
 

@@ -17,7 +17,8 @@ from keras import ops
 
 from mtlkit._gradients import keeps_graph, rows_in_step, rows_of_function
 from mtlkit.balancing._draws import Draws
-from mtlkit.balancing.aggregation._geometry import of_gramian
+from mtlkit.balancing._state_variables import copy_state, state_variables
+from mtlkit.balancing._task_losses import TaskLosses, loss_row
 from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregator
 from mtlkit.balancing.weighted_gate import WeightedGate
 from mtlkit.losses._replicas import num_replicas
@@ -51,24 +52,14 @@ class ParameterBalance:
         self._gates = list(gates)
         self._variables = variables
         self.tasks = list(dict.fromkeys(name for _, name in self._gates))
-        self.state: dict[str, Any] = {}
-        for name, value in aggregator.initial_state(len(self.tasks)).items():
-            self.state[name] = add_weight(
-                name=f"balancer_{name}",
-                shape=tuple(value.shape),
-                initializer="zeros",
-                trainable=False,
-                dtype="float32",
-            )
-            self.state[name].assign(ops.convert_to_numpy(value))
-        self._draws: Draws | None = None
-        if aggregator.noise_shape(len(self.tasks), 1) is not None:
-            seed = getattr(aggregator, "seed", None)
-            self._draws = Draws(seed, add_weight, "balancer_draws")
+        initial = aggregator.initial_state(len(self.tasks))
+        self.state = state_variables(initial, add_weight, "balancer_")
+        self._shape = aggregator.noise_shape(len(self.tasks), 1)
+        self._draws = Draws.of(aggregator, self._shape, add_weight, "balancer_draws")
         #: On JAX the state for the next step, from the look ahead.
         self._next: dict[str, Any] | None = None
 
-    def weigh(self, losses: Mapping[str, tuple[Any, Any]]) -> None:
+    def weigh(self, losses: TaskLosses) -> None:
         """Finds the weights of a step, and sets them, as its losses are known.
 
         Args:
@@ -88,9 +79,8 @@ class ParameterBalance:
         names = [name for name in self.tasks if name in losses]
         values = [ops.cast(losses[name][0], "float32") for name in names]
         rows = dict(zip(names, rows_in_step(values, self.variables), strict=True))
-        zero = ops.zeros((), "float32")
-        row = ops.stack([dict(zip(names, values, strict=True)).get(n, zero) for n in self.tasks])
-        weights, after = self._weights(self._gramian([rows.get(n) for n in self.tasks]), row)
+        gramian = self._gramian([rows.get(name) for name in self.tasks])
+        weights, after = self._weights(gramian, loss_row(losses, self.tasks))
         self._set(weights)
         self._keep(after)
 
@@ -129,9 +119,8 @@ class ParameterBalance:
         if new_task in self.tasks:
             state = self._aggregator.without_task(state, self.tasks.index(str(new_task)))
         if other.tasks == self.tasks:
-            for name, value in state.items():
-                other.state[name].assign(ops.convert_to_numpy(value))
-        if self._draws is not None and other._draws is not None:
+            copy_state(state, other.state)
+        if self._draws is not None:
             self._draws.copy_to(other._draws)
 
     def _gramian(self, rows: Sequence[Any]) -> Any:
@@ -147,16 +136,11 @@ class ParameterBalance:
     def _weights(self, gramian: Any, losses: Any) -> tuple[Any, dict[str, Any]]:
         """The weights by which gradients enter the backbone, and the next state."""
         before = {name: ops.convert_to_tensor(value) for name, value in self.state.items()}
-        noise = None
-        if self._draws is not None:
-            noise = self._draws.look(self._aggregator.noise_shape(len(self.tasks), 1) or ())
-        geometry = of_gramian(gramian)
+        noise = None if self._draws is None else self._draws.look(self._shape or ())
         losses = ops.stop_gradient(losses)
-        weights, after = self._aggregator.of_geometry(geometry, before, noise=noise, losses=losses)
-        if self._aggregator.averages:
-            weights = weights * geometry.count
+        weights, after = self._aggregator.weigh_sum(gramian, before, noise=noise, losses=losses)
         # A task whose gradient is zero at the shared parameters may reach others of its own.
-        return ops.where(geometry.present > 0, weights, ops.ones_like(weights)), after
+        return ops.where(ops.diagonal(gramian) == 0, ops.ones_like(weights), weights), after
 
     def _keep(self, after: Mapping[str, Any]) -> None:
         """Keeps the state for the next step."""
@@ -214,8 +198,7 @@ def look_ahead(model: Any, balance: ParameterBalance, given: Mapping[str, Any]) 
         state += [*zip(model.non_trainable_variables, after, strict=True), *metrics]
         with keras.StatelessScope(state_mapping=state):
             found = model.losses_of_tasks(given["y"], outputs, given["sample_weight"])
-        zero = ops.zeros((), "float32")
-        return ops.stack([ops.cast(found.get(n, (zero,))[0], "float32") for n in balance.tasks])
+        return loss_row(found, balance.tasks)
 
     state = zip(model.non_trainable_variables, others, strict=True)
     with keras.StatelessScope(state_mapping=list(state)):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
-
 from mtlkit.backbones._graph import nodes_before
 from mtlkit.model._graph_split import inlined
 
@@ -21,12 +19,8 @@ def tasks_of_weights(inputs: Any, outputs: Mapping[str, Any]) -> list[tuple[Any,
     tasks: dict[int, list[str]] = {}
     for name, tensor in tensors.items():
         layers = {id(node.operation): node.operation for node in nodes_before([tensor])}
-        own = [w for layer in layers.values() if _has_weights(layer) for w in layer.weights]
+        own = [w for layer in layers.values() for w in getattr(layer, "weights", [])]
         for weight in {id(w): w for w in own}.values():
             weights[id(weight)] = weight
             tasks.setdefault(id(weight), []).append(name)
     return [(weight, tuple(tasks[key])) for key, weight in weights.items()]
-
-
-def _has_weights(operation: Any) -> bool:
-    return isinstance(operation, keras.layers.Layer)

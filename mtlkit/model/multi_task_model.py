@@ -707,10 +707,8 @@ class MultiTaskModel(keras.Model):
         """The loss that is trained, of the tasks' weighted losses and numbers of samples."""
         if self._parameter_balance is not None:
             self._parameter_balance.weigh(losses)
-        zero = ops.zeros((), "float32")
         for layer, names in self._fan_outs:
-            rows = [losses.get(name, (zero, zero)) for name in names]
-            layer.keep_losses([value for value, _ in rows], [number for _, number in rows])
+            layer.keep_losses(losses, names)
         if self._balance is not None:
             return self._balance.total(losses)
         values = [value for value, _ in losses.values()]

@@ -130,7 +130,7 @@ class GramianAggregator(Aggregator):
     once: the Gramian may be summed up over layers, and the weights applied to the losses.
 
     A subclass implements `_unit_weights`: the weights of the gradients at unit length, from their
-    lengths and cosines. That form is accurate whatever the scale of the gradients.
+    lengths and cosines. So the result is as accurate for long gradients as for short ones.
 
     Example:
         ```python
@@ -153,7 +153,7 @@ class GramianAggregator(Aggregator):
         losses: Any = None,
     ) -> tuple[Any, dict[str, Any]]:
         geometry = of_gradients(gradients)
-        weights, state = self.of_geometry(geometry, state, noise, losses)
+        weights, state = self._of_geometry(geometry, state, noise, losses)
         return (weights[None, :] @ gradients)[0], state
 
     def weigh(
@@ -175,7 +175,31 @@ class GramianAggregator(Aggregator):
         Returns:
             The weights of the gradients, of shape `(tasks,)`, and the state for the next call.
         """
-        return self.of_geometry(of_gramian(gramian), state, noise, losses)
+        return self._of_geometry(of_gramian(gramian), state, noise, losses)
+
+    def weigh_sum(
+        self,
+        gramian: Any,
+        state: dict[str, Any],
+        *,
+        noise: Any = None,
+        losses: Any = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Finds the weights for a trainer, whose loss is a sum: those of `weigh`, to that scale.
+
+        Args:
+            gramian: As for `weigh`, as are the following.
+            state: The state before.
+            noise: Random numbers.
+            losses: The losses of the tasks.
+
+        Returns:
+            The weights, times the number of tasks that take part if the aggregator averages, and
+            the state for the next call.
+        """
+        geometry = of_gramian(gramian)
+        weights, state = self._of_geometry(geometry, state, noise, losses)
+        return weights * geometry.count if self.averages else weights, state
 
     def weights(self, gramian: Any, losses: Any = None) -> Any:
         """Finds the weights, and keeps the state for the next call.
@@ -208,7 +232,7 @@ class GramianAggregator(Aggregator):
     ) -> tuple[Any, dict[str, Any]]:
         """The weights of the gradients divided by their lengths, and the next state."""
 
-    def of_geometry(
+    def _of_geometry(
         self, geometry: Geometry, state: dict[str, Any], noise: Any, losses: Any
     ) -> tuple[Any, dict[str, Any]]:
         """The weights of the gradients, NaN where something is not finite."""

@@ -12,7 +12,7 @@ import numpy as np
 from mtlkit._gradients import Unchanged, gradients
 from mtlkit.balancing.comparison._training import Job, Protocol
 
-#: What the weights of drawn tries are multiplied or divided by, at most, before they are scaled.
+#: The largest factor by which a drawn try changes a weight, up or down, before all are scaled.
 _FACTOR = 10.0
 #: Batches of training data by which initial losses and gradients are measured.
 _BATCHES = 4

@@ -95,7 +95,7 @@ class Comparison:
           mean time of one.
         - `"message"`: why a training failed, else empty.
 
-        What is not known is `None`.
+        A value that is not known is `None`.
         """
         found = [self._row(method) for method in [SINGLE, *self.methods]]
         rows = [row for row in found if row["seeds"] or row["message"]]
