@@ -103,14 +103,6 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def graphs_are_given_back():
-    """Graphs of models refer to themselves, and the collector comes by rarely: see above."""
-    yield
-    if keras.backend.backend() == "tensorflow":
-        gc.collect()
-
-
 def pytest_report_header(config):
     left_out = "" if runs_everything(config) else ", without what runs on TensorFlow alone"
     return f"backend: {keras.backend.backend()}{left_out}"
