@@ -140,6 +140,21 @@ def reproducible():
     keras.config.set_image_data_format("channels_last")
 
 
+if keras.backend.backend() == "tensorflow":
+    # An optimizer's step registers a gradient of its own, and TensorFlow keeps it, and with it
+    # the graph of the whole step, to the end of the process: 20 MB for each model.
+    from tensorflow.python.framework.ops import gradient_registry
+
+    @pytest.fixture(scope="module", autouse=True)
+    def graphs_are_let_go():
+        """What the tests of a module traced is freed after them."""
+        yield
+        registered = gradient_registry._registry
+        for name in [name for name in registered if name.startswith("CustomGradient-")]:
+            del registered[name]
+        gc.collect()
+
+
 @pytest.fixture(scope="session")
 def images() -> np.ndarray:
     """48 images of 8x8 pixels."""
