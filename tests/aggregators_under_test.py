@@ -82,6 +82,7 @@ METHODS = {
     "ConFIG": Promises(balancing.ConFIG, "independent", number, linear=True),
     "GradDrop": Promises(lambda: balancing.GradDrop(seed=0), equal=number),
     "GradNorm": Promises(balancing.GradNorm, equal=number),
+    "DBMTL": Promises(balancing.DBMTL, equal=number),
 }
 
 

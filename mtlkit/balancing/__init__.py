@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtlkit.balancing._names import get
 from mtlkit.balancing.aggregation import (
+    DBMTL,
     IMTLG,
     MGDA,
     Aggregator,
@@ -32,6 +33,7 @@ from mtlkit.balancing.scalarization import (
     GeometricMeanWeighting,
     ImpartialLossWeighting,
     LogWeighting,
+    LossDiscrepancyControl,
     LossWeighting,
     RandomWeighting,
     SmoothTchebycheff,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from mtlkit.callbacks.interference_monitor import InterferenceMonitor
 
 __all__ = [
+    "DBMTL",
     "FAMO",
     "IMTLG",
     "MGDA",
@@ -67,6 +70,7 @@ __all__ = [
     "ImpartialLossWeighting",
     "InterferenceMonitor",
     "LogWeighting",
+    "LossDiscrepancyControl",
     "LossWeighting",
     "Mean",
     "NashMTL",

@@ -21,6 +21,7 @@ BALANCERS: dict[str, Callable[[], Aggregator | LossWeighting]] = {
     "rlw": scalarization.RandomWeighting,
     "stch": scalarization.SmoothTchebycheff,
     "famo": scalarization.FAMO,
+    "ldc_mtl": scalarization.LossDiscrepancyControl,
     "mean": aggregation.Mean,
     "sum": aggregation.Sum,
     "pcgrad": aggregation.PCGrad,
@@ -36,6 +37,7 @@ BALANCERS: dict[str, Callable[[], Aggregator | LossWeighting]] = {
     "config": aggregation.ConFIG,
     "graddrop": aggregation.GradDrop,
     "gradnorm": aggregation.GradNorm,
+    "db_mtl": aggregation.DBMTL,
 }
 
 

@@ -238,6 +238,20 @@ class TestDrawn:
         np.testing.assert_allclose(free, gradients.sum(axis=0), atol=1e-5)
 
 
+class TestDBMTL:
+    def test_all_are_as_long_as_the_longest(self):
+        gradients = np.array([[3.0, 4.0], [0.0, 0.1], [0.0, 0.0]])
+        found, _ = combined("DBMTL", gradients)
+        np.testing.assert_allclose(found, [3.0, 4.0 + 5.0], rtol=1e-5)
+
+    def test_factors_of_shorter_gradients_do_not_matter(self):
+        gradients = np.random.default_rng(0).normal(size=(3, 5))
+        gradients[0] *= 100
+        changed = gradients * np.array([1.0, 0.02, 7.0])[:, None]
+        found, _ = combined("DBMTL", gradients)
+        np.testing.assert_allclose(combined("DBMTL", changed)[0], found, rtol=1e-4)
+
+
 class TestGradNorm:
     def test_first_step(self):
         """Down the slope of the loss of the paper, by the logarithms of the weights."""

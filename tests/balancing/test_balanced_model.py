@@ -19,7 +19,18 @@ Y = {
     "side": np.where(np.arange(48) % 3 == 0, -1, X[:, 3] > 0).astype("int64"),
 }
 #: Methods whose state has to be saved, and some without.
-STATEFUL = ["uw", "imtl_l", "dwa", "rlw", "famo", "gradvac", "gradnorm", "pcgrad", "graddrop"]
+STATEFUL = [
+    "uw",
+    "imtl_l",
+    "dwa",
+    "rlw",
+    "famo",
+    "ldc_mtl",
+    "gradvac",
+    "gradnorm",
+    "pcgrad",
+    "graddrop",
+]
 SPACES = ["features", "parameters"]
 
 

@@ -28,6 +28,7 @@ METHODS = {
     "RandomWeighting": {"seed": 3},
     "SmoothTchebycheff": {"mu": 0.1, "reference": 0.1},
     "FAMO": {"learning_rate": 0.1, "weight_decay": 0.0, "lowest": 0.05},
+    "LossDiscrepancyControl": {"penalty": 0.5},
 }
 every = pytest.mark.parametrize("name", METHODS)
 
@@ -85,6 +86,27 @@ class TestValues:
             ops.convert_to_tensor(LOSSES), ones, state
         )
         assert float(found) == pytest.approx(3.133698, abs=1e-5)
+
+    def test_loss_discrepancy(self):
+        """Even weights at the start; the model feels the sum and the discrepancy."""
+        method = balancing.LossDiscrepancyControl(penalty=0.5)
+        assert value(method, LOSSES) == pytest.approx(10.5 + 0.5 * 10, rel=1e-6)
+        np.testing.assert_allclose(weights(method), np.array([1, 3, 5]) / 3, rtol=1e-5)
+
+    def test_weighted_losses_become_equal(self):
+        """The logits descend the discrepancy alone, to weights of one over the loss."""
+        method = balancing.LossDiscrepancyControl(penalty=1.0)
+        logits = np.zeros(3, "float32")
+
+        def total(values):
+            return method.total(ops.convert_to_tensor(LOSSES), ops.ones((3,)), {"logits": values})[
+                0
+            ]
+
+        for step in range(400):
+            logits = logits - 0.1 * 0.985**step * np.sign(input_gradients(total, logits))
+        weighted = 3 * softmax(logits) * LOSSES
+        np.testing.assert_allclose(weighted, 3 / np.sum(1 / LOSSES), rtol=0.02)
 
     def test_uncertainties_come_to_the_losses(self):
         """The optimum of the log-variances is the logarithm of the losses."""

@@ -43,6 +43,7 @@ METHODS = (
     "ConFIG",
     "GradDrop",
     "GradNorm",
+    "DBMTL",
 )
 
 

@@ -4,6 +4,7 @@ from mtlkit.balancing.aggregation.aggregator import Aggregator, GramianAggregato
 from mtlkit.balancing.aggregation.aligned_mtl import AlignedMTL
 from mtlkit.balancing.aggregation.cagrad import CAGrad
 from mtlkit.balancing.aggregation.conflict_free import ConFIG
+from mtlkit.balancing.aggregation.db_mtl import DBMTL
 from mtlkit.balancing.aggregation.dual_proj import DualProj
 from mtlkit.balancing.aggregation.fairgrad import FairGrad
 from mtlkit.balancing.aggregation.graddrop import GradDrop
@@ -18,6 +19,7 @@ from mtlkit.balancing.aggregation.sum import Sum
 from mtlkit.balancing.aggregation.upgrad import UPGrad
 
 __all__ = [
+    "DBMTL",
     "IMTLG",
     "MGDA",
     "Aggregator",

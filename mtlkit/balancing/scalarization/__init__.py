@@ -5,6 +5,7 @@ from mtlkit.balancing.scalarization.equal import EqualWeighting, FixedWeighting
 from mtlkit.balancing.scalarization.famo import FAMO
 from mtlkit.balancing.scalarization.impartial import ImpartialLossWeighting
 from mtlkit.balancing.scalarization.logarithmic import GeometricMeanWeighting, LogWeighting
+from mtlkit.balancing.scalarization.loss_discrepancy import LossDiscrepancyControl
 from mtlkit.balancing.scalarization.loss_weighting import LossWeighting
 from mtlkit.balancing.scalarization.random_weighting import RandomWeighting
 from mtlkit.balancing.scalarization.smooth_tchebycheff import SmoothTchebycheff
@@ -21,6 +22,7 @@ __all__ = [
     "GeometricMeanWeighting",
     "ImpartialLossWeighting",
     "LogWeighting",
+    "LossDiscrepancyControl",
     "LossWeighting",
     "RandomWeighting",
     "SmoothTchebycheff",
