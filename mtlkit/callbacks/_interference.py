@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit._gramians import cosines_of, norms_of
 from mtlkit._statistics import CONFIDENCE, Interval
 
 #: Below this share of common labelled samples, nothing is said of a pair of tasks.
@@ -177,6 +176,18 @@ def _of_whole(gramian: Array) -> dict[str, Array]:
     total = norms.sum()
     shares = norms / total if total > 0 else np.full_like(norms, np.nan)
     return {"cosines": cosines_of(gramian), "norms": norms, "shares": shares}
+
+
+def norms_of(gramian: Array) -> Array:
+    """The lengths of vectors, from their inner products of shape `(vectors, vectors)`."""
+    return np.sqrt(np.maximum(np.diag(gramian), 0.0))
+
+
+def cosines_of(gramian: Array) -> Array:
+    """The cosines between vectors, `(vectors, vectors)`; NaN where one has no length."""
+    norms = norms_of(gramian)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(gramian / norms[:, None] / norms[None, :], -1.0, 1.0)
 
 
 def _without(products: Array, shares: Array, group: int) -> tuple[Array, Array]:

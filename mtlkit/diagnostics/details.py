@@ -558,7 +558,8 @@ class InterferenceDetails(ChangeDetails, total=False):
         reach: The best mean.
         share_of_equal: The share of the gradient, where 1 is an equal one.
         shares: By task; `shares_at_start` before any training.
-        cosines: Of the gradients of two tasks.
+        pairs: What `mtlkit.balancing.InterferenceMonitor` says of the gradients of the task and of
+            each other one where they meet, while all are trained.
     """
 
     by_seed: Mapping[str, Sequence[float]]
@@ -566,7 +567,7 @@ class InterferenceDetails(ChangeDetails, total=False):
     share_of_equal: float
     shares: Mapping[str, float]
     shares_at_start: Mapping[str, float]
-    cosines: Mapping[str, float]
+    pairs: Sequence[Mapping[str, Any]]
 
 
 class WiringDetails(AnyDetails):

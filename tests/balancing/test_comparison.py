@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import mtlkit as mtl
-from mtlkit.balancing import Comparison, FixedWeighting, compare
+from mtlkit.balancing import MGDA, Comparison, FixedWeighting, compare
 from mtlkit.balancing.comparison import _step_times, _training, _tuning
 
 FEATURES, SAMPLES = 12, {"train": 256, "val": 128, "test": 256}
@@ -303,6 +303,24 @@ def test_settings_of_methods_tell_them_apart(trained, tmp_path):
     assert not trained
 
 
+def test_spaces_are_told_apart(trained, tmp_path):
+    both = {"here": "mgda", "there": "mgda", "uw": "uw"}
+    asked(both, seeds=[0], directory=tmp_path, balancer_space={"there": "parameters"})
+    spaces = {job.method: job.space for job in trained}
+    assert spaces["there"] == "parameters"
+    assert {spaces[name] for name in ("here", "uw", "equal", "single-task")} == {"features"}
+    trained.clear()
+    asked(both, seeds=[0], directory=tmp_path, balancer_space="parameters")
+    assert [(job.method, job.space) for job in trained] == []  # known, under another name
+
+
+def test_a_model_is_made_in_the_space_of_its_job():
+    names = ("loud", "quiet")
+    for space in ("features", "parameters"):
+        job = _training.Job("mgda", 0, names, MGDA(), space=space)
+        assert protocol().model(job).balancer_space == space
+
+
 def test_failure_of_a_method_leaves_the_others(trained, monkeypatch):
     train = _training.Protocol.train
 
@@ -358,6 +376,9 @@ def test_progress(trained, capsys):
         ({"optimizer": 3}, "Keras optimizer"),
         ({"compile_options": {"loss": "mse"}}, "compile_options out of"),
         ({"metrics": {"other": "mae"}}, "metrics of tasks"),
+        ({"balancer_space": "pixels"}, "balancer_space"),
+        ({"balancer_space": {"nash_mtl": "parameters"}}, "balancer_space of methods out of"),
+        ({"balancer_space": {"uw": "parameters"}}, "an aggregator alone"),
     ],
 )
 def test_errors(trained, changes, message):

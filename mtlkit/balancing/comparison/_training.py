@@ -17,6 +17,7 @@ from mtlkit.balancing.comparison._splits import Split, Splits
 from mtlkit.balancing.comparison._store import description, digest
 from mtlkit.callbacks._progress import progress_of, sum_of_skills
 from mtlkit.model import MultiTaskModel, Task
+from mtlkit.model._wiring import Space
 from mtlkit.search._batches import Batches, Shuffle, piped
 
 _JUDGED_AT_ONCE = 256
@@ -33,6 +34,7 @@ class Job:
         balancer: As for `mtlkit.MultiTaskModel`.
         weights: Weights of the losses by task. `None`: all 1.
         test: Whether the test data are looked at in the end.
+        space: Where the balancer combines gradients.
     """
 
     method: str
@@ -41,6 +43,7 @@ class Job:
     balancer: Any = None
     weights: Mapping[str, float] | None = None
     test: bool = True
+    space: Space = "features"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class Protocol:
 
     def asked(self, job: Job) -> dict[str, Any]:
         """What is trained in a job."""
+        elsewhere = {} if job.space == "features" else {"balancer_space": job.space}
         return {
+            **elsewhere,
             "tasks": list(job.tasks),
             "balancer": None if job.balancer is None else description(job.balancer),
             "weights": None if job.weights is None else dict(job.weights),
@@ -100,7 +105,8 @@ class Protocol:
         ]
         if len(kept) == 1:
             kept = [dataclasses.replace(kept[0], gradient="flow", condition_on=None)]
-        model = MultiTaskModel(backbone, kept, balancer=seeded(job.balancer, job.seed))
+        balancer = seeded(job.balancer, job.seed)
+        model = MultiTaskModel(backbone, kept, balancer, balancer_space=job.space)
         model.compile(new_optimizer(self.optimizer), **self.options)
         return model
 

@@ -22,6 +22,8 @@ from mtlkit.balancing.comparison._tuning import tries
 from mtlkit.balancing.comparison.result import EQUAL, SINGLE, TUNED, Comparison
 from mtlkit.balancing.scalarization import EqualWeighting
 from mtlkit.metrics.skill import constant_skill
+from mtlkit.model._parameter_balance import check_space
+from mtlkit.model._wiring import Space
 from mtlkit.search._running import reporter
 
 #: What `compare` compares unless told otherwise.
@@ -35,6 +37,7 @@ def compare(
     data: Any,
     methods: Sequence[Any] | Mapping[str, Any] = METHODS,
     *,
+    balancer_space: Space | Mapping[str, Space] = "features",
     epochs: int,
     seeds: Iterable[int] = (0, 1, 2),
     batch_size: int = 64,
@@ -92,6 +95,10 @@ def compare(
             of a loss weighting and an aggregator. To name them yourself give a dict by name. Your
             own weights are `{"mine": mtlkit.balancing.FixedWeighting([1.0, 3.0])}`. Equal weights
             are always trained.
+        balancer_space: Where aggregators combine gradients, `"features"` or `"parameters"`, as for
+            `mtlkit.MultiTaskModel`. A dict says so for single methods by their names, which
+            compares the spaces: `compare(..., {"at maps": "mgda", "at weights": "mgda"},
+            balancer_space={"at weights": "parameters"})`.
         epochs: Epochs of every training.
         seeds: The seeds. With one seed no difference can be told from chance; with three only a
             large one.
@@ -157,12 +164,13 @@ def compare(
             f"Expected compile_options out of {list(_OPTIONS)}. Received: {sorted(unknown)}"
         )
     balancers = _balancers(methods)
+    spaces = _spaces(balancer_space, balancers)
     protocol = protocol_of(
         build, data, optimizer, metrics, epochs, batch_size, select, compile_options
     )
     _check_tuning(tuning, protocol)
     store = Store(None if directory is None else Path(directory))
-    return _Run(protocol, balancers, seeds, tuning, store, reporter(verbose)).all()
+    return _Run(protocol, balancers, spaces, seeds, tuning, store, reporter(verbose)).all()
 
 
 class _Run:
@@ -172,6 +180,7 @@ class _Run:
         self,
         protocol: Protocol,
         balancers: dict[str, Any],
+        spaces: dict[str, Space],
         seeds: list[int],
         tuning: Any,
         store: Store,
@@ -179,6 +188,7 @@ class _Run:
     ) -> None:
         self._protocol = protocol
         self._balancers = balancers
+        self._spaces = spaces
         self._seeds = seeds
         self._tuning = tuning
         self._store = store
@@ -225,7 +235,8 @@ class _Run:
 
     def _job(self, method: str, seed: int) -> Job:
         weights = self._weights if method == TUNED else None
-        return Job(method, seed, self._tasks, self._balancers[method], weights)
+        balancer, space = self._balancers[method], self._spaces[method]
+        return Job(method, seed, self._tasks, balancer, weights, space=space)
 
     def _keep(self, job: Job) -> None:
         found = self._result(job)
@@ -345,6 +356,25 @@ def _balancers(methods: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
         weighting, aggregator = split(given)
         parts = [part for part in (weighting, aggregator) if part is not None]
         found[name] = parts if len(parts) > 1 else (*parts, None)[0]
+    return found
+
+
+def _spaces(given: Space | Mapping[str, Space], balancers: Mapping[str, Any]) -> dict[str, Space]:
+    """Where each method combines gradients; what combines none stays at the features."""
+    asked = {} if isinstance(given, str) else dict(given)
+    if unknown := sorted(set(asked) - set(balancers)):
+        raise ValueError(
+            f"Expected balancer_space of methods out of {list(balancers)}. Received: {unknown}"
+        )
+    if isinstance(given, str):
+        check_space(given, None, None, ())
+    found: dict[str, Space] = {}
+    for name, balancer in balancers.items():
+        weighting, aggregator = split(balancer)
+        of_all = given if isinstance(given, str) and aggregator is not None else "features"
+        space = asked.get(name, of_all)
+        check_space(space, weighting, aggregator, ())
+        found[name] = space
     return found
 
 

@@ -89,9 +89,14 @@ class Trainer:
         *,
         decay: bool = False,
         after: Mapping[int, Callable[[], None]] | None = None,
+        callback: keras.callbacks.Callback | None = None,
     ) -> None:
-        """Trains for some steps."""
+        """Trains for some steps, as one epoch of `fit` for the callback."""
         after = after or {}
+        callback = callback or keras.callbacks.Callback()
+        callback.set_model(self.model)
+        callback.on_train_begin()
+        callback.on_epoch_begin(0)
         optimizer = self.model.optimizer
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate)) if decay else 0.0
         for step, rows in enumerate(self._batches(steps, seed)):
@@ -99,8 +104,10 @@ class Trainer:
                 optimizer.learning_rate = rate * (1 + math.cos(math.pi * step / steps)) / 2
             x = keras.tree.map_structure(lambda array, rows=rows: array[rows], self._x)
             self.model.train_on_batch(x, {name: y[rows] for name, y in self._y.items()})
+            callback.on_train_batch_end(step)
             if step + 1 in after:
                 after[step + 1]()
+        callback.on_train_end()
         if decay:
             optimizer.learning_rate = rate
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import keras
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._gradients import gradients
-from mtlkit._gramians import cosines_of, norms_of
 from mtlkit.diagnostics._training.copies import loss_of
 from mtlkit.model import MultiTaskModel
 
@@ -24,12 +22,10 @@ class Shares:
     Attributes:
         norms: The norm of each task's gradient, before the task's weight.
         weights: The weights of the tasks.
-        cosines: Cosines between the gradients of two tasks, `{(a, b): cosine}`.
     """
 
     norms: Mapping[str, float]
     weights: Mapping[str, float]
-    cosines: Mapping[tuple[str, str], float]
 
     @property
     def shares(self) -> dict[str, float]:
@@ -53,7 +49,7 @@ def gradient_shares(model: MultiTaskModel, x: Any, y: Mapping[str, NDArray]) -> 
     On every backend; nothing of the model is changed.
     """
     variables = list(model.backbone.trainable_variables)
-    flat: dict[str, NDArray[np.float64]] = {}
+    norms: dict[str, float] = {}
     for name, task in model.tasks.items():
         if name not in y or not variables:
             continue
@@ -63,15 +59,7 @@ def gradient_shares(model: MultiTaskModel, x: Any, y: Mapping[str, NDArray]) -> 
             return keras.ops.sum(loss(y[name], model(x, training=True)[name]))
 
         found = gradients(value, variables)
-        flat[name] = np.concatenate([one.reshape(-1) for one in found]).astype("float64")
-    gramian = np.array([[one @ other for other in flat.values()] for one in flat.values()])
-    gramian = gramian.reshape(len(flat), len(flat))
-    norms = dict(zip(flat, map(float, norms_of(gramian)), strict=True))
-    between = cosines_of(gramian)
-    weights = {name: float(keras.ops.convert_to_numpy(model.task_weights[name])) for name in flat}
-    cosines = {
-        (one, other): float(between[row, column])
-        for (row, one), (column, other) in combinations(enumerate(flat), 2)
-        if norms[one] > 0 and norms[other] > 0
-    }
-    return Shares(norms, weights, cosines)
+        squares = (np.square(one, dtype="float64").sum() for one in found)
+        norms[name] = float(np.sqrt(sum(squares)))
+    weights = {name: float(keras.ops.convert_to_numpy(model.task_weights[name])) for name in norms}
+    return Shares(norms, weights)

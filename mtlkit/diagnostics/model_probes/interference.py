@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit._statistics import mean_interval
+from mtlkit.callbacks.interference_monitor import InterferenceMonitor
 from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics._training.copies import compiled_like, fresh_copy, weights_of
@@ -29,6 +30,8 @@ _EPOCHS, _ENOUGH_STEPS = 8, 60
 _LEAST_STEPS = 25
 #: Samples that gradients are measured on.
 _MEASURED = 128
+#: Samples from which on a monitor measures whether gradients conflict.
+_MONITORED = 32
 #: How often the shares are made equal in the course of a training.
 _BALANCED = 4
 
@@ -59,8 +62,9 @@ def probe(
       skill of the task alone minus the better of the two others.
 
     Where the model is as good as the reference, where it has one task, or where no other
-    task's gradient reaches the trunk, nothing is trained. Cosines of gradients are among the
-    details; they explain, but they decide nothing.
+    task's gradient reaches the trunk, nothing is trained. Whether gradients conflict where tasks
+    meet, beyond noise, is measured by a `mtlkit.balancing.InterferenceMonitor` while all tasks
+    are trained. It explains, but it decides nothing: a conflict is no proof of harm.
 
     Args:
         model: The user's model; it is not changed.
@@ -143,6 +147,7 @@ class _Arms:
     alone: list[float] = field(default_factory=list)
     equal: list[float] = field(default_factory=list)
     steps: int = 0
+    pairs: list[dict[str, Any]] = field(default_factory=list)
 
     def difference(self, one: str, other: str) -> tuple[float, tuple[float, float]]:
         """The mean of the paired differences of two arms, and its interval."""
@@ -184,7 +189,12 @@ def _train(bench: Bench, arms: _Arms, threshold: float) -> str:
         seed = bench.seed + number
         weights = weights_of(fresh_copy(bench.model, seed))
         trainer.restart(weights)
-        trainer.run(arms.steps, seed)
+        monitor = None if number else _monitor(bench, arms.steps)
+        trainer.run(arms.steps, seed, callback=monitor)
+        if monitor is not None:
+            arms.pairs = [
+                row for row in monitor.table() if bench.name in (row["first"], row["second"])
+            ]
         arms.all_tasks.append(float(bench.judge(trainer.model).mean()))
         trainer.restart(weights)
         bench.alone(trainer.model)
@@ -206,10 +216,36 @@ def _run_balanced(bench: Bench, trainer: Trainer, steps: int, seed: int) -> None
         trainer.run(len(part), seed + 1000 * number)
 
 
+def _monitor(bench: Bench, steps: int) -> InterferenceMonitor | None:
+    """Measures at the quarters of a training; `None` where there are too few samples for it."""
+    if len(keras.tree.flatten(bench.x)[0]) < _MONITORED:
+        return None
+    every = max(1, steps // 4)
+    return InterferenceMonitor(bench.x, bench.y, every=every, verbose=0, seed=bench.seed)
+
+
 def _shares(bench: Bench, model: Any) -> Shares:
     rows = np.random.default_rng(bench.seed).permutation(bench.rows)[:_MEASURED]
     x = keras.tree.map_structure(lambda array: array[rows], bench.x)
     return gradient_shares(model, x, {name: labels[rows] for name, labels in bench.y.items()})
+
+
+def _of_pairs(pairs: list[dict[str, Any]], task: str) -> str:
+    """What the gradients say, in a sentence."""
+    if not pairs:
+        return ""
+    known = [row for row in pairs if row["verdict"] != "no claim"]
+    conflicts = [
+        f"{row['second'] if row['first'] == task else row['first']!r} at {row['place']!r} "
+        f"(cosine {row['cosine']:+.2f}, {row['low']:+.2f} to {row['high']:+.2f})"
+        for row in known
+        if row["verdict"] == "conflict"
+    ]
+    if conflicts:
+        return f" Its gradient conflicts with that of {', of '.join(conflicts)}."
+    if known:
+        return " Its gradient conflicts with no other task's beyond noise."
+    return " Nothing is said of conflicts: it shares too few labelled samples with other tasks."
 
 
 @dataclass(frozen=True)
@@ -231,6 +267,7 @@ class _Found:
             f"{bench.score.text(means['alone'])}, with all tasks "
             f"{bench.score.text(means['all tasks'])}, with equal shares of the gradient "
             f"{bench.score.text(means['equal shares'])} (means of {len(arms.alone)} seeds)."
+            f"{_of_pairs(arms.pairs, bench.name)}"
         )
         code = f'mtl.Task("...", head, gradient="stop")  # for tasks other than {bench.name!r}'
         return self._evidence("interference", text, effect, interval, code)
@@ -315,6 +352,6 @@ class _Found:
                 "share_of_equal": self._share_of_equal,
                 "shares": self.shares.shares,
                 "shares_at_start": self.fresh_shares.shares,
-                "cosines": {" and ".join(k): v for k, v in self.shares.cosines.items()},
+                "pairs": arms.pairs,
             },
         )

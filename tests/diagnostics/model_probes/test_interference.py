@@ -7,7 +7,8 @@ import pytest
 from diagnostics.planted_users import SHAPE, gap, unchanged, user
 
 import mtlkit as mtl
-from mtlkit.diagnostics._training.copies import copy_of
+from mtlkit.diagnostics._training.copies import compiled_like, copy_of, fresh_copy
+from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.model_probes import interference
 from mtlkit.diagnostics.model_probes._shares import gradient_shares
 
@@ -55,6 +56,27 @@ def test_a_starved_task_is_found(data):
     assert unchanged(model, weights)
 
 
+def test_conflicts_are_said_as_the_monitor_measures_them(data):
+    model = user(gradient="flow", epochs=1)
+    bench = interference.Bench(model, *data[:2], "place", *data[2:], 0, 20.0)
+    trainer = Trainer(compiled_like(fresh_copy(model, 0), model), bench.x, bench.y)
+    monitor = interference._monitor(bench, 12)
+    trainer.run(12, 0, callback=monitor)
+    assert [row.step for row in monitor.history] == [0, 3, 6, 9, 12]
+    (pair,) = monitor.table()
+    assert {pair["first"], pair["second"]} == {"bright", "place"} and pair["overlap"] == 1
+    said = {
+        verdict: interference._of_pairs([{**pair, "verdict": verdict}], "place")
+        for verdict in ("conflict", "agreement", "unclear", "no claim")
+    }
+    assert (
+        f"conflicts with that of 'bright' at 'last' (cosine {pair['cosine']:+.2f}"
+        in (said["conflict"])
+    )
+    assert "no other task's beyond noise" in said["agreement"] and said["unclear"]
+    assert "too few labelled samples" in said["no claim"]
+
+
 @pytest.mark.every_backend
 def test_equal_weights_make_equal_shares(images, labels):
     tasks = [
@@ -86,4 +108,3 @@ def test_shares_follow_the_losses():
     x, y = rng.random((9, *SHAPE)), rng.random(9)
     found = gradient_shares(copy_of(model), x, {"a": y, "b": y})
     assert np.isclose(found.shares["a"], 0.25, atol=1e-5)
-    assert np.isclose(found.cosines["a", "b"], 1, atol=1e-5)
