@@ -77,7 +77,7 @@ def train(model: mtl.MultiTaskModel, data: mtl.datasets.MultiTaskData, epochs: i
 def skills(decoded: dict, data: mtl.datasets.MultiTaskData) -> list[mtl.metrics.Skill]:
     """Puts each task's score on the test images beside its baseline."""
     y = data.y_test
-    constant = float(np.median(data.y_train["intensity"]))
+    constant = float(np.nanmedian(data.y_train["intensity"]))
     return [
         mtl.metrics.accuracy_skill(
             y["identity"], decoded["identity"]["label"], num_classes=10, task="identity"

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from mtlkit.backbones._batch_norm import batch_normalization
 from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.expert_gate import ExpertGate
 from mtlkit.layers.input_normalization import InputNormalization
@@ -138,11 +139,7 @@ class Frame:
         ]
         if self.batch_norm:
             axis = 1 if self._first else -1
-            layers.append(
-                keras.layers.BatchNormalization(
-                    axis=axis, dtype=self.policy, name=f"batch_norm{number}"
-                )
-            )
+            layers.append(batch_normalization(number, self.policy, axis))
         return [*layers, keras.layers.ReLU(dtype=self.policy, name=f"relu{number}")]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mtlkit.backbones._batch_norm import batch_normalization
 from mtlkit.backbones._staged import StagedBackbone
 from mtlkit.layers._data_format import standardize_data_format
 from mtlkit.layers.input_normalization import InputNormalization
@@ -115,11 +116,7 @@ class ConvBackbone(StagedBackbone):
                 )
             )
             if batch_norm:
-                stages[-1].append(
-                    keras.layers.BatchNormalization(
-                        axis=1 if first else -1, dtype=policy, name=f"batch_norm{number}"
-                    )
-                )
+                stages[-1].append(batch_normalization(number, policy, 1 if first else -1))
             stages[-1].append(keras.layers.ReLU(dtype=policy, name=f"stage{number}"))
 
         # === Functional model ===

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mtlkit.backbones._batch_norm import batch_normalization
 from mtlkit.backbones._staged import StagedBackbone
 from mtlkit.layers.input_normalization import InputNormalization
 from mtlkit.layers.reproducible_dropout import ReproducibleDropout
@@ -88,9 +89,7 @@ class DenseBackbone(StagedBackbone):
                 ]
             )
             if batch_norm:
-                stages[-1].append(
-                    keras.layers.BatchNormalization(dtype=policy, name=f"batch_norm{number}")
-                )
+                stages[-1].append(batch_normalization(number, policy))
             stages[-1].append(keras.layers.ReLU(dtype=policy, name=f"stage{number}"))
             if dropout:
                 stages[-1].append(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from mtlkit._arrays import to_numpy
 from mtlkit._counts import check_count
 from mtlkit._files import read_json, write_json
 from mtlkit.callbacks._interference import (
@@ -26,7 +27,6 @@ from mtlkit.callbacks._interference import (
 from mtlkit.callbacks._interference_text import described
 from mtlkit.callbacks._scalars import scalar_writer
 from mtlkit.model import MultiTaskModel
-from mtlkit.model._arrays import to_numpy
 from mtlkit.model._fit_arguments import check_evaluate_arguments
 from mtlkit.model._streams import is_stream
 from mtlkit.model._task_gradients import GroupGradients, TaskGradients, labelled_samples

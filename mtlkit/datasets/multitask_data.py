@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._arrays import as_array, numbering_cure
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics._text_table import text_table
 
@@ -144,9 +145,10 @@ class MultiTaskData:
 
 
 def _numbers(values: ArrayLike, name: str) -> NDArray:
-    array = np.asarray(values)
+    array = np.asarray(as_array(values))
     if array.dtype.kind not in "iubf":
-        raise ValueError(f"Expected numbers in {name}. Received: dtype={array.dtype}")
+        cure = numbering_cure(array)
+        raise ValueError(f"Expected numbers in {name}. Received: dtype={array.dtype}.{cure}")
     return array
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._arrays import numbering_cure
 from mtlkit._counts import check_count
 
 #: Orders of so many numbers are drawn as a whole.
@@ -281,7 +282,7 @@ def _check_kinds(name: str, labels: Mapping[str, Any], weights: Any) -> None:
         if one.dtype.kind not in "biuf":
             raise ValueError(
                 f"Data set {name!r}: expected labels of {task!r} that are numbers. Received: "
-                f"dtype={one.dtype}. Number names: names, y = np.unique(y, return_inverse=True)"
+                f"dtype={one.dtype}.{numbering_cure(one)}"
             )
     by_task = weights if isinstance(weights, Mapping) else {}
     unknown = [task for task in by_task if task not in labels]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._arrays import to_numpy
 from mtlkit.metrics._labels import is_labelled
-from mtlkit.model._arrays import to_numpy
 from mtlkit.references._inputs import channels_last
 from mtlkit.references._kinds import as_inputs
 

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._arrays import to_numpy
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.evidence import Evidence
-from mtlkit.model._arrays import to_numpy
 
 
 def given_features(features: Any, x: Any, x_val: Any) -> tuple[NDArray, NDArray | None] | None:

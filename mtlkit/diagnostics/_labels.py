@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._arrays import to_numpy
 from mtlkit.metrics._labels import is_one_hot
-from mtlkit.model._arrays import to_numpy
 
 #: Whole numbers that are stored as floats are classes up to here, if none in between is missing.
 _MOST_WHOLE = 100

@@ -67,8 +67,12 @@ class Preflight:
             )
             if problem.code:
                 lines.append(f"    {problem.code}")
+        names: dict[str, list[str]] = {}
         for name, why in self.not_checked:
-            lines += textwrap.wrap(f"not checked: {name}. {why}", _WIDTH, subsequent_indent="    ")
+            names.setdefault(why, []).append(name)
+        for why, left_out in names.items():
+            text = f"not checked: {', '.join(left_out)}. {why}"
+            lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
         return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mtlkit._arrays import numbering_cure
 from mtlkit.metrics._labels import is_one_hot
 
 
@@ -26,7 +27,8 @@ def check_classes(y: Any, num_classes: int, task: str) -> None:
             "y.argmax(axis=-1)"
         )
     if not np.issubdtype(y.dtype, np.integer):
-        shown = y.reshape(-1)[:3].tolist()
+        given = y.reshape(-1).tolist()
+        shown = ([one for one in given if isinstance(one, str)] or given)[:3]
         cure = _class_cure(y)
         raise ValueError(f"{expected}. Received: dtype={y.dtype}, labels={shown}...{cure}")
     _check_one_a_sample(y, 1, expected)
@@ -212,9 +214,7 @@ def _class_cure(y: np.ndarray) -> str:
             return " Values that are not whole are for a mtlkit.heads.RegressionHead"
         whole = "np.where(np.isnan(y), -1, y)" if missing.any() else "y"
         return f' Give {whole}.astype("int64")'
-    if y.dtype.kind in "USO" and any(isinstance(one, str) for one in y.reshape(-1)[:100]):
-        return " Number the names: class_names, y = np.unique(y, return_inverse=True)"
-    return ' Give y.astype("int64"), with -1 where a label is missing'
+    return numbering_cure(y) or ' Give y.astype("int64"), with -1 where a label is missing'
 
 
 def _check_one_a_sample(y: np.ndarray, units: int, expected: str) -> None:

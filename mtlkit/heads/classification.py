@@ -71,7 +71,7 @@ class ClassificationHead(PooledHead):
         super().__init__(
             num_classes, pooling, hidden_units, dropout, layer_norm, data_format, **kwargs
         )
-        self.num_classes = num_classes
+        self.num_classes = self.class_logits = num_classes
 
     def default_loss(self) -> keras.losses.Loss:
         return MaskedLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -168,7 +168,7 @@ class ContrastiveHead(DesignedHead):
             name="design",
         )
         self.data_format = self.design.data_format
-        self.metric_outputs = num_classes
+        self.metric_outputs = self.class_logits = num_classes
         #: Where the embedding begins in the outputs.
         self._embedding_start = self.design.units - embedding_dim
 

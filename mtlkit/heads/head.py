@@ -34,6 +34,9 @@ class Head(keras.layers.Layer, ABC):
             each size; `None`: the last one. Used where a task does not name its feature.
         metric_outputs: How many of the outputs, from the first, metrics of a user's own are
             given; `None`: all.
+        class_logits: The number of classes, if these outputs are logits of classes and labels are
+            classes: then metrics such as `keras.metrics.Recall()` get probabilities
+            (`mtlkit.metrics.ClassMetric`). `None`: they get labels and outputs as they are.
         reads_orbit: Whether the head reads the features of the input's four quarter turns,
             stacked after the batch axis (`mtlkit.layers.RotationOrbit`).
         reads_image_size: Whether the head is called on a list that begins with the image, since
@@ -53,6 +56,7 @@ class Head(keras.layers.Layer, ABC):
 
     default_feature: str | tuple[str, ...] | None = None
     metric_outputs: int | None = None
+    class_logits: int | None = None
     reads_orbit: bool = False
     reads_image_size: bool = False
 

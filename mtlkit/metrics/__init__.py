@@ -2,6 +2,7 @@
 
 from mtlkit.losses._distances import circular_distance
 from mtlkit.metrics.circular import CircularAccuracy, CircularMeanAbsoluteError
+from mtlkit.metrics.class_metric import ClassMetric
 from mtlkit.metrics.hierarchical import (
     HierarchicalDistance,
     LevelAccuracy,
@@ -28,6 +29,7 @@ from mtlkit.metrics.sliced import SlicedMetric
 __all__ = [
     "CircularAccuracy",
     "CircularMeanAbsoluteError",
+    "ClassMetric",
     "HierarchicalDistance",
     "LabelAccuracy",
     "LabelledMean",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._arrays import as_array
+
 
 def is_labelled(y: ArrayLike, in_part: bool = False) -> NDArray[np.bool_]:
     """Says for each sample whether it has a label.
@@ -19,7 +21,7 @@ def is_labelled(y: ArrayLike, in_part: bool = False) -> NDArray[np.bool_]:
     Returns:
         A boolean array of shape `(samples,)`.
     """
-    y = np.asarray(y)
+    y = np.asarray(as_array(y))
     present = ~np.isnan(y) if y.dtype.kind == "f" else y != -1
     axes = tuple(range(1, y.ndim))
     return np.asarray(present.any(axis=axes) if in_part else present.all(axis=axes))
@@ -42,7 +44,7 @@ def labelled_pairs(
         y_pred: Predictions of the same shape.
         task: The name of the task, for error messages.
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = (np.asarray(as_array(values)) for values in (y_true, y_pred))
     if y_true.ndim == 0 or y_true.shape != y_pred.shape:
         raise ValueError(
             f"Expected y_true and y_pred of the same shape (samples, ...) for task '{task}'. "
@@ -67,14 +69,16 @@ def class_pairs(
     """Keeps the labelled samples of a classification task, and checks the classes.
 
     Args:
-        y_true: True classes `0 ... num_classes - 1`, or -1 for unlabelled.
+        y_true: True classes `0 ... num_classes - 1`; -1 or NaN for unlabelled.
         y_pred: Predicted classes, of the same shape (`argmax` of probabilities).
         num_classes: Number of classes. `None`: one more than the largest class seen.
         task: The name of the task, for error messages.
     """
     true, predicted = (part.ravel() for part in labelled_pairs(y_true, y_pred, task))
     for name, classes in (("y_true", true), ("y_pred", predicted)):
-        if classes.dtype.kind not in "iub":
+        # A column of a table becomes floats by its gaps; predictions have none.
+        by_gaps = name == "y_true" and classes.dtype.kind == "f" and not np.mod(classes, 1).any()
+        if classes.dtype.kind not in "iub" and not by_gaps:
             raise ValueError(
                 f"Expected {name} of task '{task}' to be integer classes (the argmax of "
                 f"probabilities). Received: dtype={classes.dtype}"

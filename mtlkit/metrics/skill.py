@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtlkit._arrays import as_array
 from mtlkit._statistics import mean_interval, share_interval
 from mtlkit.metrics._labels import class_pairs, labelled_pairs
 from mtlkit.metrics._text_table import text_table
@@ -91,7 +92,7 @@ def accuracy_skill(
     Otherwise it is the share of the most frequent class.
 
     Args:
-        y_true: True classes `0 ... num_classes - 1`, of shape `(samples,)`; -1: unlabelled.
+        y_true: True classes `0 ... num_classes - 1`, of shape `(samples,)`; -1 or NaN: unlabelled.
         y_pred: Predicted classes of the same shape.
         num_classes: Number of classes. `None`: one more than the largest class seen.
         task: Name of the task.
@@ -143,8 +144,8 @@ def mae_skill(
         The skill, of the labelled samples.
 
     Raises:
-        ValueError: If there is no labelled sample, the shapes differ, or a labelled sample
-            has a prediction that is not finite.
+        ValueError: If there is no labelled sample, the shapes differ, or the constant or the
+            prediction of a labelled sample is not finite.
 
     Example:
         ```python
@@ -157,6 +158,12 @@ def mae_skill(
         ```
     """
     _check_confidence(confidence)
+    if constant is not None and not np.all(np.isfinite(constant)):
+        raise ValueError(
+            f"Expected a finite constant for task '{task}', such as the median of the training "
+            "labels that are there, constant=float(np.nanmedian(y_train)). "
+            f"Received: constant={constant!r}"
+        )
     true, predicted = (part.astype("float64") for part in labelled_pairs(y_true, y_pred, task))
     wrong = int((~np.isfinite(predicted)).sum())
     if wrong:
@@ -191,7 +198,7 @@ def skill(
         task: Name of the task.
         confidence: Coverage of the interval, between 0 and 1.
     """
-    if np.asarray(y_true).dtype.kind == "f":
+    if np.asarray(as_array(y_true)).dtype.kind == "f":
         return mae_skill(y_true, y_pred, constant, task, confidence)
     return accuracy_skill(y_true, y_pred, num_classes, task, confidence)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mtlkit.model._arrays import to_numpy
+from mtlkit._arrays import to_numpy
 from mtlkit.model._fit_arguments import Data, weight_of
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlkit._arrays import to_numpy
 from mtlkit.metrics._labels import is_labelled
-from mtlkit.model._arrays import to_numpy
 from mtlkit.model._shape_cures import shape_cure
 from mtlkit.model.task import Task
 

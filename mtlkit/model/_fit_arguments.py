@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from mtlkit.model._arrays import as_array
+from mtlkit._arrays import as_array
 from mtlkit.model._data_checks import check_arrays, check_inputs, checked_batches
 from mtlkit.model._streams import is_stream, peek
 from mtlkit.model._uniform_streams import uniform

@@ -14,6 +14,7 @@ from mtlkit.balancing.fan_out import FanOut
 from mtlkit.balancing.weighted_gate import WeightedGate
 from mtlkit.heads.head import LAST, PYRAMID, Head
 from mtlkit.metrics._task_metric import TaskMetric
+from mtlkit.metrics.class_metric import ClassMetric, reads_probabilities
 from mtlkit.metrics.masked import LabelledMean, MaskedMetric, as_metric
 from mtlkit.metrics.sliced import SlicedMetric
 from mtlkit.model._conditioning import conditioned, gated, in_order
@@ -339,9 +340,12 @@ def task_metrics(task: Task, output: Any, tracker: LabelledMean) -> list[TaskMet
         if metric in ("accuracy", "acc") and len(output.shape) > 1 and output.shape[-1] > 1:
             metric = keras.metrics.SparseCategoricalAccuracy(name=metric)  # as Keras infers
         plain = as_metric(metric)
-        _make_variables(plain, output.shape)
+        classes = task.head.class_logits
+        _make_variables(plain, (None, classes) if classes else output.shape)
         name = metric.name if isinstance(metric, MaskedMetric) else plain.name
         count = task.head.metric_outputs
+        if classes and reads_probabilities(plain):
+            plain = ClassMetric(plain, classes)
         own = task.metrics is not None or is_weighted
         if own and count is not None and not isinstance(plain, SlicedMetric):
             plain = SlicedMetric(plain, 0, count)

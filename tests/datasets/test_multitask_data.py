@@ -157,3 +157,15 @@ def test_labels_of_all_splits_are_alike(other):
     good = {"v": np.zeros((6, 3))}
     with pytest.raises(ValueError, match=r"y_val\['v'\] to be like the training labels"):
         MultiTaskData(x, good, x, {"v": other}, x, good)
+
+
+def test_integers_with_gaps_stay_classes():
+    pd = pytest.importorskip("pandas")
+    x = np.zeros((3, 4, 4, 1), "float32")
+    gaps, whole = (pd.Series(values, dtype="Int64") for values in ([0, None, 1], [0, 1, 1]))
+    y = {"train": gaps, "val": whole, "test": whole}
+    data = MultiTaskData(**{f"x_{s}": x for s in y}, **{f"y_{s}": {"a": y[s]} for s in y})
+    assert data.y_train["a"].dtype.kind == "i" and data.y_train["a"].tolist() == [0, -1, 1]
+    names = {**{f"y_{s}": {"a": y[s]} for s in y}, "y_val": {"a": np.array(["b", "a", "b"])}}
+    with pytest.raises(ValueError, match=r"Number the names: .*np.unique"):
+        MultiTaskData(**{f"x_{s}": x for s in y}, **names)

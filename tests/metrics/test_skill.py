@@ -276,7 +276,8 @@ def test_errors_name_the_task(function, y_true, y_pred, words):
         ([0, 1], [0, 7], 3, r"y_pred.*0 \.\.\. 2.*\[7\]"),
         ([0, -2], [0, 1], None, r"y_true.*\[-2\]"),
         ([0, 1], [0.1, 0.9], None, "y_pred.*argmax.*float64"),
-        ([0.0, 1.0], [0, 1], None, "y_true.*float64"),
+        ([0.5, 1.0], [0, 1], None, "y_true.*float64"),
+        ([0, 1], [0.0, 1.0], None, "y_pred.*float64"),
     ],
 )
 def test_wrong_classes_are_errors(y_true, y_pred, num_classes, words):
@@ -294,3 +295,22 @@ def test_confidence_is_a_fraction(confidence):
     for function in (accuracy_skill, mae_skill):
         with pytest.raises(ValueError, match=f"confidence={confidence}"):
             function([0, 1], [0, 1], confidence=confidence)
+
+
+def test_columns_of_tables_have_gaps():
+    """As `fit` takes them: integers with gaps, and classes that became floats by their gaps."""
+    pd = pytest.importorskip("pandas")
+    predicted = np.array([0, 1, 1, 0])
+    for column in (
+        pd.Series([0, 1, None, 1], dtype="Int64"),
+        pd.Series([0, 1, None, 1]),
+    ):
+        found = accuracy_skill(column, predicted)
+        assert found.samples == 3 and found.score == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="integer classes"):
+        accuracy_skill(np.array([0.5, 1.0]), predicted[:2])
+
+
+def test_a_constant_of_nan_is_refused():
+    with pytest.raises(ValueError, match="np.nanmedian"):
+        mae_skill(np.array([0.1, 0.2]), np.array([99.0, 99.0]), constant=float("nan"))

@@ -8,8 +8,8 @@ import pytest
 from small_models import small_model
 
 import mtlkit as mtl
+from mtlkit._arrays import as_array
 from mtlkit.heads._labels import check_classes
-from mtlkit.model._arrays import as_array
 from mtlkit.model._shape_cures import shape_cure
 
 
@@ -59,7 +59,7 @@ def test_fit_evaluate_and_predict_say_it(model, images, labels):
         (np.array([0.0, np.nan, 2.0]), 'Give np.where(np.isnan(y), -1, y).astype("int64")'),
         (np.array([0.5, 1.2]), "RegressionHead"),
         (np.array(["cat", "dog"]), "np.unique(y, return_inverse=True)"),
-        (np.array(["cat", None], object), "np.unique(y, return_inverse=True)"),
+        (np.array(["cat", None], object), "y, class_names = pd.factorize(y, sort=True)"),
         (np.array([1, None], object), "with -1 where a label is missing"),
         (np.array([True, False]), 'Give y.astype("int64")'),
         (np.eye(3)[[0, 2]], "one-hot labels of shape (2, 3). Give the classes: y.argmax(axis=-1)"),
@@ -75,6 +75,12 @@ def test_cure_of_class_labels(y, cure):
 def test_what_is_given_for_one_hot_and_strings_works():
     check_classes(np.eye(3).argmax(axis=-1), 3, "kind")
     check_classes(np.unique(["b", "a", "b"], return_inverse=True)[1], 2, "kind")
+    gaps = np.array([np.nan, "b", "a", None], object)
+    with pytest.raises(ValueError, match=r"labels=\['b', 'a'\]"):
+        check_classes(gaps, 2, "kind")
+    codes, names = pytest.importorskip("pandas").factorize(gaps, sort=True)
+    assert codes.tolist() == [-1, 1, 0, -1] and names.tolist() == ["a", "b"]
+    check_classes(codes, 2, "kind")
 
 
 def test_values_that_are_no_numbers():

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from mtlkit._arrays import to_numpy
 from mtlkit._gradients import Unchanged, gradients
 from mtlkit.backbones._graph import is_graph, node_of, nodes_before, replay
 from mtlkit.diagnostics._labels import labels_by_output
@@ -23,7 +24,6 @@ from mtlkit.heads.head import Head
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._adoption import inputs_of, outputs_by_name
-from mtlkit.model._arrays import to_numpy
 from mtlkit.model._compile_settings import compile_settings
 from mtlkit.model._graph_split import inlined
 from mtlkit.model._label_inference import (

@@ -27,6 +27,16 @@ def as_array(values: Any) -> Any:
     return values.to_numpy("float64", na_value=np.nan)
 
 
+def numbering_cure(values: np.ndarray) -> str:
+    """The line that numbers names of classes, for a message; empty where there are no names."""
+    given = values.reshape(-1)
+    if values.dtype.kind not in "USO" or not any(isinstance(one, str) for one in given):
+        return ""
+    if all(isinstance(one, str) for one in given):
+        return " Number the names: class_names, y = np.unique(y, return_inverse=True)"
+    return " Number the names, -1 where one is missing: y, class_names = pd.factorize(y, sort=True)"
+
+
 def to_numpy(values: Any) -> np.ndarray:
     """Returns a NumPy array of a list, a table, an array or a tensor."""
     values = as_array(values)
