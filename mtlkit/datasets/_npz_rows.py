@@ -14,7 +14,7 @@ def of_rows(
     arrays: Mapping[str, NDArray],
     inputs: str,
     tasks: Sequence[str] | None,
-    split: str,
+    split: str | None,
     group: str | None,
     seed: int,
 ) -> tuple[dict[str, Part], dict[str, list[str]]]:
@@ -25,8 +25,10 @@ def of_rows(
             f"names another array. Received: {', '.join(arrays)}"
         )
     x = arrays[inputs]
-    if group is not None and group not in arrays:
-        raise ValueError(f"Expected the array {group!r}. Received: {', '.join(arrays)}")
+    for column in (split, group):
+        if column is not None and column not in arrays:
+            raise ValueError(f"Expected the array {column!r}. Received: {', '.join(arrays)}")
+    split = "split" if split is None and "split" in arrays else split
     known = {"y" if name == "y" else name.removeprefix("y_"): name for name in arrays}
     used = {inputs, split, group}
     found = [task for task, name in known.items() if name not in used and not _names(name, known)]
@@ -35,8 +37,8 @@ def of_rows(
     if misfits:
         shapes = ", ".join(f"{task} {arrays[known[task]].shape}" for task in misfits)
         raise ValueError(
-            f"Expected labels of {len(x)} samples in each array but {inputs!r}; `tasks` names "
-            f"those to load. Received: {shapes}"
+            f"Expected labels of {len(x)} samples in each array but {inputs!r}; `ignore` "
+            f"leaves others out. Received: {shapes}"
         )
     if not chosen:
         raise ValueError(f"Expected labels beside the inputs. Received: {', '.join(arrays)}")

@@ -23,8 +23,9 @@ def load_npz(
     *,
     inputs: str = "x",
     tasks: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
-    split: str = "split",
+    split: str | None = None,
     group: str | None = None,
     seed: int = 0,
 ) -> MultiTaskData:
@@ -47,9 +48,10 @@ def load_npz(
             `keras.config.image_data_format()`.
         inputs: Name of the inputs, where they are not divided.
         tasks: Names of the tasks to load. `None`: all that there are.
+        ignore: Arrays that are neither inputs nor labels.
         kinds: What labels are, by task, as for `MultiTaskData.with_kinds`.
         split: Name of the array with the split of each row: `"train"`, `"val"` or `"test"`, or
-            0, 1, 2.
+            0, 1, 2. `None`: `"split"`, if there is one.
         group: Name of an array that says what each row belongs to, such as a person: rows of a
             group stay in one split. `None`: none.
         seed: Seed of the splits that are drawn.
@@ -77,8 +79,9 @@ def load_npz(
     path = Path(path)
     arrays = _read_arrays(path)
     try:
+        arrays = _without(arrays, ignore)
         if any(name.startswith("x_train") for name in arrays):
-            _check_whole_rows(inputs, group)
+            _check_divided(inputs, split, group)
             parts, names, kept = of_splits(arrays, tasks, seed)
         else:
             parts, names = of_rows(arrays, inputs, tasks, split, group, seed)
@@ -109,10 +112,18 @@ def _read_array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> NDArray
         ) from error
 
 
-def _check_whole_rows(inputs: str, group: str | None) -> None:
+def _check_divided(inputs: str, split: str | None, group: str | None) -> None:
     """Raises a ValueError for options of archives that are not divided."""
-    if inputs != "x" or group is not None:
+    if inputs != "x" or split is not None or group is not None:
         raise ValueError(
-            "Expected no name of inputs, and no group, of an archive that is divided into x_train "
-            f"and others. Received: inputs={inputs!r}, group={group!r}"
+            "Expected no names of inputs, split or group for an archive that is divided into "
+            f"x_train and others. Received: inputs={inputs!r}, split={split!r}, group={group!r}"
         )
+
+
+def _without(arrays: Mapping[str, NDArray], ignore: Sequence[str]) -> dict[str, NDArray]:
+    if unknown := [name for name in ignore if name not in arrays]:
+        raise ValueError(
+            f"Expected to ignore arrays out of {', '.join(arrays)}. Received: {', '.join(unknown)}"
+        )
+    return {name: array for name, array in arrays.items() if name not in ignore}

@@ -81,8 +81,8 @@ def load_table(
         name, table = Path(table).stem, read_table(Path(table))
     if isinstance(tasks, str) or not tasks:
         raise ValueError(
-            f"Expected tasks, a list of columns that are labels, out of "
-            f"{', '.join(map(str, table.columns))}. Received: {tasks!r}"
+            "Expected tasks: a list of the columns that are labels, out of "
+            f"{', '.join(map(str, table.columns))}. Received: {tasks or 'none'}"
         )
     split = "split" if split is None and "split" in table.columns else split
     check_columns(table, [*tasks, *ignore, split, group])

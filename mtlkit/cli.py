@@ -1,0 +1,37 @@
+"""The command line: `mtlkit --help`. What it takes is in `mtlkit_cli`; what it does, in `_cli`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from importlib import import_module
+
+from mtlkit_cli import INTERRUPTED, WRONG, main
+
+__all__ = ["main"]
+
+#: What a user can mend, and is told in one line.
+_MENDABLE = (ValueError, OSError, ImportError)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs a command, and returns its exit code."""
+    command = import_module(f"mtlkit._cli.{arguments.command}")
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            return int(command.run(arguments))
+    except KeyboardInterrupt:
+        print("\nmtlkit: interrupted, and nothing was kept", file=sys.stderr)
+        return INTERRUPTED
+    except _MENDABLE as error:
+        if arguments.traceback:
+            raise
+        print(f"mtlkit: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG
+
+
+def _note(message: Warning | str, *where: object) -> None:
+    """Says a warning in one line, without the place in the code."""
+    print(f"mtlkit: note: {' '.join(str(message).split())}", file=sys.stderr)
