@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 #: How a run may end.
 FINE, FOUND, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -41,10 +43,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before Keras is imported
     try:
-        from mtlkit.cli import run
+        with _silent():
+            from mtlkit.cli import run
     except KeyboardInterrupt:
         return INTERRUPTED
     return run(arguments)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps back what libraries say on the error stream when imported, unless that fails."""
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(before, said.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 class Parser(argparse.ArgumentParser):
@@ -213,7 +233,7 @@ def _add_data(one: argparse.ArgumentParser, target: str | None = None) -> None:
     )
     group = one.add_argument_group("data")
     add = group.add_argument
-    several = {"action": "append", "metavar": "NAME"}
+    several: dict[str, Any] = {"action": "append", "metavar": "NAME"}
     if target is None:
         add(
             "--task",

@@ -17,10 +17,10 @@ _MENDABLE = (ValueError, OSError, ImportError)
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs a command, and returns its exit code."""
-    command = import_module(f"mtlkit._cli.{arguments.command}")
     try:
+        command = import_module(f"mtlkit._cli.{arguments.command}")
         with warnings.catch_warnings():
-            warnings.showwarning = _note
+            setattr(warnings, "showwarning", _note)  # noqa: B010 (mypy wants its signature)
             return int(command.run(arguments))
     except KeyboardInterrupt:
         print("\nmtlkit: interrupted, and nothing was kept", file=sys.stderr)

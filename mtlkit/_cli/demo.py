@@ -20,7 +20,7 @@ _BINS = 32
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains the model with two heads for its stuck task, and compares the scores."""
-    data = mtl.datasets.rotated_digits(copies=2, num_bins=_BINS, seed=arguments.seed)
+    data = mtl.datasets.rotated_digits(copies=3, num_bins=_BINS, seed=arguments.seed)
     data = data.with_kinds({"orientation": f"orientation:{_BINS}"})
     folder = open_output(arguments, data)
     print(data.summary(), flush=True)
@@ -66,12 +66,12 @@ def _scores(
     model: mtl.MultiTaskModel, data: MultiTaskData, arguments: argparse.Namespace
 ) -> list[Skill]:
     """Trains a model, and scores it."""
-    model.compile("adam")
+    model.compile(keras.optimizers.Adam(2e-3))
     model.fit(
         data.x_train,
         data.y_train,
         validation_data=(data.x_val, data.y_val),
-        batch_size=64,
+        batch_size=32,
         epochs=arguments.epochs,
         callbacks=[EpochLines()],
         verbose=0,

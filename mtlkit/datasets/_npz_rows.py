@@ -42,12 +42,12 @@ def of_rows(
         )
     if not chosen:
         raise ValueError(f"Expected labels beside the inputs. Received: {', '.join(arrays)}")
-    columns = [None if name is None else arrays.get(name) for name in (split, group)]
-    if wrong := [one.shape for one in columns if one is not None and one.shape != (len(x),)]:
+    splits, groups = (None if name is None else arrays[name] for name in (split, group))
+    if wrong := [one.shape for one in (splits, groups) if one is not None and len(one) != len(x)]:
         raise ValueError(
-            f"Expected the split and group of each of {len(x)} rows. Received: {wrong}"
+            f"Expected the split and the group of each of {len(x)} rows. Received: {wrong}"
         )
-    rows = split_rows(len(x), *columns, seed=seed)
+    rows = split_rows(len(x), splits, groups, seed)
     y = {task: arrays[known[task]] for task in chosen}
     names = {task: arrays[f"{task}_names"] for task in chosen if f"{task}_names" in arrays}
     return parts_of(x, y, rows), {task: some.tolist() for task, some in names.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from numpy.typing import NDArray
 
@@ -24,8 +24,8 @@ def of_splits(
     chosen = found if tasks is None else chosen_tasks(tasks, found)
     parts: dict[str, Part] = {}
     for split in there:
-        y = {task: arrays[_labels_of(task, split)] for task in chosen}
-        parts[split] = arrays[f"x_{split}"], y
+        labels = {task: arrays[_labels_of(task, split, arrays)] for task in chosen}
+        parts[split] = arrays[f"x_{split}"], labels
     if len(there) < len(SPLITS):
         x, y = parts["train"]
         rows = split_rows(len(x), seed=seed, elsewhere=there[1:])
@@ -40,9 +40,10 @@ def _is_of(name: str, split: str) -> bool:
     return name in (f"x_{split}", f"y_{split}") or name.startswith(f"y_{split}_")
 
 
-def _labels_of(task: str, split: str) -> str:
-    """Name of the array with the labels of a task; those of the task `y` have none."""
-    return f"y_{split}" if task == _ONLY else f"y_{split}_{task}"
+def _labels_of(task: str, split: str, names: Collection[str]) -> str:
+    """Name of the array with the labels of a task; those of the only one may be without."""
+    alone = task == _ONLY and f"y_{split}" in names
+    return f"y_{split}" if alone else f"y_{split}_{task}"
 
 
 def _tasks(names: list[str]) -> list[str]:
@@ -61,7 +62,7 @@ def _tasks(names: list[str]) -> list[str]:
 
 def _check_names(names: list[str], tasks: list[str], splits: Sequence[str]) -> None:
     expected = [f"x_{split}" for split in splits]
-    expected += [_labels_of(task, split) for task in tasks or ["<task>"] for split in splits]
+    expected += [_labels_of(task, split, names) for task in tasks or ["<task>"] for split in splits]
     more = [f"{what}_{task}" for task in tasks for what in ("kind", "names")]
     missing = [name for name in expected if name not in names]
     unknown = [name for name in names if name not in expected and name not in more]

@@ -149,7 +149,7 @@ def _pictures(
     return x
 
 
-def _picture(path: Path, size: tuple[int, int] | None) -> NDArray[np.float32]:
+def _picture(path: Path, size: tuple[int, int] | None) -> NDArray[np.floating]:
     """An image in [0, 1], of shape `(height, width, 1)` if it is grey, else with 3 channels."""
     from PIL import Image, UnidentifiedImageError
 

@@ -126,7 +126,7 @@ class MultiTaskData:
         """
         if unknown := [task for task in kinds if task not in self.tasks]:
             raise ValueError(f"Expected kinds of the tasks {list(self.tasks)}. Received: {unknown}")
-        splits = {split: dict(y) for split, _, y in self.splits()}
+        splits: dict[str, Any] = {f"y_{split}": dict(y) for split, _, y in self.splits()}
         names = dict(self.class_names)
         for task, text in kinds.items():
             known = names.pop(task, None)
@@ -142,12 +142,7 @@ class MultiTaskData:
                 y[task] = part
             if found is not None:
                 names[task] = found
-        return replace(
-            self,
-            **{f"y_{split}": y for split, y in splits.items()},
-            kinds={**self.kinds, **kinds},
-            class_names=names,
-        )
+        return replace(self, **splits, kinds={**self.kinds, **kinds}, class_names=names)
 
     def num_classes(self, task: str) -> int:
         """Returns the number of classes or bins of a task: given, or one more than the largest.
