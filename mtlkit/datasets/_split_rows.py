@@ -55,7 +55,7 @@ def _given(splits: NDArray) -> dict[str, NDArray[np.int64]]:
         row = int(wrong.argmax())
         raise ValueError(
             "Expected train, val or test as the split of each row. "
-            f"Received: {splits[row]!r} in row {row + 1}"
+            f"Received: {str(splits[row])!r} in row {row + 1}"
         )
     rows = {split: np.flatnonzero(np.isin(words, some)) for split, some in _WORDS.items()}
     found = {split: some for split, some in rows.items() if len(some)}
