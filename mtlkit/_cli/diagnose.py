@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from mtlkit._cli.given import new_model, read_data, read_model, targets
-from mtlkit._cli.output import file_name, open_output, say_where
+from mtlkit._cli.output import file_name, open_output, say_where, warn_of_other_splits
 from mtlkit._cli.training import save_training, trained
 from mtlkit.datasets import MultiTaskData
 from mtlkit.diagnostics import Diagnosis, diagnose
@@ -22,12 +22,14 @@ def run(arguments: argparse.Namespace) -> int:
     data = read_data(arguments, given)
     tasks = targets(arguments, data)
     name = "-".join(["diagnose", data.name, *map(file_name, tasks)])
+    warn_of_other_splits(arguments, data)
     folder = open_output(arguments, data, given, name)
     model = given or _trained_before(arguments, data, folder)
     files = [] if given else ["model.keras"]
     for task in tasks:
         found = _diagnosis(model, data, task, arguments, folder)
-        print(f"\n{found}", flush=True)
+        said = str(found).replace("found.show()", "see the page")  # what a shell cannot call
+        print(f"\n{said}", flush=True)
         files += [f"diagnosis-{file_name(task)}{end}" for end in (".html", ".json")]
         found.save_html(folder / files[-2])
         found.to_json(folder / files[-1])

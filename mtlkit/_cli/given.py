@@ -111,7 +111,7 @@ def _tasks(arguments: argparse.Namespace, model: MultiTaskModel | None) -> list[
     """The tasks to read: those that are named, and those of the model; `None`: all."""
     named = [*(arguments.tasks or ()), *(arguments.labels or ())]
     if model is not None:
-        named += model.tasks
+        named = [*model.tasks, *named]
     elif arguments.data.suffix.lower() in _TABLES:
         named += [task for task, _ in arguments.kinds]
     elif arguments.command in ("diagnose", "search") and not arguments.labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,19 @@ def open_output(
     return folder
 
 
+def warn_of_other_splits(arguments: argparse.Namespace, data: MultiTaskData) -> None:
+    """Says so where a model was trained on other samples than those that are for training now."""
+    if arguments.model is None:
+        return
+    kept = read_json(arguments.model.parent / _SETTINGS)
+    if kept is not None and kept.get("inputs") not in (None, _of_inputs(data)):
+        warnings.warn(
+            f"'{arguments.model}' was trained on other data, or on other splits of them. Held-out "
+            "samples that it was trained on flatter it: give the same --seed and columns",
+            stacklevel=2,
+        )
+
+
 def file_name(task: str) -> str:
     """A task's name as a part of the name of a file."""
     return "".join(one if one.isalnum() or one in "-_." else "_" for one in task)
@@ -62,9 +76,14 @@ def say_where(folder: Path, *files: str) -> None:
 def _settings(arguments: argparse.Namespace, data: MultiTaskData, model: Any) -> dict[str, Any]:
     """What results depend on, as JSON has it."""
     given = {name: value for name, value in vars(arguments).items() if name not in _FREE}
-    given["data"] = fingerprint([(x, y) for _, x, y in data.splits()])
+    given["inputs"] = _of_inputs(data)
+    given["labels of tasks"] = fingerprint([y for _, _, y in data.splits()])
     given["model"] = None if model is None else fingerprint(model.get_weights())
     return json.loads(json.dumps(given, default=str))
+
+
+def _of_inputs(data: MultiTaskData) -> str:
+    return fingerprint([x for _, x, _ in data.splits()])
 
 
 def _first_free(folder: Path, settings: Mapping[str, Any]) -> Path:

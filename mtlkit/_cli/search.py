@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mtlkit._cli.given import new_model, of_tasks, read_data, read_model, targets
-from mtlkit._cli.output import file_name, open_output, say_where
+from mtlkit._cli.output import file_name, open_output, say_where, warn_of_other_splits
 from mtlkit._files import write_bytes
 from mtlkit.search import SearchResult, search_heads
 from mtlkit_cli import FINE, INTERRUPTED
@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = targets(arguments, data)
     name = "-".join(["search", data.name, *map(file_name, chosen)])
     model = given or new_model(arguments, data)
+    warn_of_other_splits(arguments, data)
     folder = open_output(arguments, data, given, name)
     y, y_val = of_tasks(model, data.y_train), of_tasks(model, data.y_val)
     found = search_heads(

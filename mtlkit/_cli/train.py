@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mtlkit._cli.given import new_model, read_data, read_model
-from mtlkit._cli.output import open_output, say_where
+from mtlkit._cli.output import open_output, say_where, warn_of_other_splits
 from mtlkit._cli.training import print_scores, save_training, trained
 from mtlkit_cli import FINE, INTERRUPTED
 
@@ -14,6 +14,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains the model, writes it, and prints its scores."""
     given = read_model(arguments)
     data = read_data(arguments, given)
+    warn_of_other_splits(arguments, data)
     folder = open_output(arguments, data, given, f"train-{data.name}")
     model = given or new_model(arguments, data)
     interrupted = trained(model, data, arguments)

@@ -42,7 +42,7 @@ def trained(model: MultiTaskModel, data: MultiTaskData, arguments: argparse.Name
             validation_data=(data.x_val, y_val),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
-            callbacks=[stopping, EpochLines()],
+            callbacks=[EpochLines(), stopping],
             verbose=0,
         )
     except KeyboardInterrupt:

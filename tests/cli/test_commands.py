@@ -152,7 +152,8 @@ def test_train_writes_all_and_overwrites_nothing(table, here, capsys):
     assert main(["train", *TABLE, "--epochs", "1", *elsewhere]) == WRONG
     assert "holds results of other settings (epochs)" in the_error(capsys)
     assert main(["train", *TABLE, "--epochs", "1", "--model", str(folder / "model.keras")]) == FINE
-    assert "In mtlkit-runs/train-goods-2: " in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "In mtlkit-runs/train-goods-2: " in said.out and "other splits" not in said.err
     assert (folder / "history.json").read_text() == before
 
 
@@ -212,6 +213,13 @@ def test_diagnose_trains_a_model_and_goes_on(table, here, capsys):
     assert "colour" in (folder / "diagnosis-colour.html").read_text()
     assert main(given) == FINE
     assert "Going on with" in capsys.readouterr().out
+
+    given += ["--model", str(folder / "model.keras"), "--seed"]
+    said = []
+    for seed in ("0", "1"):
+        assert main([*given, seed]) == FINE
+        said.append("was trained on other data, or on other splits" in capsys.readouterr().err)
+    assert said == [False, True]
 
 
 def test_an_interrupted_diagnosis_says_how_to_go_on(table, here, capsys, monkeypatch):
