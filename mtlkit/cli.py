@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -13,6 +14,8 @@ __all__ = ["main"]
 
 #: What a user can mend, and is told in one line.
 _MENDABLE = (ValueError, OSError, ImportError)
+#: As a shell says of a program that a pipe ended.
+_BROKEN_PIPE = 141
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nmtlkit: interrupted, and nothing was kept", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # nobody reads on, as behind `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except _MENDABLE as error:
         if arguments.traceback:
             raise

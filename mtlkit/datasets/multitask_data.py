@@ -208,7 +208,10 @@ class MultiTaskData:
         counts = " / ".join(f"{is_labelled(y).sum():,}" for y in labels)
         train, val, test = (y[is_labelled(y)].astype(_kind_dtype(labels[0])) for y in labels)
         if train.dtype.kind == "f":
-            return [task, kind, counts, _describe_values(train), _values_baseline(train, test)]
+            degrees = self.kind(task).name == "orientation"  # of which a mean says nothing
+            chance = f"chance {100 / self.num_classes(task):.1f} %" if degrees else ""
+            known = chance or _values_baseline(train, test)
+            return [task, kind, counts, _describe_values(train), known]
         num_classes = max((int(y.max()) + 1 for y in (train, val, test) if y.size), default=0)
         return [
             task,

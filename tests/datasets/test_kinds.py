@@ -56,6 +56,11 @@ def test_errors_name_the_task(labels, kind, words):
         data(a=labels).with_kinds({"a": kind})
 
 
+def test_summary_has_chance_for_degrees():
+    text = data(a=[10.0, 300.0]).with_kinds({"a": "orientation:8"}).summary()
+    assert "orientation:8" in text and "chance 12.5 %" in text and "MAE" not in text
+
+
 def test_kinds_of_unknown_tasks_are_errors():
     with pytest.raises(ValueError, match=r"tasks \['a'\]. Received: \['b'\]"):
         data(a=[0, 1]).with_kinds({"b": "values"})
