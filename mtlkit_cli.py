@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all is fine, 1 if a preflight found problems, 2 if it was used in a wrong way or the
-        data do not fit, 130 if Ctrl-C ended it.
+        data do not fit, 130 if Ctrl-C ended it, 141 if a closed pipe did.
 
     Example:
         ```python

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
             setattr(warnings, "showwarning", _note)  # noqa: B010 (mypy wants its signature)
             return int(command.run(arguments))
     except KeyboardInterrupt:
-        print("\nmtlkit: interrupted, and nothing was kept", file=sys.stderr)
+        print("\nmtlkit: interrupted before results were written", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # nobody reads on, as behind `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

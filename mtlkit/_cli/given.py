@@ -110,9 +110,10 @@ def _check_unused(arguments: argparse.Namespace, what: str, *options: str) -> No
 def _tasks(arguments: argparse.Namespace, model: MultiTaskModel | None) -> list[str] | None:
     """The tasks to read: those that are named, and those of the model; `None`: all."""
     named = [*(arguments.tasks or ()), *(arguments.labels or ())]
+    of_columns = arguments.data.suffix.lower() in _TABLES and not _is_of_images(arguments)
     if model is not None:
         named = [*model.tasks, *named]
-    elif arguments.data.suffix.lower() in _TABLES:
+    elif of_columns:
         named += [task for task, _ in arguments.kinds]
     elif arguments.command in ("diagnose", "search") and not arguments.labels:
         return None

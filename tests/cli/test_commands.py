@@ -84,12 +84,14 @@ def test_info_of_a_folder_of_images(here, capsys):
     rows = []
     for number in range(12):
         Image.fromarray(np.full((6, 5), 20 * number, "uint8")).save(f"{number}.png")
-        rows.append({"kind": "ab"[number % 2], "file": f"{number}.png"})
+        rows.append({"kind": "ab"[number % 2], "file": f"{number}.png", "turn": number % 4})
     pandas.DataFrame(rows[:11]).to_csv("labels.csv", index=False)
     for data in (".", "labels.csv"):
-        assert main(["info", data, "--image-column", "file", "--image-size", "8x4"]) == FINE
+        given = ["info", data, "--image-column", "file", "--image-size", "8x4"]
+        assert main([*given, "--kind", "turn=orientation:4"]) == FINE
         said = capsys.readouterr()
         assert "8 x 4 x 1" in said.out and "2 classes" in said.out
+        assert "orientation:4" in said.out
         assert said.err.startswith("mtlkit: note: 1 images in") and "11.png" in said.err
 
 
@@ -181,7 +183,7 @@ def test_ctrl_c_keeps_the_best_weights(table, here, capsys, monkeypatch):
     assert (here / "mtlkit-runs" / "train-goods" / "model.keras").exists()
     Impatient.last = 0
     assert main(["train", *TABLE, "--output", "other"]) == INTERRUPTED
-    assert "nothing was kept" in capsys.readouterr().err
+    assert "interrupted before results were written" in capsys.readouterr().err
 
 
 def test_preflight_finds_a_problem(here, capsys):
