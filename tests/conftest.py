@@ -58,6 +58,7 @@ TESTS = Path(__file__).parent
 #: (their tests, and the examples in their docstrings), files and tests. What is not named here
 #: runs on every backend, as does a test in here that is marked with `every_backend`.
 ONE_BACKEND = (
+    "cli",
     "datasets",
     "diagnostics",
     "references",

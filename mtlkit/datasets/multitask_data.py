@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._arrays import as_array, numbering_cure
+from mtlkit.datasets._label_kinds import LabelKind, as_kind
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.metrics._text_table import text_table
 
@@ -20,25 +21,29 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MultiTaskData:
-    """Images with labels for several tasks, split for training, validation and test.
+    """Inputs with labels for several tasks, split for training, validation and test.
 
     An integer label of -1 and a float label of NaN mean unlabelled. Arrays are taken as
     they are, without a copy; the tasks of every split are put in the order of `y_train`.
 
     Args:
-        x_train: Training images, of shape `(samples, ...)`.
+        x_train: Training inputs, such as images or columns, of shape `(samples, ...)`.
         y_train: Training labels by task, each of shape `(samples, ...)`: integers
             `0 ... num_classes - 1` for classes, floats for values.
-        x_val: Validation images.
+        x_val: Validation inputs.
         y_val: Validation labels by task.
-        x_test: Test images.
+        x_test: Test inputs.
         y_test: Test labels by task.
         name: What to call the data set.
+        kinds: What the labels of a task are, where their type does not tell: `"classes"`,
+            `"values"`, `"orientation:36"` (a circle of 36 bins), `"ordinal"` (grades) or
+            `"labels"` (a row of 0 or 1); see `with_kinds`.
+        class_names: Names of the classes by task, where they have some.
 
     Raises:
         ValueError: If a split is empty, the numbers of samples disagree, the splits differ
-            in tasks or image shape, an integer label is below -1, or something is not an
-            array of numbers.
+            in tasks or in the shape of inputs, an integer label is below -1, something is not an
+            array of numbers, or `kinds` or `class_names` name no task.
 
     Example:
         ```python
@@ -59,6 +64,8 @@ class MultiTaskData:
     x_test: NDArray
     y_test: dict[str, NDArray]
     name: str = "data"
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for split in SPLITS:
@@ -74,8 +81,13 @@ class MultiTaskData:
                 _check_like(labels, self.y_train[task], f"y_{split}[{task!r}]")
             if x.shape[1:] != self.x_train.shape[1:]:
                 raise ValueError(
-                    f"Expected images of shape {self.x_train.shape[1:]} in x_{split}, as in "
+                    f"Expected inputs of shape {self.x_train.shape[1:]} in x_{split}, as in "
                     f"x_train. Received: {x.shape[1:]}"
+                )
+        for what in ("kinds", "class_names"):
+            if unknown := [task for task in getattr(self, what) if task not in self.tasks]:
+                raise ValueError(
+                    f"Expected {what} of the tasks {list(self.tasks)}. Received: {unknown}"
                 )
 
     @property
@@ -84,9 +96,66 @@ class MultiTaskData:
         return tuple(self.y_train)
 
     def splits(self) -> Iterator[tuple[str, NDArray, dict[str, NDArray]]]:
-        """Yields the name, the images and the labels of each split."""
+        """Yields the name, the inputs and the labels of each split."""
         for split in SPLITS:
             yield split, getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+
+    def kind(self, task: str) -> LabelKind:
+        """Returns what the labels of a task are: `name`, and `size` where it was given.
+
+        Args:
+            task: Name of the task.
+        """
+        given = self.kinds.get(task)
+        return LabelKind.parsed(given, task) if given else LabelKind.of(self.y_train[task])
+
+    def with_kinds(self, kinds: Mapping[str, str]) -> MultiTaskData:
+        """Returns the same data with labels of other kinds, in the form that these have.
+
+        Args:
+            kinds: By task, `"classes"`, `"values"`, `"orientation"`, `"ordinal"` or `"labels"`,
+                with the number of classes or bins behind a colon, such as `"orientation:36"`,
+                where it is not one more than the largest label. Numbers that become classes are
+                numbered anew, and named. Whole numbers from the number of bins on, and floats,
+                are degrees.
+
+        Returns:
+            The data; inputs are not copied.
+
+        Raises:
+            ValueError: If there is no such task or kind, or labels cannot be read as one.
+        """
+        if unknown := [task for task in kinds if task not in self.tasks]:
+            raise ValueError(f"Expected kinds of the tasks {list(self.tasks)}. Received: {unknown}")
+        splits: dict[str, Any] = {f"y_{split}": dict(y) for split, _, y in self.splits()}
+        names = dict(self.class_names)
+        for task, text in kinds.items():
+            known = names.pop(task, None)
+            parts = [y[task] for y in splits.values()]
+            labels, found = as_kind(
+                np.concatenate(parts),
+                None if known is None else list(known),
+                LabelKind.parsed(text, task),
+                task,
+            )
+            ends = np.cumsum([len(part) for part in parts])[:-1]
+            for y, part in zip(splits.values(), np.split(labels, ends), strict=True):
+                y[task] = part
+            if found is not None:
+                names[task] = found
+        return replace(self, **splits, kinds={**self.kinds, **kinds}, class_names=names)
+
+    def num_classes(self, task: str) -> int:
+        """Returns the number of classes or bins of a task: given, or one more than the largest.
+
+        Args:
+            task: Name of the task.
+        """
+        size = self.kind(task).size
+        if size is None:
+            largest = max((int(y[task].max()) for _, _, y in self.splits()), default=-1)
+            size = max(largest + 1, len(self.class_names.get(task, ())))
+        return size
 
     def summary(self) -> str:
         """Describes the splits, the tasks, and what each task is worth without learning.
@@ -99,7 +168,7 @@ class MultiTaskData:
             Two plain-text tables under the name of the data set.
         """
         splits = text_table(
-            ["split", "samples", "image shape", "dtype", "range"],
+            ["split", "samples", self._shape_in_words(), "dtype", "range"],
             [_describe_split(split, x) for split, x, _ in self.splits()],
         )
         tasks = text_table(
@@ -109,7 +178,7 @@ class MultiTaskData:
         return f"{self.name}\n\n{splits}\n\n{tasks}"
 
     def save_npz(self, path: str | Path) -> None:
-        """Writes the arrays to a compressed archive that `load_npz` reads.
+        """Writes the arrays, kinds and names to a compressed archive that `load_npz` reads.
 
         Args:
             path: The file, taken as it is and overwritten.
@@ -118,6 +187,8 @@ class MultiTaskData:
         for split, x, y in self.splits():
             arrays[f"x_{split}"] = x
             arrays.update({f"y_{split}_{task}": labels for task, labels in y.items()})
+        arrays.update({f"kind_{task}": np.array(kind) for task, kind in self.kinds.items()})
+        arrays.update({f"names_{task}": list(some) for task, some in self.class_names.items()})
         with open(path, "wb") as file:  # given a name, numpy might append ".npz" to it
             np.savez_compressed(file, **arrays)
 
@@ -128,16 +199,24 @@ class MultiTaskData:
         sizes = ", ".join(f"{split}={len(x)}" for split, x, _ in self.splits())
         return f"MultiTaskData(name={self.name!r}, tasks={self.tasks}, {sizes})"
 
+    def _shape_in_words(self) -> str:
+        """What the shape of a sample is, by its axes."""
+        return {1: "columns", 3: "image shape"}.get(self.x_train.ndim - 1, "shape")
+
     def _describe_task(self, task: str) -> list[str]:
         labels = [y[task] for _, _, y in self.splits()]
+        kind = str(self.kind(task))
         counts = " / ".join(f"{is_labelled(y).sum():,}" for y in labels)
         train, val, test = (y[is_labelled(y)].astype(_kind_dtype(labels[0])) for y in labels)
         if train.dtype.kind == "f":
-            return [task, "values", counts, _describe_values(train), _values_baseline(train, test)]
+            degrees = self.kind(task).name == "orientation"  # of which a mean says nothing
+            chance = f"chance {100 / self.num_classes(task):.1f} %" if degrees else ""
+            known = chance or _values_baseline(train, test)
+            return [task, kind, counts, _describe_values(train), known]
         num_classes = max((int(y.max()) + 1 for y in (train, val, test) if y.size), default=0)
         return [
             task,
-            "classes",
+            kind,
             counts,
             _describe_classes(train, num_classes),
             _classes_baseline(train, test, num_classes),
@@ -173,13 +252,13 @@ def _check_like(labels: NDArray, train: NDArray, what: str) -> None:
 def _check_samples(x: NDArray, y: dict[str, NDArray], split: str) -> None:
     if x.ndim < 2 or x.size == 0:
         raise ValueError(
-            f"Expected x_{split} to hold images, of shape (samples, ...), and at least one. "
+            f"Expected x_{split} to hold inputs, of shape (samples, ...), and at least one. "
             f"Received: x_{split}.shape={x.shape}"
         )
     for task, labels in y.items():
         if labels.shape[:1] != x.shape[:1]:
             raise ValueError(
-                f"Expected {len(x)} labels in y_{split}['{task}'], one for each image in "
+                f"Expected {len(x)} labels in y_{split}['{task}'], one for each sample of "
                 f"x_{split}. Received: shape={labels.shape}"
             )
 

@@ -4,28 +4,57 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit.datasets._channels import add_channel
-from mtlkit.datasets.multitask_data import SPLITS, MultiTaskData
+from mtlkit.datasets._made import made
+from mtlkit.datasets._npz_rows import of_rows
+from mtlkit.datasets._npz_splits import of_splits
+from mtlkit.datasets.multitask_data import MultiTaskData
 
 
-def load_npz(path: str | Path, data_format: str | None = None) -> MultiTaskData:
-    """Loads images and labels from an `.npz` archive.
+def load_npz(
+    path: str | Path,
+    data_format: str | None = None,
+    *,
+    inputs: str = "x",
+    tasks: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    seed: int = 0,
+) -> MultiTaskData:
+    """Loads inputs and labels from an `.npz` archive. Python objects in it are never unpickled.
 
-    The archive holds `x_train`, `x_val` and `x_test`, and for each task `y_train_<task>`,
-    `y_val_<task>` and `y_test_<task>`, as `MultiTaskData.save_npz` writes them. Python
-    objects in it are never unpickled.
+    An archive that is divided holds `x_train`, `x_val` and `x_test`, and for each task
+    `y_train_<task>`, `y_val_<task>` and `y_test_<task>`, as `MultiTaskData.save_npz` writes them;
+    labels of a single task may be `y_train`, `y_val`, `y_test`. One that is not holds `x` and an
+    array of labels for each task, of as many rows, and, if there is one, `split`: the split of each
+    row. In both, a split that is missing for all arrays is drawn from the training samples.
+    `names_<task>` or `<task>_names` are names of classes, `kind_<task>` is a kind.
+
+    Integers are classes (-1: unlabelled), words are, too, and floats are values (NaN), unless
+    `kinds` says more.
 
     Args:
         path: The archive.
         data_format: Where grey images of shape `(samples, height, width)` get their channel
             axis: `"channels_last"` or `"channels_first"`. `None`:
             `keras.config.image_data_format()`.
+        inputs: Name of the inputs, where they are not divided.
+        tasks: Names of the tasks to load. `None`: all that there are.
+        ignore: Arrays that are neither inputs nor labels.
+        kinds: What labels are, by task, as for `MultiTaskData.with_kinds`.
+        split: Name of the array with the split of each row: `"train"`, `"val"` or `"test"`, or
+            0, 1, 2. `None`: `"split"`, if there is one.
+        group: Name of an array that says what each row belongs to, such as a person: rows of a
+            group stay in one split. `None`: none.
+        seed: Seed of the splits that are drawn.
 
     Returns:
         The data, named after the file.
@@ -49,15 +78,17 @@ def load_npz(path: str | Path, data_format: str | None = None) -> MultiTaskData:
     """
     path = Path(path)
     arrays = _read_arrays(path)
-    tasks = _tasks(list(arrays))
-    _check_names(list(arrays), tasks, path)
-    parts: dict[str, Any] = {}
-    for split in SPLITS:
-        x = arrays[f"x_{split}"]
-        parts[f"x_{split}"] = add_channel(x, data_format) if x.ndim == 3 else x
-        parts[f"y_{split}"] = {task: arrays[f"y_{split}_{task}"] for task in tasks}
     try:
-        return MultiTaskData(**parts, name=path.stem)
+        arrays = _without(arrays, ignore)
+        if any(name.startswith("x_train") for name in arrays):
+            _check_divided(inputs, split, group)
+            parts, names, kept = of_splits(arrays, tasks, seed)
+        else:
+            parts, names = of_rows(arrays, inputs, tasks, split, group, seed)
+            kept = {}
+        if parts["train"][0].ndim == 3:
+            parts = {name: (add_channel(x, data_format), y) for name, (x, y) in parts.items()}
+        return made(parts, path.stem, kinds, names, kept)
     except ValueError as error:
         raise ValueError(f"Cannot use '{path}'. {error}") from error
 
@@ -81,30 +112,18 @@ def _read_array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> NDArray
         ) from error
 
 
-def _tasks(names: list[str]) -> list[str]:
-    """The tasks of all splits together, those of the first splits first."""
-    prefixes = [f"y_{split}_" for split in SPLITS]
-    found = [
-        name.removeprefix(prefix)
-        for prefix in prefixes
-        for name in names
-        if name.startswith(prefix) and name != prefix
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _check_names(names: list[str], tasks: list[str], path: Path) -> None:
-    expected = [f"x_{split}" for split in SPLITS]
-    expected += [f"y_{split}_{task}" for task in tasks or ["<task>"] for split in SPLITS]
-    missing = [name for name in expected if name not in names]
-    unknown = [name for name in names if name not in expected]
-    if missing or unknown:
+def _check_divided(inputs: str, split: str | None, group: str | None) -> None:
+    """Raises a ValueError for options of archives that are not divided."""
+    if inputs != "x" or split is not None or group is not None:
         raise ValueError(
-            f"Expected the arrays x_train, x_val, x_test, and y_train_<task>, y_val_<task>, "
-            f"y_test_<task> for each task in '{path}'. Received: "
-            + "; ".join(
-                f"{kind}: {', '.join(some)}"
-                for kind, some in (("missing", missing), ("unknown", unknown))
-                if some
-            )
+            "Expected no names of inputs, split or group for an archive that is divided into "
+            f"x_train and others. Received: inputs={inputs!r}, split={split!r}, group={group!r}"
         )
+
+
+def _without(arrays: Mapping[str, NDArray], ignore: Sequence[str]) -> dict[str, NDArray]:
+    if unknown := [name for name in ignore if name not in arrays]:
+        raise ValueError(
+            f"Expected to ignore arrays out of {', '.join(arrays)}. Received: {', '.join(unknown)}"
+        )
+    return {name: array for name, array in arrays.items() if name not in ignore}

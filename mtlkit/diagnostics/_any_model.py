@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from mtlkit.diagnostics._labels import LabelReader, labels_by_output
+from mtlkit.datasets._label_reader import LabelReader
+from mtlkit.diagnostics._labels import labels_by_output
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.model import MultiTaskModel
 

@@ -10,3 +10,4 @@ from mtlkit.reports.search_plots import (
     plot_families,
     plot_importance,
 )
+from mtlkit.reports.task_skills import task_skills

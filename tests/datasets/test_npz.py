@@ -156,3 +156,64 @@ def test_a_stray_file_in_the_archive_is_named(save):
 def test_a_missing_file_is_reported_as_such(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_npz(tmp_path / "nowhere.npz")
+
+
+# === Archives of whole columns, and those that lack a split ===
+
+
+def columns(rows=20, **more):
+    rng = np.random.default_rng(0)
+    return {"x": rng.random((rows, 3)), "kind": np.arange(rows) % 3, **more}
+
+
+def sizes(data):
+    return [len(x) for _, x, _ in data.splits()]
+
+
+def test_whole_columns_are_divided(save):
+    data = load_npz(save(columns(y_size=np.random.default_rng(1).random(20))))
+    assert data.tasks == ("kind", "size") and sizes(data) == [14, 3, 3]
+    given = columns(split=[0] * 10 + [1] * 5 + [2] * 5, kind_names=["a", "b", "c"])
+    data = load_npz(save(given))
+    assert sizes(data) == [10, 5, 5] and data.class_names == {"kind": ["a", "b", "c"]}
+    np.testing.assert_array_equal(data.y_val["kind"], given["kind"][10:15])
+
+
+def test_arrays_and_groups_are_named(save):
+    path = save(columns(pixels=np.zeros((20, 4, 4)), mask=np.zeros((20, 4, 4)), who=range(20)))
+    data = load_npz(path, inputs="pixels", tasks=["kind"], group="who")
+    assert data.tasks == ("kind",) and data.x_train.shape[1:] in ((4, 4, 1), (1, 4, 4))
+    with pytest.raises(ValueError, match=r"`ignore`.*pixels \(20, 4, 4\), mask"):
+        load_npz(path)
+    assert load_npz(path, ignore=["pixels", "mask"]).tasks == ("kind", "who")
+
+
+def test_words_are_classes(save):
+    data = load_npz(save(columns(colour=np.resize(["red", "blue"], 20))))
+    assert data.class_names == {"colour": ["blue", "red"]} and data.kind("colour").name == "classes"
+
+
+def test_a_split_that_is_missing_is_drawn(save):
+    whole = columns()
+    given = {"x_train": whole["x"], "y_train": whole["kind"]}
+    given |= {"x_test": whole["x"][:4], "y_test": whole["kind"][:4]}
+    data = load_npz(save(given))
+    assert data.tasks == ("y",) and sizes(data) == [17, 3, 4]
+    np.testing.assert_array_equal(data.x_test, given["x_test"])
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "words"),
+    [
+        (columns(), {"inputs": "images"}, "the array 'images'"),
+        (columns(), {"tasks": ["size"]}, "tasks out of kind. Received: size"),
+        (columns(), {"split": "part"}, "the array 'part'. Received: x, kind"),
+        (columns(), {"ignore": ["kind"]}, "labels beside the inputs"),
+        (columns(), {"ignore": ["size"]}, "to ignore arrays out of x, kind. Received: size"),
+        (columns(split=[0, 1]), {}, "of each of 20 rows"),
+        (arrays(), {"group": "who"}, "divided into x_train.*group='who'"),
+    ],
+)
+def test_wrong_options_are_errors(save, given, options, words):
+    with pytest.raises(ValueError, match=words):
+        load_npz(save(given), **options)

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtlkit.datasets._label_reader import LabelReader
 from mtlkit.diagnostics import audit
-from mtlkit.diagnostics._labels import LabelReader, read_all, readers_of
+from mtlkit.diagnostics._labels import read_all, readers_of
 
 CLASSES = np.arange(60) % 3
 

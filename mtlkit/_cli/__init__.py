@@ -1,0 +1,1 @@
+"""The commands of `mtlkit`: each a module with `run(arguments)`, which returns an exit code."""

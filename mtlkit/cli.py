@@ -1,0 +1,43 @@
+"""The command line: `mtlkit --help`. What it takes is in `mtlkit_cli`; what it does, in `_cli`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from importlib import import_module
+
+from mtlkit_cli import INTERRUPTED, WRONG, main
+
+__all__ = ["main"]
+
+#: What a user can mend, and is told in one line.
+_MENDABLE = (ValueError, OSError, ImportError)
+#: As a shell says of a program that a pipe ended.
+_BROKEN_PIPE = 141
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs a command, and returns its exit code."""
+    try:
+        command = import_module(f"mtlkit._cli.{arguments.command}")
+        with warnings.catch_warnings():
+            setattr(warnings, "showwarning", _note)  # noqa: B010 (mypy wants its signature)
+            return int(command.run(arguments))
+    except KeyboardInterrupt:
+        print("\nmtlkit: interrupted before results were written", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # nobody reads on, as behind `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except _MENDABLE as error:
+        if arguments.traceback:
+            raise
+        print(f"mtlkit: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG
+
+
+def _note(message: Warning | str, *where: object) -> None:
+    """Says a warning in one line, without the place in the code."""
+    print(f"mtlkit: note: {' '.join(str(message).split())}", file=sys.stderr)
