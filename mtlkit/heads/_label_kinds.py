@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._largest import largest
+
 #: Shape of a batch of outputs, with `None` where it is not known.
 Shape = tuple[int | None, ...]
 
@@ -126,7 +128,7 @@ def _value_shapes(shape: Shape) -> list[Shape]:
 
 
 def _decode_classes(x: Any, logits: bool) -> dict[str, Any]:
-    return {"label": _whole(ops.argmax(x, axis=-1)), "probability": _softmax(x, logits)}
+    return {"label": largest(x), "probability": _softmax(x, logits)}
 
 
 def _decode_binary(x: Any, logits: bool) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from mtlkit._largest import largest
+
 
 def decode_logits(logits: Any) -> dict[str, Any]:
     """Turns logits into classes.
@@ -19,6 +21,6 @@ def decode_logits(logits: Any) -> dict[str, Any]:
     """
     logits = ops.cast(logits, "float32")
     return {
-        "label": ops.cast(ops.argmax(logits, axis=-1), "int32"),
+        "label": largest(logits),
         "probability": ops.softmax(logits, axis=-1),
     }
