@@ -149,7 +149,7 @@ class OrdinalHead(PooledHead):
         return {
             "label": ops.cast(self.coder.position(outputs), "int32"),
             "probability": probability,
-            "value": ops.sum(probability * np.arange(self.num_classes, dtype="float32"), axis=-1),
+            "value": ops.sum(probability * ops.arange(self.num_classes, dtype="float32"), axis=-1),
         }
 
     def predictions(self, outputs: Any) -> Any:

@@ -67,14 +67,31 @@ def decoded_outputs(model: Any) -> dict[str, Any]:
 
 def _decoded(task: str, head: Any, outputs: Any) -> dict[str, Any]:
     """What a head decodes, as symbolic tensors by name."""
+    decoding = _Decoding(head, name=f"{task}_decoding")
     try:
-        return head.decode_tensors(outputs)
+        tensors = decoding(outputs)
     except Exception as error:
         raise ValueError(
-            f"Task {task!r}: expected a head whose decoding can be part of a graph. Received: "
+            f"Task {task!r}: expected a head whose decoding can be part of a graph: one that "
+            "defines decode_tensors(outputs) with keras.ops. Received: "
             f"{type(head).__name__}, which says: {error}. Or export without decode=True, and "
             f"decode what the runtime gives: model.tasks[{task!r}].head.decode(outputs)"
         ) from error
+    return dict(zip(decoding.names, tensors, strict=True))
+
+
+class _Decoding(keras.layers.Layer):
+    """A head's decoding as a layer, so that its constants belong to the graph."""
+
+    def __init__(self, head: Any, name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        self.head = head
+        self.names: tuple[str, ...] = ()
+
+    def call(self, outputs: Any) -> list[Any]:
+        decoded = self.head.decode_tensors(outputs)
+        self.names = tuple(decoded)
+        return list(decoded.values())
 
 
 def _check(format: _Format, name: str, path: str, decode: bool) -> None:
