@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +23,13 @@ class _Format:
         suffix: The end of the path; empty where the artefact is a folder.
         packages: What has to be installed beside Keras, by backend; other backends cannot write it.
         write: Writes symbolic outputs by name, given the inputs, the path and Keras's options.
+        float32: Whether its runtime computes in float32 alone, whatever the model trains in.
     """
 
     suffix: str
     packages: Mapping[str, tuple[str, ...]]
     write: Callable[[Any, dict[str, Any], str, dict[str, Any]], None]
+    float32: bool = False
 
 
 def export(
@@ -35,19 +38,18 @@ def export(
     """Writes a `MultiTaskModel` in a format; see its `export`."""
     format = FORMATS.get(name, _OTHER)
     _check(format, name, str(filepath), decode)
-    outputs = (
-        decoded_outputs(model) if decode else {task: model.output[task] for task in model.tasks}
-    )
     options = {"format": name, **options}
     if options["input_signature"] is None:
         options["input_signature"] = _signature(model.input)
-    try:
-        format.write(model.input, outputs, str(filepath), options)
-    except Exception as error:
-        if keras.backend.backend() != "tensorflow":
-            cure = _on_tensorflow(name, filepath, decode)
-            error.add_note(f"TensorFlow may write what this backend does not. {cure}")
-        raise
+    with _in_float32(model) if format.float32 else nullcontext():
+        outputs = decoded_outputs(model) if decode else {n: model.output[n] for n in model.tasks}
+        try:
+            format.write(model.input, outputs, str(filepath), options)
+        except Exception as error:
+            if keras.backend.backend() != "tensorflow":
+                cure = _on_tensorflow(name, filepath, decode)
+                error.add_note(f"TensorFlow may write what this backend does not. {cure}")
+            raise
 
 
 def decoded_outputs(model: Any) -> dict[str, Any]:
@@ -63,6 +65,23 @@ def decoded_outputs(model: Any) -> dict[str, Any]:
             f"a task another name. Received: {repeated} repeatedly, from the tasks {list(decoded)}"
         )
     return dict(named)
+
+
+@contextmanager
+def _in_float32(model: Any) -> Iterator[None]:
+    """Within it, layers that compute in half precision compute in float32."""
+    halves = [
+        (layer, layer.dtype_policy)
+        for layer in model._flatten_layers()
+        if layer.compute_dtype in ("float16", "bfloat16")
+    ]
+    try:
+        for layer, _ in halves:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in halves:
+            layer.dtype_policy = policy
 
 
 def _decoded(task: str, head: Any, outputs: Any) -> dict[str, Any]:
@@ -164,12 +183,16 @@ def _write_other(inputs: Any, outputs: dict[str, Any], path: str, options: dict[
 FORMATS: Mapping[str, _Format] = {
     "tf_saved_model": _Format("", {"tensorflow": (), "jax": ()}, _write_saved_model),
     "onnx": _Format(
-        ".onnx", {"tensorflow": ("tf2onnx", "onnx"), "torch": ("onnxscript", "onnx")}, _write_onnx
+        ".onnx",
+        {"tensorflow": ("tf2onnx", "onnx"), "torch": ("onnxscript", "onnx")},
+        _write_onnx,
+        float32=True,
     ),
     "litert": _Format(
         ".tflite",
         {"tensorflow": ("ai_edge_litert",), "torch": ("litert_torch", "ai_edge_litert")},
         _write_litert,
+        float32=True,
     ),
 }
 #: Formats that Keras knows and that are not checked here: their outputs come in the tasks' order.

@@ -593,6 +593,8 @@ class MultiTaskModel(keras.Model):
                 model.export("exported", decode=True)  # outputs kind_label and kind_probability
             ```
         """
+        if self._parameter_balance is not None:
+            self._parameter_balance.clear()  # tensors of the last step are not part of a graph
         options = {"verbose": verbose, "input_signature": input_signature, **kwargs}
         export(self, filepath, format, decode, options)
 
