@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 
@@ -19,6 +20,13 @@ def name_and_order(path: str, inputs: list[str], outputs: list[str]) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(Path(path).read_bytes()))
+    foreign = sorted(code.customCode.decode() for code in model.operatorCodes if code.customCode)
+    if foreign:
+        warnings.warn(
+            f"{path} has operations that LiteRT alone does not have: {foreign}. Its interpreter "
+            "needs the Flex delegate of TensorFlow to run it",
+            stacklevel=5,
+        )
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     found = {one.name.decode(): one for one in signature.outputs}
     signature.outputs = [found[name] for name in outputs]
