@@ -1,7 +1,8 @@
 """A model leaves Keras: exported with its decoding, and run by the runtime of each format.
 
-Three tasks on rotated digits are trained, and the model is written as SavedModel, ONNX and LiteRT. Each
-file is run by its own runtime, which knows nothing of Keras, and compared with `predict_tasks`.
+Three tasks on rotated digits are trained, and the model is written as SavedModel, ONNX and
+LiteRT. Each file is run by its own runtime, which knows nothing of Keras, and compared with
+`predict_tasks`.
 
 Run it with `python examples/export_model.py`; `--help` tells the options. It needs
 `pip install ".[export]"`.
@@ -40,7 +41,8 @@ def run_saved_model(path: str, images: np.ndarray) -> dict[str, Any]:
     """Returns what TensorFlow gives, by name."""
     import tensorflow as tf
 
-    return dict(tf.saved_model.load(path).serve(images))
+    loaded = tf.saved_model.load(path)  # holds the weights while it serves
+    return dict(loaded.serve(images))
 
 
 def run_onnx(path: str, images: np.ndarray) -> dict[str, Any]:
