@@ -166,7 +166,7 @@ def _write_onnx(inputs: Any, outputs: dict[str, Any], path: str, options: dict[s
     if keras.backend.backend() == "torch":
         _onnx_file.write_with_torch(graph, path, options)
     else:
-        graph.export(path, **options)
+        _onnx_file.write_with_tensorflow(graph, path, options)
     _onnx_file.name_outputs(path, {name: one.shape for name, one in outputs.items()})
 
 

@@ -1,4 +1,4 @@
-"""Files of ONNX: written by PyTorch, and their outputs named."""
+"""Files of ONNX: written by TensorFlow or PyTorch, and their outputs named."""
 
 from __future__ import annotations
 
@@ -9,6 +9,36 @@ import keras
 
 #: Stands for sizes that are not known while PyTorch follows the graph.
 _ANY_SIZE = 32
+
+
+def write_with_tensorflow(graph: Any, path: str, options: dict[str, Any]) -> None:
+    """Writes a model on TensorFlow, as Keras does, and puts constants where they belong.
+
+    The seam to TensorFlow of this file: what a layer has computed before, such as the mean of a
+    `keras.layers.Normalization`, the converter takes for an input.
+    """
+    import onnx
+    import tensorflow as tf
+
+    graph.export(path, **options)
+    (specs,) = options["input_signature"]
+    sizes = [tf.TensorSpec(one.shape, one.dtype, name=one.name) for one in specs]
+    traced = tf.function(graph.__call__, autograph=False).get_concrete_function(sizes)
+    constants = {inner.name: outer for outer, inner in traced.graph.captures}
+    model = onnx.load(path)
+    used = {name for node in model.graph.node for name in node.input}
+    for one in [one for one in model.graph.input if one.name in constants]:
+        model.graph.input.remove(one)
+        if one.name in used:
+            value = onnx.numpy_helper.from_array(constants[one.name].numpy(), one.name)
+            model.graph.initializer.append(value)
+    if len(model.graph.input) != len(specs):
+        raise ValueError(
+            f"Expected a file with {len(specs)} inputs, as the model. Received: "
+            f"{[one.name for one in model.graph.input]}. Some are what a layer has computed "
+            "outside of its call(); compute it within"
+        )
+    onnx.save(model, path)
 
 
 def name_outputs(path: str, outputs: Mapping[str, tuple[int | None, ...]]) -> None:

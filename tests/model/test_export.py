@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
-from adopted_models import problem_data, problem_model
+from adopted_models import problem_data, problem_model, table_model
 from exported_models import SUFFIXES, expected, run
 from small_models import small_backbone, small_model, small_tasks
 
@@ -98,6 +98,13 @@ def test_an_adopted_model(format, decode, tmp_path):
     kinds = {"orientation": {"kind": "classification"}, "intensity": {"kind": "regression"}}
     model = mtl.MultiTaskModel.from_keras(problem_model(compiled=False), kinds)
     check(model, tmp_path / "model", format, problem_data(3)[0], decode)
+
+
+@pytest.mark.parametrize("format", EXACT)
+def test_what_a_layer_has_computed_before(format, tmp_path):
+    model = mtl.MultiTaskModel.from_keras(table_model())  # begins with a keras Normalization
+    columns = np.random.default_rng(0).random((3, 9)).astype("float32")
+    check(model, tmp_path / "model", format, columns)
 
 
 @pytest.mark.parametrize("space", ["features", "parameters"])
