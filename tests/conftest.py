@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 # Before Keras is imported: no accelerator chatter in the output.
@@ -83,6 +84,13 @@ ONE_BACKEND = (
 )
 
 
+#: Pages whose examples need packages that are in mtlkit[export].
+NEEDED_BY_PAGES = {
+    "docs/guide/export/onnx.md": ("tf2onnx", "onnx", "onnxruntime"),
+    "docs/guide/export/litert.md": ("ai_edge_litert",),
+}
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--all-tests",
@@ -110,6 +118,11 @@ def pytest_report_header(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        place = item.path.relative_to(TESTS.parent).as_posix()
+        missing = [one for one in NEEDED_BY_PAGES.get(place, ()) if find_spec(one) is None]
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"{missing} not installed"))
     if runs_everything(config):
         return
     config.hook.pytest_deselected(items=[item for item in items if not on_every_backend(item)])

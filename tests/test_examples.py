@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import runpy
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,17 @@ def test_diagnose_stuck_task(monkeypatch, tmp_path, capsys):
         assert text in printed
     assert (tmp_path / "diagnosis.html").stat().st_size > 10_000
     assert json.loads((tmp_path / "diagnosis.json").read_text())["task"] == "orientation"
+
+
+def test_export_model(monkeypatch, tmp_path, capsys):
+    packages = {"onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+    formats = [name for name, own in packages.items() if all(map(find_spec, own))]
+    options = ["--epochs", "1", "--output", str(tmp_path), "--formats", "tf_saved_model", *formats]
+    monkeypatch.setattr(sys, "argv", ["export_model.py", *options])
+    runpy.run_path(str(EXAMPLES / "export_model.py"), run_name="__main__")
+    gaps = re.findall(r"(\w+): 7 outputs, at most (\S+) from Keras", capsys.readouterr().out)
+    assert [name for name, _ in gaps] == ["tf_saved_model", *formats]
+    assert all(float(gap) < 1e-3 for _, gap in gaps)  # of degrees up to 360
 
 
 def test_a_recommended_line_is_applied():

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._largest import largest
+
 #: Shape of a batch of outputs, with `None` where it is not known.
 Shape = tuple[int | None, ...]
 
@@ -25,7 +27,7 @@ class LabelKind:
         metrics: From whether outputs are logits to new metrics.
         primary: Name of the metric that judges, and its direction.
         accuracy: The class that the metric `"accuracy"` stands for, as in Keras.
-        decode: From outputs (an array) and whether they are logits to arrays by name.
+        decode: From outputs (a tensor) and whether they are logits to tensors by name.
         seen: From outputs (a tensor) and whether they are logits to what other tasks see.
         shapes: From the shape of the outputs to those that labels may have.
         wrong: From labels that are there, and the number of outputs, to which are wrong.
@@ -37,7 +39,7 @@ class LabelKind:
     metrics: Callable[[bool], list[keras.metrics.Metric]]
     primary: tuple[str, str]
     accuracy: type[keras.metrics.Metric]
-    decode: Callable[[np.ndarray, bool], dict[str, np.ndarray]]
+    decode: Callable[[Any, bool], dict[str, Any]]
     seen: Callable[[Any, bool], Any]
     shapes: Callable[[Shape], list[Shape]]
     wrong: Callable[[np.ndarray, int], np.ndarray]
@@ -125,35 +127,27 @@ def _value_shapes(shape: Shape) -> list[Shape]:
     return [shape, shape[:-1]] if shape[-1] == 1 else [shape]
 
 
-def _softmax(x: np.ndarray, logits: bool) -> np.ndarray:
-    from scipy.special import softmax
-
-    return softmax(x, axis=-1) if logits else x
+def _decode_classes(x: Any, logits: bool) -> dict[str, Any]:
+    return {"label": largest(x), "probability": _softmax(x, logits)}
 
 
-def _sigmoid(x: np.ndarray, logits: bool) -> np.ndarray:
-    from scipy.special import expit
-
-    return expit(x) if logits else x
-
-
-def _decode_classes(x: np.ndarray, logits: bool) -> dict[str, np.ndarray]:
-    return {"label": x.argmax(axis=-1), "probability": _softmax(x, logits)}
+def _decode_binary(x: Any, logits: bool) -> dict[str, Any]:
+    one = _sigmoid(x[..., 0] if len(x.shape) > 1 else x, logits)
+    return {"label": _whole(one > 0.5), "probability": ops.stack([1 - one, one], axis=-1)}
 
 
-def _decode_binary(x: np.ndarray, logits: bool) -> dict[str, np.ndarray]:
-    one = _sigmoid(x[..., 0] if x.ndim > 1 else x, logits)
-    return {"label": (one > 0.5).astype("int64"), "probability": np.stack([1 - one, one], axis=-1)}
-
-
-def _decode_labels(x: np.ndarray, logits: bool) -> dict[str, np.ndarray]:
+def _decode_labels(x: Any, logits: bool) -> dict[str, Any]:
     # Not "label", which is one class a sample.
     probability = _sigmoid(x, logits)
-    return {"labels": (probability > 0.5).astype("int64"), "probability": probability}
+    return {"labels": _whole(probability > 0.5), "probability": probability}
 
 
-def _decode_values(x: np.ndarray, logits: bool) -> dict[str, np.ndarray]:
-    return {"value": x[..., 0] if x.ndim > 1 and x.shape[-1] == 1 else x}
+def _decode_values(x: Any, logits: bool) -> dict[str, Any]:
+    return {"value": x[..., 0] if len(x.shape) > 1 and x.shape[-1] == 1 else x}
+
+
+def _whole(x: Any) -> Any:
+    return ops.cast(x, "int32")
 
 
 def _binary_accuracy(name: str) -> Callable[[bool], list[keras.metrics.Metric]]:
@@ -162,8 +156,12 @@ def _binary_accuracy(name: str) -> Callable[[bool], list[keras.metrics.Metric]]:
     ]
 
 
-def _probabilities(activation: Callable[[Any], Any]) -> Callable[[Any, bool], Any]:
-    return lambda outputs, logits: activation(outputs) if logits else outputs
+def _softmax(x: Any, logits: bool) -> Any:
+    return ops.softmax(x, axis=-1) if logits else x
+
+
+def _sigmoid(x: Any, logits: bool) -> Any:
+    return ops.sigmoid(x) if logits else x
 
 
 _ROWS = (
@@ -175,7 +173,7 @@ _ROWS = (
         ("accuracy", "max"),
         keras.metrics.SparseCategoricalAccuracy,
         _decode_classes,
-        _probabilities(ops.softmax),
+        _softmax,
         _class_shapes,
         lambda y, n: (y < 0) | (y >= n) | (y != np.floor(y)),
     ),
@@ -187,7 +185,7 @@ _ROWS = (
         ("accuracy", "max"),
         keras.metrics.CategoricalAccuracy,
         _decode_classes,
-        _probabilities(ops.softmax),
+        _softmax,
         lambda shape: [shape],
         lambda y, n: (y < 0) | (y > 1),
     ),
@@ -199,7 +197,7 @@ _ROWS = (
         ("accuracy", "max"),
         keras.metrics.BinaryAccuracy,
         _decode_binary,
-        _probabilities(ops.sigmoid),
+        _sigmoid,
         _value_shapes,
         lambda y, n: (y != 0) & (y != 1),
     ),
@@ -211,7 +209,7 @@ _ROWS = (
         ("binary_accuracy", "max"),
         keras.metrics.CategoricalAccuracy,
         _decode_labels,
-        _probabilities(ops.sigmoid),
+        _sigmoid,
         _value_shapes,
         lambda y, n: (y != 0) & (y != 1),
     ),

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-import numpy as np
+from keras import ops
+
+from mtlkit._largest import largest
 
 
-def decode_logits(logits: Any) -> dict[str, np.ndarray]:
+def decode_logits(logits: Any) -> dict[str, Any]:
     """Turns logits into classes.
 
     Args:
-        logits: Logits of shape `(samples, classes)`.
+        logits: Logits, a tensor of shape `(..., classes)`.
 
     Returns:
-        `"label"`, the likeliest class, int64 of shape `(samples,)`, and `"probability"` of
-        all classes, float32 of shape `(samples, classes)`.
+        `"label"`, the likeliest class, int32 of shape `(...)`, and `"probability"` of all
+        classes, float32 of shape `(..., classes)`.
     """
-    from scipy.special import softmax
-
-    probability = softmax(keras.ops.convert_to_numpy(logits), axis=-1)
-    return {"label": probability.argmax(axis=-1), "probability": probability}
+    logits = ops.cast(logits, "float32")
+    return {
+        "label": largest(logits),
+        "probability": ops.softmax(logits, axis=-1),
+    }

@@ -144,17 +144,17 @@ class AdoptedHead(Head):
                     return metric.name, direction
         return KINDS[self.kind].primary
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns outputs into what they mean.
 
         Args:
             outputs: Outputs of shape `(samples, ...)`.
 
         Returns:
-            Arrays by name, as in the table above. `"label"` is int64, of the shape of the
+            Arrays by name, as in the table above. `"label"` is int32, of the shape of the
             outputs without the last axis.
         """
-        return KINDS[self.kind].decode(keras.ops.convert_to_numpy(outputs), self.from_logits)
+        return KINDS[self.kind].decode(outputs, self.from_logits)
 
     def predictions(self, outputs: Any) -> Any:
         """Returns probabilities, or values, of shape `(batch, numbers)`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
 from mtlkit._counts import check_count
 from mtlkit.heads._labels import check_classes
@@ -84,14 +83,14 @@ class ClassificationHead(PooledHead):
         """The accuracy, to be maximised."""
         return "accuracy", "max"
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns logits into classes.
 
         Args:
             outputs: Logits of shape `(samples, num_classes)`.
 
         Returns:
-            `"label"`, the likeliest class, int64 of shape `(samples,)`, and
+            `"label"`, the likeliest class, int32 of shape `(samples,)`, and
             `"probability"` of all classes, float32 of shape `(samples, num_classes)`.
         """
         return decode_logits(outputs)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from mtlkit.heads._designed_head import DesignedHead
 from mtlkit.heads._labels import check_classes
@@ -189,18 +188,17 @@ class ContrastiveHead(DesignedHead):
         """The accuracy, to be maximised."""
         return "accuracy", "max"
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Takes the outputs apart.
 
         Args:
             outputs: The head's outputs, of shape `(samples, outputs)`.
 
         Returns:
-            `"label"`, the likeliest class, int64 of shape `(samples,)`; `"probability"` of all
+            `"label"`, the likeliest class, int32 of shape `(samples,)`; `"probability"` of all
             classes, float32 of shape `(samples, num_classes)`; and `"embedding"`, of unit
             length, float32 of shape `(samples, embedding_dim)`.
         """
-        outputs = keras.ops.convert_to_numpy(outputs)
         return {
             **decode_logits(outputs[:, : self.num_classes]),
             "embedding": outputs[:, self._embedding_start :],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from mtlkit._counts import check_count
 from mtlkit.heads._labels import check_pixel_classes, check_pixel_values
+from mtlkit.heads._logits import decode_logits
 from mtlkit.heads._standardized_head import StandardizedHead, make_standardization
 from mtlkit.heads.designs import PyramidDesign
 from mtlkit.heads.head import PYRAMID
@@ -145,25 +145,19 @@ class DenseHead(StandardizedHead):
         """The mean intersection over union, to be maximised, or the error, to be minimised."""
         return ("mae", "min") if self.num_classes is None else ("mean_iou", "max")
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns outputs into what each pixel shows.
 
         Args:
             outputs: Outputs of shape `(samples, height, width, num_classes)`, or `units`.
 
         Returns:
-            `"label"`, int64, of shape `(samples, height, width)`, and `"probability"`, float32, of
+            `"label"`, int32, of shape `(samples, height, width)`, and `"probability"`, float32, of
             the shape of the outputs; or `"value"`, without the last axis where `units` is 1.
         """
-        outputs = ops.convert_to_numpy(outputs)
         if self.num_classes is None:
             return {"value": outputs[..., 0] if self.units == 1 else outputs}
-        from scipy.special import softmax
-
-        return {
-            "label": outputs.argmax(axis=-1).astype("int64"),
-            "probability": softmax(outputs.astype("float32"), axis=-1),
-        }
+        return decode_logits(outputs)
 
     def predictions(self, outputs: Any) -> Any:
         """Returns each class's share of the image, or the mean of each value."""

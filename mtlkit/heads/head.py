@@ -23,8 +23,8 @@ class Head(keras.layers.Layer, ABC):
     A head turns a feature of the backbone into the outputs of one task. It is an ordinary
     layer, at home in any `keras.Model` (as in the example), and `mtlkit.MultiTaskModel`
     only removes the wiring. To write your own, subclass it and define what a layer needs
-    (`build`, `call`, `get_config`) and the five abstract members
-    below; `mtlkit.testing.LayerTestCase` checks the result. Give the last layer
+    (`build`, `call`, `get_config`), the four abstract members below, and `decode_tensors`, or
+    `decode` alone; `mtlkit.testing.LayerTestCase` checks the result. Give the last layer
     `dtype="float32"`, so that the loss keeps its digits in mixed precision. The arguments
     of the constructor are those of `keras.layers.Layer`.
 
@@ -73,17 +73,38 @@ class Head(keras.layers.Layer, ABC):
     def primary_metric(self) -> tuple[str, str]:
         """Name of the metric that judges the task, and its direction, `"max"` or `"min"`."""
 
-    @abstractmethod
     def decode(self, outputs: Any) -> dict[str, np.ndarray]:
         """Turns outputs into what they mean.
+
+        Unless a head overrides this, it is what `decode_tensors` gives, as arrays.
 
         Args:
             outputs: The head's outputs, of shape `(samples, ...)`.
 
         Returns:
             NumPy arrays by name, such as `"label"`, `"probability"`, `"value"`, `"degrees"`,
-            each with one entry a sample.
+            each with one entry a sample. Whole numbers are int64.
         """
+        decoded = self.decode_tensors(keras.ops.convert_to_tensor(outputs))
+        return {name: _as_array(tensor) for name, tensor in decoded.items()}
+
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
+        """Turns outputs into what they mean, within a graph: `export(decode=True)` needs it.
+
+        Args:
+            outputs: The head's outputs, a tensor of shape `(batch, ...)`.
+
+        Returns:
+            Tensors by name, as those of `decode`, made by `keras.ops` alone. Whole numbers are
+            int32.
+
+        Raises:
+            NotImplementedError: If the head has only a `decode` of its own.
+        """
+        raise NotImplementedError(
+            f"Expected {type(self).__name__} to define decode_tensors(outputs), which decodes "
+            "with keras.ops and can be part of a graph. Received: a head without it"
+        )
 
     @abstractmethod
     def validate_labels(self, y: Any, task: str | None = None) -> None:
@@ -158,3 +179,9 @@ class Head(keras.layers.Layer, ABC):
         rejects the points that cannot be built, and says why.
         """
         return {}
+
+
+def _as_array(tensor: Any) -> np.ndarray:
+    """A tensor in NumPy, writable; whole numbers as int64, whatever the backend's own are."""
+    array = np.array(keras.ops.convert_to_numpy(tensor))
+    return array.astype("int64") if array.dtype.kind in "iu" else array

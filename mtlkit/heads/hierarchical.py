@@ -21,6 +21,7 @@ from mtlkit.hierarchy._log_probabilities import (
     DECISIONS,
     decided_nodes,
     leaf_log_probabilities,
+    node_log_probabilities,
 )
 from mtlkit.losses.hierarchical._base import HierarchicalLoss, distances_config
 from mtlkit.losses.hierarchical.coarse_to_fine import (
@@ -212,35 +213,30 @@ class HierarchicalHead(DesignedHead):
         """The accuracy of the classes, to be maximised."""
         return "accuracy", "max"
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns logits into classes and groups.
 
         Args:
             outputs: Logits, as the head returns them.
 
         Returns:
-            `"label"`, the class, int64 of shape `(samples,)`; `"probability"` of all
+            `"label"`, the class, int32 of shape `(samples,)`; `"probability"` of all
             classes, float32 of shape `(samples, K)`; for each coarser level `"level_1"`,
             `"level_2"`, ... the number of the node; and `"node_probability"` of all nodes,
             float32 of shape `(samples, N)`. With `decision="likeliest"` each level has its
             likeliest node, with `"least_cost"` the one that the class is in.
         """
-        tree, outputs = self.hierarchy, ops.convert_to_tensor(outputs)
-        logs = ops.convert_to_numpy(leaf_log_probabilities(tree, outputs)).astype("float64")
-        probability = np.exp(logs)
-        probability /= probability.sum(axis=-1, keepdims=True)
-        decided = {
-            level: ops.convert_to_numpy(
-                decided_nodes(tree, outputs, level, self.decision, self._costs)
-            ).astype("int64")
+        tree = self.hierarchy
+        nodes = {
+            level: decided_nodes(tree, outputs, level, self.decision, self._costs)
             for level in range(1, tree.depth + 1)
         }
-        label = decided.pop(tree.depth)
+        label = nodes.pop(tree.depth)
         return {
             "label": label,
-            "probability": probability.astype("float32"),
-            **{f"level_{level}": nodes for level, nodes in decided.items()},
-            "node_probability": (probability @ tree.ancestors.T).astype("float32"),
+            "probability": ops.exp(leaf_log_probabilities(tree, outputs)),
+            **{f"level_{level}": found for level, found in nodes.items()},
+            "node_probability": ops.exp(node_log_probabilities(tree, outputs)),
         }
 
     def predictions(self, outputs: Any) -> Any:

@@ -134,22 +134,20 @@ class MultiLabelHead(PooledHead):
         self.thresholds.assign(found)
         return found
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns logits into labels.
 
         Args:
             outputs: Logits of shape `(samples, num_labels)`.
 
         Returns:
-            `"labels"`, 0 or 1 by the thresholds, int64, and `"probability"` of each label,
+            `"labels"`, 0 or 1 by the thresholds, int32, and `"probability"` of each label,
             float32, both of shape `(samples, num_labels)`.
         """
-        from scipy.special import expit
-
-        probability = expit(keras.ops.convert_to_numpy(outputs).astype("float32"))
-        thresholds = keras.ops.convert_to_numpy(self.thresholds) if self.built else 0.5
+        probability = keras.ops.sigmoid(keras.ops.cast(outputs, "float32"))
+        thresholds = self.thresholds if self.built else 0.5
         return {
-            "labels": (probability > thresholds).astype("int64"),
+            "labels": keras.ops.cast(probability > thresholds, "int32"),
             "probability": probability,
         }
 

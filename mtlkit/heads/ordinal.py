@@ -134,23 +134,22 @@ class OrdinalHead(PooledHead):
         """The mean absolute error, in classes, to be minimised."""
         return "mae", "min"
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns logits into classes.
 
         Args:
             outputs: Logits of shape `(samples, num_classes - 1)`.
 
         Returns:
-            `"label"`, the median class, int64 of shape `(samples,)`; `"probability"` of all
+            `"label"`, the median class, int32 of shape `(samples,)`; `"probability"` of all
             classes, float32 of shape `(samples, num_classes)`; and `"value"`, the mean class,
             float32 of shape `(samples,)`.
         """
-        outputs = ops.convert_to_tensor(outputs)
-        probability = ops.convert_to_numpy(self.coder.probability(outputs))
+        probability = self.coder.probability(outputs)
         return {
-            "label": ops.convert_to_numpy(self.coder.position(outputs)).astype("int64"),
+            "label": ops.cast(self.coder.position(outputs), "int32"),
             "probability": probability,
-            "value": probability @ np.arange(self.num_classes, dtype="float32"),
+            "value": ops.sum(probability * ops.arange(self.num_classes, dtype="float32"), axis=-1),
         }
 
     def predictions(self, outputs: Any) -> Any:

@@ -9,7 +9,6 @@ from inspect import signature
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from mtlkit._counts import check_count
@@ -266,7 +265,7 @@ class OrientationHead(DesignedHead):
         """The accuracy, to be maximised."""
         return "accuracy", "max"
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns outputs into orientations.
 
         Args:
@@ -279,18 +278,17 @@ class OrientationHead(DesignedHead):
             probabilities: 1 where they sit on one bin, 0 where they are uniform or opposed.
             On a line also `"value"`, the predicted position in bins.
         """
-        outputs = ops.convert_to_tensor(outputs)
-        position = ops.convert_to_numpy(self.coder.position(outputs))
+        position = self.coder.position(outputs)
         decoded = {
-            "label": np.round(position).astype("int64") % self.num_bins,
-            "probability": ops.convert_to_numpy(self.coder.probability(outputs)),
+            "label": ops.mod(ops.cast(ops.round(position), "int32"), self.num_bins),
+            "probability": self.coder.probability(outputs),
         }
         if not self.circular:
             return {**decoded, "value": position}
         return {
             **decoded,
             "degrees": position * (self.period / self.num_bins),
-            "resultant_length": ops.convert_to_numpy(self.coder.resultant_length(outputs)),
+            "resultant_length": self.coder.resultant_length(outputs),
         }
 
     def predictions(self, outputs: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
 from mtlkit.heads._labels import check_values
 from mtlkit.heads._pooled_head import PooledHead
@@ -92,7 +91,7 @@ class RegressionHead(StandardizedHead, PooledHead):
         """The mean absolute error, to be minimised."""
         return "mae", "min"
 
-    def decode(self, outputs: Any) -> dict[str, np.ndarray]:
+    def decode_tensors(self, outputs: Any) -> dict[str, Any]:
         """Turns outputs into values.
 
         Args:
@@ -101,8 +100,7 @@ class RegressionHead(StandardizedHead, PooledHead):
         Returns:
             `"value"`, of shape `(samples,)` where `units` is 1, else `(samples, units)`.
         """
-        value = keras.ops.convert_to_numpy(outputs)
-        return {"value": value[:, 0] if self.units == 1 else value}
+        return {"value": outputs[:, 0] if self.units == 1 else outputs}
 
     def predictions(self, outputs: Any) -> Any:
         """Returns the values, of shape `(batch, units)`; standardised if the head does so."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from mtlkit._largest import largest
 from mtlkit.hierarchy._arrays import padded
 from mtlkit.hierarchy.tree import Hierarchy
 
@@ -104,13 +105,13 @@ def decided_nodes(
         costs = hierarchy.distances() if costs is None else costs
         probability = ops.exp(leaf_log_probabilities(hierarchy, outputs))
         expected = ops.matmul(probability, costs.T.astype("float32"))
-        return ops.take(hierarchy.level(level), ops.argmin(expected, axis=-1), axis=0)
+        return ops.take(hierarchy.level(level), largest(-expected), axis=0)
     nodes = hierarchy.level_nodes(level)
     if level == hierarchy.depth:
         scores = leaf_log_probabilities(hierarchy, outputs)
     else:
         scores = ops.take(node_log_probabilities(hierarchy, outputs), nodes, axis=1)
-    return ops.take(nodes, ops.argmax(scores, axis=-1), axis=0)
+    return ops.take(nodes, largest(scores), axis=0)
 
 
 def gathered_logsumexp(values: Any, table: np.ndarray) -> Any:

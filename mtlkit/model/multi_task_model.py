@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -30,6 +31,7 @@ from mtlkit.model._adoption import adopt
 from mtlkit.model._class_weights import ClassWeights
 from mtlkit.model._compile_settings import carry_over_state
 from mtlkit.model._conditioning import with_layer, with_new_layer
+from mtlkit.model._export import export
 from mtlkit.model._first_losses import FirstLosses
 from mtlkit.model._fit_arguments import (
     by_name,
@@ -544,6 +546,57 @@ class MultiTaskModel(keras.Model):
         """
         self._task(task)
         return keras.Model(self.input, self.output[task], name=f"{self.name}_{task}")
+
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        *,
+        decode: bool = False,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Writes the model for a runtime that needs neither Keras nor mtlkit.
+
+        Outputs are named after the tasks, or `{task}_{name}` if they are decoded, and come in the
+        order of the tasks where the format has an order. Batches may have any size, but for
+        LiteRT on PyTorch.
+
+        Args:
+            filepath: Path of a folder, of a file `.onnx`, or of a file `.tflite`.
+            format: `"tf_saved_model"` (on TensorFlow and JAX), `"onnx"` (on TensorFlow and
+                PyTorch) or `"litert"` (on TensorFlow, and most models on PyTorch). `"torch"` and
+                `"openvino"` are handed on to Keras, with the outputs in a list.
+            decode: Whether the outputs are what `predict_tasks` gives, such as `pose_label` and
+                `pose_degrees`, instead of what heads compute. Labels are int32.
+            verbose: As in `keras.Model.export`.
+            input_signature: As in `keras.Model.export`. `None`: the model's inputs.
+            **kwargs: As in `keras.Model.export`.
+
+        Raises:
+            ValueError: If the path does not end as the format needs it, the backend does not
+                write the format, or a head's decoding cannot be part of a graph.
+            ImportError: If a package is missing. `pip install "mtlkit[export]"` brings all.
+
+        Example:
+            ```python
+            import keras
+
+            import mtlkit as mtl
+
+            model = mtl.MultiTaskModel(
+                mtl.backbones.ConvBackbone((8, 8, 1), filters=(4,)),
+                [mtl.Task("kind", mtl.heads.ClassificationHead(3))],
+            )
+            if keras.backend.backend() != "torch":
+                model.export("exported", decode=True)  # outputs kind_label and kind_probability
+            ```
+        """
+        if self._parameter_balance is not None:
+            self._parameter_balance.clear()  # tensors of the last step are not part of a graph
+        options = {"verbose": verbose, "input_signature": input_signature, **kwargs}
+        export(self, filepath, format, decode, options)
 
     def tasks_of_weights(self) -> dict[str, tuple[str, ...]]:
         """Says of each weight which tasks depend on it, read from the graph.

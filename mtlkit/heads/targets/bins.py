@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit._largest import largest
 from mtlkit.heads.targets.target import Target
 from mtlkit.losses.circular import CircularCrossEntropy
 
@@ -72,7 +73,7 @@ class BinsTarget(Target):
         return ops.softmax(ops.cast(outputs, "float32"), axis=-1)
 
     def said_position(self, outputs: Any) -> Any:
-        return ops.cast(ops.argmax(outputs, axis=-1), "float32")
+        return ops.cast(largest(outputs), "float32")
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlkit._largest import largest
 from mtlkit.heads.targets.target import Target
 from mtlkit.losses.circular import MultiBinLoss
 
@@ -64,7 +65,7 @@ class MultiBinTarget(Target):
 
     def said_position(self, outputs: Any) -> Any:
         logits, residual = self._split(outputs)
-        label = ops.argmax(logits, axis=-1)
+        label = largest(logits)
         chosen = ops.sum(ops.one_hot(label, self.num_bins, dtype="float32") * residual, axis=-1)
         return ops.cast(label, "float32") + ops.clip(chosen, -1.0, 1.0)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._largest import largest
 from mtlkit.losses._distances import bin_distance
 
 #: The ways in which a prediction is made from probabilities.
@@ -109,7 +110,7 @@ class Target(ABC):
         bins = np.arange(self.num_bins, dtype="float32")
         distance = bin_distance(bins[:, None], bins[None, :], self.num_bins, self.circular)
         cost = ops.matmul(self.probability(outputs), distance)
-        return ops.cast(ops.argmin(cost, axis=-1), "float32")
+        return ops.cast(largest(-cost), "float32")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

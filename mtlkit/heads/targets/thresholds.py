@@ -55,8 +55,11 @@ class ThresholdsTarget(Target):
 
     def above(self, outputs: Any) -> Any:
         """Returns the probabilities of being above each threshold, `(batch, num_bins - 1)`."""
-        said = ops.sigmoid(ops.cast(outputs, "float32"))
-        return ops.cumprod(said, axis=-1) if self.method == "corn" else said
+        logits = ops.cast(outputs, "float32")
+        if self.method != "corn":
+            return ops.sigmoid(logits)
+        # Not a cumulative product, which ONNX and LiteRT do not have.
+        return ops.exp(ops.cumsum(ops.log_sigmoid(logits), axis=-1))
 
     def probability(self, outputs: Any) -> Any:
         above = self.above(outputs)
