@@ -1,7 +1,7 @@
 """Balancers on real photographs, beside single tasks, equal weights and tuned weights.
 
     python tests/benchmarks/balancing.py FOLDER --data eth80 --directory RUNS
-    python tests/benchmarks/balancing.py --data rotfashion --methods equal tuned uw upgrad
+    python tests/benchmarks/balancing.py --data rotfashion --methods equal tuned mgda mgda@parameters
 
 FOLDER has `eth80.npz`, `clothing.npz` and `grocery.npz`, photographs of 64x64 pixels in bytes:
 
@@ -33,6 +33,8 @@ import numpy as np
 import mtlkit as mtl
 
 RESULTS = Path(__file__).parent / "results"
+#: The end of the name of a method that combines gradients at the backbone's weights.
+AT_WEIGHTS = "@parameters"
 BATCH, RATE, SPLIT_SEED = 64, 2e-3, 0
 CATEGORIES, BINS, KINDS, FINE, COARSE, TOP = 8, 8, 18, 81, 43, 3
 heads = mtl.heads
@@ -166,10 +168,12 @@ def main() -> None:
         tasks = [mtl.Task(name, head) for name, head in chosen.heads().items()]
         return mtl.backbones.ConvBackbone(x.shape[1:]), tasks
 
+    methods = {name: name.removesuffix(AT_WEIGHTS) for name in arguments.methods}
     found = mtl.balancing.compare(
         build,
         splits,
-        arguments.methods,
+        methods,
+        balancer_space={name: "parameters" for name in methods if name.endswith(AT_WEIGHTS)},
         epochs=arguments.epochs,
         seeds=arguments.seeds,
         batch_size=BATCH,
