@@ -1,7 +1,7 @@
 """Balancers on real photographs, beside single tasks, equal weights and tuned weights.
 
     python tests/benchmarks/balancing.py FOLDER --data eth80 --directory RUNS
-    python tests/benchmarks/balancing.py --data rotfashion --methods equal tuned mgda mgda@parameters
+    python tests/benchmarks/balancing.py --data rotfashion --methods equal mgda mgda@parameters
 
 FOLDER has `eth80.npz`, `clothing.npz` and `grocery.npz`, photographs of 64x64 pixels in bytes:
 
