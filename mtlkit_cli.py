@@ -93,15 +93,20 @@ def parser() -> Parser:
         "backend than TensorFlow.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    everything.add_argument(
-        "--version", action="version", version=f"mtlkit {metadata.version('mtlkit')}"
-    )
+    everything.add_argument("--version", action="version", version=f"mtlkit {_version()}")
     commands = everything.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
     for add in (_demo, _info, _train, _preflight, _diagnose, _search):
         add(commands)
     return everything
+
+
+def _version() -> str:
+    try:
+        return metadata.version("mtlkit")
+    except metadata.PackageNotFoundError:
+        return "that is not installed"
 
 
 # === The commands ===

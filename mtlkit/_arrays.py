@@ -20,9 +20,9 @@ def as_array(values: Any) -> Any:
     if not hasattr(values, "to_numpy"):
         return values
     kind = getattr(getattr(values, "dtype", None), "kind", "O")  # a DataFrame has several dtypes
-    if kind not in "biuf" or not values.isna().any():
+    if kind not in "biuf" or not hasattr(values, "isna") or not values.isna().any():
         return values.to_numpy()
-    if kind != "f" and values.min() >= 0:
+    if kind != "f" and not (values.dropna() < 0).any():
         return values.astype("Int64").to_numpy("int64", na_value=-1)
     return values.to_numpy("float64", na_value=np.nan)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import keras
 
 import mtlkit
 from mtlkit._files import read_json, write_json
@@ -64,8 +67,9 @@ def warn_of_other_splits(arguments: argparse.Namespace, data: MultiTaskData) -> 
 
 
 def file_name(task: str) -> str:
-    """A task's name as a part of the name of a file."""
-    return "".join(one if one.isalnum() or one in "-_." else "_" for one in task)
+    """A task's name as a part of the name of a file, different for each task."""
+    plain = "".join(one if one.isalnum() or one in "-_." else "_" for one in task)
+    return plain if plain == task else f"{plain}-{zlib.crc32(task.encode()):08x}"
 
 
 def say_where(folder: Path, *files: str) -> None:
@@ -79,6 +83,7 @@ def _settings(arguments: argparse.Namespace, data: MultiTaskData, model: Any) ->
     given["inputs"] = _of_inputs(data)
     given["labels of tasks"] = fingerprint([y for _, _, y in data.splits()])
     given["model"] = None if model is None else fingerprint(model.get_weights())
+    given["backend"] = keras.backend.backend()
     return json.loads(json.dumps(given, default=str))
 
 

@@ -56,7 +56,9 @@ def trained(model: MultiTaskModel, data: MultiTaskData, arguments: argparse.Name
 
 def save_training(model: MultiTaskModel, data: MultiTaskData, folder: Path) -> list[str]:
     """Writes the model and its history into a folder; returns the names of the files."""
-    model.save(folder / "model.keras")
+    written = folder / "model.part.keras"  # a whole file, or none, under the name that is read
+    model.save(written)
+    written.replace(folder / "model.keras")
     logs = model.history.history
     write_json(folder / "history.json", logs)
     write_bytes(folder / "history.csv", _csv(logs).encode())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.datasets._label_kinds import LabelKind
 from mtlkit.datasets._label_reader import LabelReader
 from mtlkit.datasets.multitask_data import MultiTaskData
 
@@ -57,7 +58,23 @@ def made(
             names |= {task: reader.names} if reader.names else {}
             for y in y_of.values():
                 y[task] = reader.read(y[task])
+    for task in _numbers_below(y_of, kinds or {}):
+        for y in y_of.values():
+            y[task] = y[task].astype("float64")
     arrays: dict[str, Any] = {f"x_{split}": x for split, (x, _) in parts.items()}
     arrays |= {f"y_{split}": y for split, y in y_of.items()}
     data = MultiTaskData(**arrays, name=name, kinds=kept_kinds or {}, class_names=names)
     return data.with_kinds(kinds) if kinds else data
+
+
+def _numbers_below(
+    y_of: Mapping[str, Mapping[str, NDArray]], kinds: Mapping[str, str]
+) -> list[str]:
+    """The tasks whose whole numbers are no classes, by their kind, and some of them below -1."""
+    found = []
+    for task, kind in kinds.items():
+        labels = [y[task] for y in y_of.values() if task in y and y[task].dtype.kind == "i"]
+        name = LabelKind.parsed(kind, task).name
+        if name in ("values", "orientation") and any((one < -1).any() for one in labels):
+            found.append(task)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,21 @@ def input_columns(table: Any, names: Sequence[str]) -> NDArray[np.float32]:
 
 
 def label_column(table: Any, task: str) -> NDArray[Any]:
-    """Labels: words as they are, whole numbers that count from 0 as classes, others as values."""
+    """Labels: words as they are, whole numbers that count from 0 as classes, others as values.
+
+    In a column of whole numbers -1 means unlabelled, unless there are smaller ones.
+    """
     values = table[task]
     if _is_numeric(values):
-        values = values.astype("float64").to_numpy(na_value=np.nan)
+        whole = values.dtype.kind in "iu"
+        values = np.array(values.astype("float64").to_numpy(na_value=np.nan))
+        if whole and np.nanmin(values, initial=0) == -1:  # as in arrays: no label
+            warnings.warn(
+                f"Column {task!r}: -1 in {np.sum(values == -1)} rows is taken for no label. If it "
+                f"is a number, make the column one of floats: table[{task!r}].astype(float)",
+                stacklevel=4,
+            )
+            values[values == -1] = np.nan
         return LabelReader(values, task).read(values)
     return np.array(
         [None if gap else str(one) for one, gap in zip(values, values.isna(), strict=True)], object
@@ -108,5 +120,11 @@ def _numbers(values: Any, name: str) -> NDArray[np.float32]:
             f"Expected finite numbers in the input column {name!r}. Received: none, or infinite "
             f"ones, in {wrong.sum()} of {len(wrong)} rows, the first in row {wrong.argmax() + 1}. "
             f"Fill them, {cure}"
+        )
+    if len(np.unique(numbers)) < len(np.unique(values)) / 2:
+        warnings.warn(
+            f"Input column {name!r}: float32 does not tell its numbers apart, such as "
+            f"{values.iloc[0]!r}. Subtract their minimum, {cure}",
+            stacklevel=4,
         )
     return numbers

@@ -95,6 +95,7 @@ def load_image_folder(
         table = _only_table(folder)
     if isinstance(table, str | Path):
         table = read_table(Path(table))
+    table = table.rename(columns=str)
     split = "split" if split is None and "split" in table.columns else split
     image_column = str(table.columns[0]) if image_column is None else image_column
     check_columns(table, [image_column, *(tasks or ()), *ignore, split, group])
@@ -151,18 +152,25 @@ def _pictures(
 
 def _picture(path: Path, size: tuple[int, int] | None) -> NDArray[np.floating]:
     """An image in [0, 1], of shape `(height, width, 1)` if it is grey, else with 3 channels."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
             deep = image.mode.startswith("I")
-            mode = "F" if deep else "L" if image.mode in ("1", "L", "LA") else "RGB"
-            picture = image.convert(mode)
+            grey = image.mode in ("1", "L", "LA")
+            mode = "F" if deep or image.mode == "F" else "L" if grey else "RGB"
+            largest = 65535 if deep else 1 if image.mode == "F" else 255
+            picture = ImageOps.exif_transpose(image).convert(mode)  # as viewers show it
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"Expected an image. Received: '{path}', {error}") from error
     if size is not None:
         picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    values = np.asarray(picture, "float32") / (65535 if deep else 255)
+    values = np.asarray(picture, "float32") / largest
+    if values.min() < 0 or values.max() > 1:
+        raise ValueError(
+            f"Expected an image of 8 or 16 bits, or of numbers in 0 ... 1. Received: '{path}', "
+            f"with {values.min() * largest:g} to {values.max() * largest:g}"
+        )
     return values[..., None] if values.ndim == 2 else values
 
 

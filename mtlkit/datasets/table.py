@@ -79,6 +79,7 @@ def load_table(
     name = "table"
     if isinstance(table, str | Path):
         name, table = Path(table).stem, read_table(Path(table))
+    table = table.rename(columns=str)
     if isinstance(tasks, str) or not tasks:
         raise ValueError(
             "Expected tasks: a list of the columns that are labels, out of "

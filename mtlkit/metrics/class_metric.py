@@ -28,6 +28,7 @@ _BY_PROBABILITY = (
 _BY_CLASS = (
     keras.metrics.CategoricalAccuracy,
     keras.metrics.CategoricalHinge,
+    keras.metrics.F1Score,
     keras.metrics.FBetaScore,
     keras.metrics.TopKCategoricalAccuracy,
 )
@@ -79,7 +80,8 @@ class ClassMetric(keras.metrics.Metric):
         self.num_classes = num_classes
         of_one = getattr(metric, "class_id", None) is not None
         self._counts_all = isinstance(metric, _BY_PROBABILITY) and not of_one
-        self._of_class_1 = self._counts_all and num_classes == 2
+        several = getattr(metric, "multi_label", False)
+        self._of_class_1 = self._counts_all and num_classes == 2 and not several
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes in a batch.
@@ -119,8 +121,11 @@ class ClassMetric(keras.metrics.Metric):
 
 
 def reads_probabilities(metric: Any) -> bool:
-    """Whether a Keras metric reads probabilities of classes."""
-    return isinstance(metric, (*_BY_PROBABILITY, *_BY_CLASS))
+    """Whether a metric is one of Keras's own that read probabilities of classes.
+
+    A subclass may read what it likes, so it is given labels and outputs as they are.
+    """
+    return type(metric) in (*_BY_PROBABILITY, *_BY_CLASS)
 
 
 def _without(config: dict[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,10 @@ def _decoded(task: str, head: Any, outputs: Any) -> dict[str, Any]:
     """What a head decodes, as symbolic tensors by name."""
     decoding = _Decoding(head, name=f"{task}_decoding")
     try:
+        if _decodes_otherwise(head):
+            raise NotImplementedError(
+                f"its decode is not that of its decode_tensors, which {type(head).__name__} inherits"
+            )
         tensors = decoding(outputs)
     except Exception as error:
         raise ValueError(
@@ -97,6 +101,14 @@ def _decoded(task: str, head: Any, outputs: Any) -> dict[str, Any]:
             f"decode what the runtime gives: model.tasks[{task!r}].head.decode(outputs)"
         ) from error
     return dict(zip(decoding.names, tensors, strict=True))
+
+
+def _decodes_otherwise(head: Any) -> bool:
+    """Whether a class has a `decode` of its own over a `decode_tensors` that it inherits."""
+    classes = type(head).__mro__
+    own = next(one for one in classes if "decode" in vars(one))
+    tensors = next(one for one in classes if "decode_tensors" in vars(one))
+    return own is not tensors and issubclass(own, tensors)
 
 
 class _Decoding(keras.layers.Layer):

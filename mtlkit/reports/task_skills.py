@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.metrics._labels import is_labelled
+from mtlkit.metrics._labels import is_labelled, is_one_hot
 from mtlkit.metrics.skill import Skill, accuracy_skill, mae_skill
 
 
@@ -61,6 +61,8 @@ def _skill(
         predicted = np.asarray(decoded["label"])
         probability = decoded.get("probability")
         classes = None if probability is None else probability.shape[-1]
+        if y.ndim == predicted.ndim + 1 and is_one_hot(y):
+            y = y.argmax(axis=-1)
         if y.dtype.kind == "f":
             y = _bins(y, head) if getattr(head, "labels", "bins") == "degrees" else _classes(y)
         return accuracy_skill(y.reshape(predicted.shape), predicted, classes, task=task)

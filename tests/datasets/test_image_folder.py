@@ -93,3 +93,28 @@ def test_a_table_has_to_be_there(folder):
         load(folder)
     with pytest.raises(ValueError, match="labels beside 'file'"):
         load(folder, table=pandas.DataFrame({"file": ["1.png"]}))
+
+
+def test_pictures_are_read_as_viewers_show_them(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # taken with the camera on its side
+    for number in range(10):
+        picture = np.zeros((8, 12, 3), "uint8")
+        picture[0] = 255
+        Image.fromarray(picture).save(tmp_path / f"{number}.jpg", exif=turned, quality=95)
+    table = pandas.DataFrame({"file": [f"{n}.jpg" for n in range(10)], "kind": ["a", "b"] * 5})
+    data = load_image_folder(tmp_path, table, data_format="channels_last")
+    assert data.x_train.shape[1:] == (12, 8, 3)
+    assert data.x_train[0, :, -1].min() > 0.5 > data.x_train[0, :, 0].max()
+
+
+def test_pictures_of_floats_stay_as_they_are(tmp_path):
+    for number in range(10):
+        values = np.random.default_rng(number).random((8, 8)).astype("float32")
+        Image.fromarray(values).save(tmp_path / f"{number}.tiff")
+    table = pandas.DataFrame({"file": [f"{n}.tiff" for n in range(10)], "kind": ["a", "b"] * 5})
+    data = load_image_folder(tmp_path, table, data_format="channels_last")
+    assert data.x_train.shape[1:] == (8, 8, 1) and 0.5 < data.x_train.max() < 1
+    Image.fromarray(300 * values).save(tmp_path / "0.tiff")
+    with pytest.raises(ValueError, match="8 or 16 bits"):
+        load_image_folder(tmp_path, table, data_format="channels_last")

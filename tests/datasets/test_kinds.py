@@ -108,3 +108,13 @@ def test_default_backbones():
         default_model(data((3, 4), a=[0, 1]))
     with pytest.raises(ValueError, match="Task 'a', classes: .*num_classes"):
         default_model(data(a=[0, 0]))
+
+
+def test_whole_numbers_below_minus_one_are_values_if_named_so(tmp_path):
+    path = tmp_path / "weather.npz"
+    np.savez(path, x=np.random.default_rng(0).random((40, 3)), temp=np.arange(-10, 30))
+    with pytest.raises(ValueError, match="values are floats"):
+        load_npz(path)
+    read = load_npz(path, kinds={"temp": "values"})
+    values = np.sort(np.concatenate([y["temp"] for _, _, y in read.splits()]))
+    assert values.dtype == "float64" and values.tolist() == list(range(-10, 30))

@@ -138,3 +138,26 @@ def test_without_pandas_the_cure_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(ImportError, match=r'pip install "mtlkit\[table\]"'):
         load_table(tmp_path / "goods.csv", ["kind"])
+
+
+def test_minus_one_in_a_column_of_whole_numbers_is_no_label():
+    rng = np.random.default_rng(0)
+    table = pandas.DataFrame(
+        {"x": rng.random(40), "k": [0, 1, 2, -1] * 10, "t": [-5, -1, 0, 3] * 10}
+    )
+    data = load_table(table, ["k", "t"])
+    every = np.concatenate([y["k"] for _, _, y in data.splits()])
+    assert str(data.kind("k")) == "classes" and sorted(set(every.tolist())) == [-1, 0, 1, 2]
+    values = np.concatenate([y["t"] for _, _, y in data.splits()])
+    assert not np.isnan(values).any() and values.min() == -5
+
+
+def test_names_of_columns_may_be_numbers():
+    table = pandas.DataFrame(np.random.default_rng(0).random((20, 3)))
+    assert load_table(table, ["2"]).tasks == ("2",)
+
+
+def test_numbers_that_float32_does_not_tell_apart_are_said():
+    table = pandas.DataFrame({"time": 1.7e9 + np.arange(60), "k": [0, 1] * 30})
+    with pytest.warns(UserWarning, match="'time': float32 does not tell"):
+        load_table(table, ["k"])

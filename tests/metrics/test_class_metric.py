@@ -100,6 +100,31 @@ def test_a_task_takes_them_with_missing_labels():
     assert model.objective("rare", "recall", "max").name == "val_rare_recall"
 
 
+def test_several_areas_of_two_classes():
+    labels, logits = TWO
+    area = keras.metrics.AUC(multi_label=True, num_labels=2, num_thresholds=2000)
+    expected = reference.roc_auc_score(labels, softmax(logits, axis=1)[:, 1])
+    assert score(area, TWO) == pytest.approx(expected, abs=2e-3)  # the same for both
+
+
+class LogitRecall(keras.metrics.Recall):
+    """A user's own, which turns logits into probabilities itself."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_true, keras.ops.softmax(y_pred)[:, 1], sample_weight)
+
+
+def test_a_metric_of_the_users_own_reads_logits():
+    tasks = [
+        mtl.Task("a", mtl.heads.ClassificationHead(2), metrics=["recall", LogitRecall(name="own")])
+    ]
+    model = mtl.MultiTaskModel(mtl.backbones.DenseBackbone(4, units=(4,)), tasks)
+    model.compile("sgd")
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    logs = model.evaluate(x, {"a": (x[:, 0] > 0).astype(int)}, return_dict=True, verbose=0)
+    assert logs["a_own"] == pytest.approx(logs["a_recall"])
+
+
 def test_config_round_trip():
     metric = ClassMetric(keras.metrics.Recall(class_id=1), 3, name="found")
     again = ClassMetric.from_config(metric.get_config())

@@ -159,7 +159,20 @@ class NumpyHead(HEADS.RegressionHead):
     decode_tensors = HEADS.Head.decode_tensors
 
 
+class LabelsAlone(HEADS.ClassificationHead):
+    """Decodes less than the head that it is made of."""
+
+    def decode(self, outputs):
+        return {"label": super().decode(outputs)["label"]}
+
+
 class TestErrors:
+    def test_a_head_that_decodes_otherwise_than_its_parent(self, tmp_path):
+        backbone = mtl.backbones.DenseBackbone(3, units=(4,))
+        model = mtl.MultiTaskModel(backbone, mtl.Task("a", LabelsAlone(2)))
+        with pytest.raises(ValueError, match="'a'.*LabelsAlone inherits"):
+            model.export(tmp_path / "model", decode=True)
+
     def test_a_head_that_decodes_in_numpy(self, tmp_path):
         model = mtl.MultiTaskModel(small_backbone(), [mtl.Task("size", NumpyHead())])
         with pytest.raises(ValueError, match="Task 'size': .*decode_tensors") as raised:

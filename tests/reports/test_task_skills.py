@@ -49,3 +49,17 @@ def test_each_kind_of_labels_has_its_score():
     by_task = {row.task: row for row in rows}
     assert by_task["size"].baseline == np.mean([2, 1, 0, 5]) and by_task["kind"].samples == 3
     assert by_task["tags"].baseline == 0.25  # the most frequent label of each column
+
+
+def test_one_hot_labels_of_an_adopted_model():
+    import keras
+
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((4,))
+    plain = keras.Model(inputs, keras.layers.Dense(3, "softmax", name="a")(inputs))
+    plain.compile("sgd", "categorical_crossentropy")
+    model = mtl.MultiTaskModel.from_keras(plain)
+    x, classes = rng.random((30, 4)), rng.integers(3, size=30)
+    (one_hot,) = mtl.reports.task_skills(model, x, {"a": np.eye(3)[classes]})
+    found = model.predict(x, verbose=0)["a"].argmax(1)
+    assert one_hot.score == (found == classes).mean()
