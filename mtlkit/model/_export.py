@@ -89,9 +89,8 @@ def _decoded(task: str, head: Any, outputs: Any) -> dict[str, Any]:
     decoding = _Decoding(head, name=f"{task}_decoding")
     try:
         if _decodes_otherwise(head):
-            raise NotImplementedError(
-                f"its decode is not that of its decode_tensors, which {type(head).__name__} inherits"
-            )
+            name = type(head).__name__
+            raise NotImplementedError(f"its decode is not decode_tensors, which {name} inherits")
         tensors = decoding(outputs)
     except Exception as error:
         raise ValueError(

@@ -49,7 +49,8 @@ def test_words_are_classes_with_names_and_gaps_are_unlabelled():
         (pandas.array(np.resize([0, 1, None], 40), dtype="Int64"), "classes", "i"),
         (np.resize([True, False], 40), "classes", "i"),
         (np.resize([1, 2, 3], 40), "values", "f"),  # does not count from 0
-        (np.resize([-1, 0, 1], 40), "values", "f"),  # in a table, -1 is a number
+        (np.resize([-1.0, 0.0, 1.0], 40), "values", "f"),
+        (np.resize([-2, -1, 0], 40), "values", "f"),
         (np.linspace(0, 1, 40), "values", "f"),
     ],
 )
@@ -145,7 +146,8 @@ def test_minus_one_in_a_column_of_whole_numbers_is_no_label():
     table = pandas.DataFrame(
         {"x": rng.random(40), "k": [0, 1, 2, -1] * 10, "t": [-5, -1, 0, 3] * 10}
     )
-    data = load_table(table, ["k", "t"])
+    with pytest.warns(UserWarning, match="'k': -1 in 10 rows is taken for no label"):
+        data = load_table(table, ["k", "t"])
     every = np.concatenate([y["k"] for _, _, y in data.splits()])
     assert str(data.kind("k")) == "classes" and sorted(set(every.tolist())) == [-1, 0, 1, 2]
     values = np.concatenate([y["t"] for _, _, y in data.splits()])

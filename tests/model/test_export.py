@@ -171,7 +171,7 @@ class TestErrors:
         backbone = mtl.backbones.DenseBackbone(3, units=(4,))
         model = mtl.MultiTaskModel(backbone, mtl.Task("a", LabelsAlone(2)))
         with pytest.raises(ValueError, match="'a'.*LabelsAlone inherits"):
-            model.export(tmp_path / "model", decode=True)
+            model.export(**exported_to(tmp_path), decode=True)
 
     def test_a_head_that_decodes_in_numpy(self, tmp_path):
         model = mtl.MultiTaskModel(small_backbone(), [mtl.Task("size", NumpyHead())])
