@@ -38,6 +38,9 @@ class TaskEarlyStopping(keras.callbacks.Callback):
     been better in another epoch: `restore(task)` gives the model the weights of that one. The
     weights of the losses are as they were before training.
 
+    A task is followed by its `model.objective(task)`: the primary metric of its head, or, of a task
+    with metrics of its own, the first of these.
+
     Args:
         patience: Epochs without improvement after which a task ends.
         tasks: Names of the tasks that are followed. `None`: all.

@@ -518,9 +518,10 @@ class MultiTaskModel(keras.Model):
 
         Args:
             task: Name of the task.
-            metric: Name of one of its metrics, or `"loss"`. `None`: the head's primary
-                metric if the task has it, else the loss.
-            direction: `"max"` or `"min"`; needed for a metric other than the primary one.
+            metric: Name of one of its metrics, or `"loss"`. `None`: the head's primary metric if
+                the task has it, else the first of its metrics of which is known which way it
+                improves, else the loss.
+            direction: `"max"` or `"min"`; needed for a metric of which that is not known.
 
         Returns:
             A `keras_tuner.Objective` such as `Objective("val_orientation_accuracy", "max")`.
@@ -529,7 +530,9 @@ class MultiTaskModel(keras.Model):
             ValueError: If the task or metric is not the model's, or its direction unknown.
         """
         found = self._task(task)
-        metrics = [m.name.removeprefix(f"{task}_") for m in self._metrics_by_task[task]]
+        ways = directions({task: found}, self._metrics_by_task)
+        own = [m.name for m in self._metrics_by_task[task]]
+        metrics = {name.removeprefix(f"{task}_"): ways[name] for name in own}
         return task_objective(found, metrics, metric, direction)
 
     def task_model(self, task: str) -> keras.Model:

@@ -56,7 +56,8 @@ class Task:
             the name `{other task}_prediction`.
         loss: The loss, as in `keras.Model.compile`. `None`: the head's own.
         metrics: List of metrics, as in `keras.Model.compile`. `None`: the head's own. Samples count
-            the same in them, whatever their `sample_weight`.
+            the same in them, whatever their `sample_weight`. Early stopping and searches follow the
+            first of them, unless the head's primary metric is among them.
         weighted_metrics: List of metrics in which samples count by their `sample_weight`, as in
             `keras.Model.compile`; logged as `{name}_weighted_{metric}`. `None`: none.
         class_weight: Weights of classes in the training loss, beside those of samples: a dict such

@@ -49,10 +49,14 @@ def log_scale(ax: Axes, ratio: float) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
+#: How the score without any skill is drawn.
+BASELINE: dict[str, Any] = {"color": GREY, "linestyle": ":"}
+
+
 def draw_baseline(ax: Axes, baseline: float | None) -> None:
     """Draws the score without any skill as a dotted line, if there is one."""
     if baseline is not None:
-        ax.axhline(baseline, color=GREY, linestyle=":")
+        ax.axhline(baseline, **BASELINE)
 
 
 def draw_legend(ax: Axes, entries: Mapping[str, Mapping[str, Any]]) -> None:

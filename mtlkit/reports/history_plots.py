@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from mtlkit.metrics.skill import constant_skill
-from mtlkit.reports._figures import COLORS, draw_baseline, draw_legend, label_axes, new_axes, plain
+from mtlkit.reports._figures import (
+    BASELINE,
+    COLORS,
+    draw_baseline,
+    draw_legend,
+    label_axes,
+    new_axes,
+    plain,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +71,7 @@ def plot_history(
         )
     figure = Figure(figsize=(9, 2.6 * len(drawn)), layout="constrained")
     rows = figure.subplots(len(drawn), 2, squeeze=False)
+    entries = {"training": _TRAINING, "validation": _VALIDATION}
     for task, (left, right) in zip(drawn, rows, strict=True):
         score = _score(task, logs, known, found)
         _draw(left, logs, f"{task}_loss", "loss")
@@ -72,9 +81,12 @@ def plot_history(
             continue
         own = None if labels is None else labels.get(task)
         _draw(right, logs, score, score.removeprefix(f"{task}_").replace("_", " "))
-        draw_baseline(right, _baseline(task, score, known, own))
+        baseline = _baseline(task, score, known, own)
+        draw_baseline(right, baseline)
+        if baseline is not None:
+            entries["without learning"] = BASELINE
     shown = next((ax for ax in rows[:, 1] if ax.get_visible()), rows[0][0])
-    draw_legend(shown, {"training": _TRAINING, "validation": _VALIDATION})
+    draw_legend(shown, entries)
     return figure
 
 

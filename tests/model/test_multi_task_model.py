@@ -582,10 +582,28 @@ class TestTasks:
         loss = model.objective("identity", "loss")
         assert (loss.name, loss.direction) == ("val_identity_loss", "min")
         assert model.objective("orientation", "mae_degrees", "min").direction == "min"
-        with pytest.raises(ValueError, match="direction"):
-            model.objective("orientation", "mae_degrees")
+        assert model.objective("orientation", "mae_degrees").direction == "min"  # by its name
         with pytest.raises(ValueError, match="nonsense"):
             model.objective("orientation", "nonsense")
+
+    def test_objective_of_metrics_of_the_users_own(self):
+        def share(y_true, y_pred):
+            return ops.mean(y_pred, axis=-1)
+
+        def objective(*metrics, **asked):
+            head = mtl.heads.ClassificationHead(2)
+            task = mtl.Task("a", head, metrics=list(metrics))
+            model = mtl.MultiTaskModel(mtl.backbones.DenseBackbone(3, units=(4,)), task)
+            found = model.objective("a", **asked)
+            return found.name.removeprefix("val_a_"), found.direction
+
+        area = keras.metrics.AUC(curve="PR", name="area")
+        assert objective(area, "recall") == ("area", "max")
+        assert objective("recall", "accuracy") == ("accuracy", "max")  # the head's primary one
+        assert objective(share, keras.metrics.FalseNegatives(name="missed")) == ("loss", "min")
+        assert objective(share, metric="share", direction="max") == ("share", "max")
+        with pytest.raises(ValueError, match="'a': expected direction"):
+            objective(share, metric="share")
 
     def test_task_model_shares_weights(self, trained, images, tmp_path):
         model, _ = trained
