@@ -112,7 +112,10 @@ def _best(result: SearchResult) -> list[Markup]:
     return [
         element("h2", title),
         element("pre", result.code()),
-        element("pre", json.dumps(short, indent=2, ensure_ascii=False)),
+        folded(
+            "All its settings",
+            element("pre", json.dumps(short, indent=2, ensure_ascii=False)),
+        ),
         folded(
             "The task, for keras.saving.deserialize_keras_object",
             element("pre", json.dumps(config["task"], indent=2, ensure_ascii=False)),
