@@ -25,7 +25,7 @@ def few_digits(monkeypatch):
     load = mtl.datasets.rotated_digits
 
     def few(**options):
-        data = load(copies=1, **options)
+        data = load(**{**options, "copies": 1})
         parts = {}
         for split, count in {"train": 320, "val": 96, "test": 96}.items():
             parts[f"x_{split}"] = getattr(data, f"x_{split}")[:count]
