@@ -7,6 +7,7 @@ import json
 import re
 import runpy
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 
 import mtlkit as mtl
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +25,7 @@ def few_digits(monkeypatch):
     load = mtl.datasets.rotated_digits
 
     def few(**options):
-        data = load(copies=1, **options)
+        data = load(**{**options, "copies": 1})
         parts = {}
         for split, count in {"train": 320, "val": 96, "test": 96}.items():
             parts[f"x_{split}"] = getattr(data, f"x_{split}")[:count]
@@ -84,6 +86,39 @@ def test_export_model(monkeypatch, tmp_path, capsys):
     gaps = re.findall(r"(\w+): 7 outputs, at most (\S+) from Keras", capsys.readouterr().out)
     assert [name for name, _ in gaps] == ["tf_saved_model", *formats]
     assert all(float(gap) < 1e-3 for _, gap in gaps)  # of degrees up to 360
+
+
+#: What each short script prints, beside a score and its baseline.
+SHORT = {
+    "balancing": ("Dominant: 'brightness'", "single-task", "log"),
+    "conditioning": ("pose, alone", "pose, experts", "pose, told another's object", "chance"),
+    "contrastive": ("cross-entropy alone", "7-9, new", "chance"),
+    "dense_prediction": ("mean IoU", "all ground", "the median everywhere"),
+    "hierarchical_labels": ("10 classes, 3 groups", "few digits, and groups: digit", "chance"),
+    "partial_labels": ("'identity': [", "both sets: orientation", "chance"),
+    "table_many_labels": ("average precision", "guessing", "mean"),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_short_script(name, monkeypatch, tmp_path, capsys):
+    script = EXAMPLES / f"{name}.py"
+    picture = ["--save", str(tmp_path / "picture.png")]
+    draws = '"--save"' in script.read_text()
+    monkeypatch.setattr(sys, "argv", [script.name, "--fast", *(picture if draws else [])])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Task 'brightness'")  # a large loss is the point
+        runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    for text in SHORT[name]:
+        assert text in printed
+    assert not draws or (tmp_path / "picture.png").stat().st_size > 5_000
+
+
+def test_every_example_has_a_page():
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    for script in EXAMPLES.glob("*.py"):
+        assert f'--8<-- "examples/{script.name}"' in pages, script.name
 
 
 def test_a_recommended_line_is_applied():
