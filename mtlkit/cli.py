@@ -1,4 +1,4 @@
-"""The command line: `mtlkit --help`. What it takes is in `mtlkit_cli`; what it does, in `_cli`."""
+"""The command line. Its arguments are in `mtlkit_cli`, its commands in `mtlkit._cli`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtlkit_cli import INTERRUPTED, WRONG, main
 
 __all__ = ["main"]
 
-#: What a user can mend, and is told in one line.
+#: Errors that a user can mend; they are printed in one line.
 _MENDABLE = (ValueError, OSError, ImportError)
 #: As a shell says of a program that a pipe ended.
 _BROKEN_PIPE = 141

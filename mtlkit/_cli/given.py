@@ -10,11 +10,11 @@ import keras
 from mtlkit import datasets
 from mtlkit.datasets import MultiTaskData
 from mtlkit.datasets._made import chosen_tasks
+from mtlkit.datasets._table_columns import TABLES
 from mtlkit.diagnostics._any_model import adopted
 from mtlkit.model import MultiTaskModel
 
-_TABLES = (".csv", ".tsv", ".parquet")
-_DATA = f"an .npz file, a table ({', '.join(_TABLES)}) or a folder of images with a table"
+_DATA = f"an .npz file, a table ({', '.join(TABLES)}) or a folder of images with a table"
 
 
 def read_data(arguments: argparse.Namespace, model: MultiTaskModel | None = None) -> MultiTaskData:
@@ -85,7 +85,7 @@ def _loaded(arguments: argparse.Namespace, model: MultiTaskModel | None) -> Mult
             image_size=arguments.image_size,
             **common,
         )
-    if path.suffix.lower() in _TABLES:
+    if path.suffix.lower() in TABLES:
         _check_unused(arguments, "a table without --image-column", "inputs", "table", "image_size")
         return datasets.load_table(path, **common)
     if path.suffix.lower() == ".npz":
@@ -96,7 +96,7 @@ def _loaded(arguments: argparse.Namespace, model: MultiTaskModel | None) -> Mult
 
 def _is_of_images(arguments: argparse.Namespace) -> bool:
     """Whether a table is one of files of images."""
-    return arguments.image_column is not None and arguments.data.suffix.lower() in _TABLES
+    return arguments.image_column is not None and arguments.data.suffix.lower() in TABLES
 
 
 def _check_unused(arguments: argparse.Namespace, what: str, *options: str) -> None:
@@ -110,7 +110,7 @@ def _check_unused(arguments: argparse.Namespace, what: str, *options: str) -> No
 def _tasks(arguments: argparse.Namespace, model: MultiTaskModel | None) -> list[str] | None:
     """The tasks to read: those that are named, and those of the model; `None`: all."""
     named = [*(arguments.tasks or ()), *(arguments.labels or ())]
-    of_columns = arguments.data.suffix.lower() in _TABLES and not _is_of_images(arguments)
+    of_columns = arguments.data.suffix.lower() in TABLES and not _is_of_images(arguments)
     if model is not None:
         named = [*model.tasks, *named]
     elif of_columns:

@@ -51,7 +51,7 @@ def as_kind(labels: NDArray, names: list[str] | None, kind: LabelKind, task: str
     Args:
         labels: Integers (-1: unlabelled) or floats (NaN), of shape `(samples, ...)`.
         names: Names of the classes, of labels that were text.
-        kind: What they are to be.
+        kind: The kind to convert them to.
         task: Name of the task, for messages.
     """
     return KINDS[kind.name](labels, names, kind, task)

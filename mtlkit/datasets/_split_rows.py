@@ -16,7 +16,7 @@ _WORDS = {
     "val": ("val", "valid", "validation", "dev", "1"),
     "test": ("test", "testing", "2"),
 }
-#: What is drawn for validation, and for test, where it is not given.
+#: The share of rows that is drawn for validation, and for test, if a split is not given.
 _SHARE = 0.15
 
 

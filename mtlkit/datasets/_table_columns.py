@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from mtlkit.datasets._label_reader import LabelReader
 
+#: The files of tables that can be read.
+TABLES = (".csv", ".tsv", ".parquet")
+
 
 def read_table(path: Path) -> Any:
     """Reads a CSV or Parquet file into a table of pandas."""
@@ -28,8 +31,8 @@ def read_table(path: Path) -> Any:
         ".tsv": lambda path: pandas.read_csv(path, sep="\t"),
         ".parquet": pandas.read_parquet,
     }
-    if path.suffix.lower() not in readers:
-        raise ValueError(f"Expected a table in {', '.join(readers)}. Received: '{path}'")
+    if path.suffix.lower() not in TABLES:
+        raise ValueError(f"Expected a table in {', '.join(TABLES)}. Received: '{path}'")
     if not path.exists():
         raise FileNotFoundError(f"Expected a table. Received: '{path}', which is not there")
     try:

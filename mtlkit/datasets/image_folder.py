@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from mtlkit.datasets._channels import move_channels
 from mtlkit.datasets._made import made, parts_of
 from mtlkit.datasets._split_rows import split_rows
-from mtlkit.datasets._table_columns import check_columns, column, label_column, read_table
+from mtlkit.datasets._table_columns import TABLES, check_columns, column, label_column, read_table
 from mtlkit.datasets.multitask_data import MultiTaskData
 
-_TABLES = (".csv", ".tsv", ".parquet")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 
@@ -114,11 +113,11 @@ def load_image_folder(
 
 
 def _only_table(folder: Path) -> Path:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _TABLES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLES)
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise FileNotFoundError(
-            f"Expected one table ({', '.join(_TABLES)}) among the images in '{folder}', with a row "
+            f"Expected one table ({', '.join(TABLES)}) among the images in '{folder}', with a row "
             f"for each image; `table` names one elsewhere. Received: {names}"
         )
     return found[0]

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from mtlkit._counts import check_count
+from mtlkit.metrics._wrapped_metric import WrappedMetric
 from mtlkit.metrics.masked import as_metric
 
 #: Metrics that count by thresholds of a probability; of two classes, that of class 1.
@@ -35,7 +36,7 @@ _BY_CLASS = (
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class ClassMetric(keras.metrics.Metric):
+class ClassMetric(WrappedMetric):
     """Gives a metric of probabilities what it reads, out of labels and logits of classes.
 
     Of two classes, `Recall()`, `Precision()`, `AUC(curve="PR")` and their like get the
@@ -102,22 +103,8 @@ class ClassMetric(keras.metrics.Metric):
                 sample_weight = weight * ops.ones_like(probability)
         self.metric.update_state(label, probability, sample_weight=sample_weight)
 
-    def result(self) -> Any:
-        return self.metric.result()
-
-    def reset_state(self) -> None:
-        self.metric.reset_state()
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "metric": keras.saving.serialize_keras_object(self.metric),
-            "num_classes": self.num_classes,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> ClassMetric:
-        return cls(keras.saving.deserialize_keras_object(config["metric"]), **_without(config))
+        return {**super().get_config(), "num_classes": self.num_classes}
 
 
 def reads_probabilities(metric: Any) -> bool:
@@ -126,7 +113,3 @@ def reads_probabilities(metric: Any) -> bool:
     A subclass may read what it likes, so it is given labels and outputs as they are.
     """
     return type(metric) in (*_BY_PROBABILITY, *_BY_CLASS)
-
-
-def _without(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name != "metric"}

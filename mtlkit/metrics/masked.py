@@ -17,10 +17,11 @@ from mtlkit.losses._partial_labels import (
     loss_rank,
     of_pixels,
 )
+from mtlkit.metrics._wrapped_metric import WrappedMetric
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class MaskedMetric(keras.metrics.Metric):
+class MaskedMetric(WrappedMetric):
     """Applies a metric to the samples that have a label.
 
     A label is missing where it is NaN (floating point) or -1 (integer). Where no sample
@@ -68,24 +69,14 @@ class MaskedMetric(keras.metrics.Metric):
         self.samples.assign_add(ops.cast(labels.samples, self.samples.dtype))
 
     def result(self) -> Any:
-        return nan_unless(self.samples > 0, self.metric.result())
+        return nan_unless(self.samples > 0, super().result())
 
     def reset_state(self) -> None:
-        self.metric.reset_state()
+        super().reset_state()
         self.samples.assign(0)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "metric": keras.saving.serialize_keras_object(self.metric),
-            "by_entry": self.by_entry,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> MaskedMetric:
-        config = dict(config)
-        config["metric"] = keras.saving.deserialize_keras_object(config["metric"])
-        return cls(**config)
+        return {**super().get_config(), "by_entry": self.by_entry}
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")

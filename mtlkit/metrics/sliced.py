@@ -6,9 +6,11 @@ from typing import Any
 
 import keras
 
+from mtlkit.metrics._wrapped_metric import WrappedMetric
+
 
 @keras.saving.register_keras_serializable(package="mtlkit")
-class SlicedMetric(keras.metrics.Metric):
+class SlicedMetric(WrappedMetric):
     """Applies a metric to some of the outputs, those of `outputs[:, start:stop]`.
 
     For heads that put several things out side by side, such as `mtlkit.heads.ContrastiveHead`,
@@ -58,22 +60,5 @@ class SlicedMetric(keras.metrics.Metric):
         outputs = y_pred[:, self.start : self.stop]
         self.metric.update_state(y_true, outputs, sample_weight=sample_weight)
 
-    def result(self) -> Any:
-        return self.metric.result()
-
-    def reset_state(self) -> None:
-        self.metric.reset_state()
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "metric": keras.saving.serialize_keras_object(self.metric),
-            "start": self.start,
-            "stop": self.stop,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> SlicedMetric:
-        config = dict(config)
-        config["metric"] = keras.saving.deserialize_keras_object(config["metric"])
-        return cls(**config)
+        return {**super().get_config(), "start": self.start, "stop": self.stop}

@@ -59,7 +59,8 @@ def plot_history(
     from matplotlib.figure import Figure
 
     logs: Mapping[str, Sequence[float]] = getattr(history, "history", history)
-    known: Mapping[str, Any] = getattr(getattr(history, "model", None), "tasks", {})
+    model = getattr(history, "model", None)
+    known: Mapping[str, Any] = getattr(model, "tasks", {})
     names = [log.removesuffix("_loss") for log in logs if log.endswith("_loss")]
     found = list(known) or [one for one in names if one != "val" and not one.startswith("val_")]
     drawn = found if tasks is None else list(tasks)
@@ -73,7 +74,7 @@ def plot_history(
     rows = figure.subplots(len(drawn), 2, squeeze=False)
     entries = {"training": _TRAINING, "validation": _VALIDATION}
     for task, (left, right) in zip(drawn, rows, strict=True):
-        score = _score(task, logs, known, found)
+        score = _score(task, logs, model if task in known else None, found)
         _draw(left, logs, f"{task}_loss", "loss")
         left.set_title(plain(task), loc="left", fontweight="bold")
         if score is None:
@@ -101,14 +102,12 @@ def _draw(ax: Any, logs: Mapping[str, Sequence[float]], log: str, name: str) -> 
     ax.locator_params(axis="x", integer=True)
 
 
-def _score(
-    task: str, logs: Mapping[str, Any], known: Mapping[str, Any], tasks: Sequence[str]
-) -> str | None:
+def _score(task: str, logs: Mapping[str, Any], model: Any, tasks: Sequence[str]) -> str | None:
     """The log that judges a task."""
-    if task in known:
-        primary = f"{task}_{known[task].head.primary_metric[0]}"
-        if primary in logs:
-            return primary
+    if model is not None:
+        judged = str(model.objective(task).name).removeprefix("val_")
+        if judged in logs and judged != f"{task}_loss":
+            return judged
     longer = tuple(f"{other}_" for other in tasks if other.startswith(f"{task}_"))
     own = (log for log in logs if log.startswith(f"{task}_") and not log.startswith(longer or "?"))
     return next((log for log in own if log != f"{task}_loss"), None)

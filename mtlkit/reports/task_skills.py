@@ -63,34 +63,15 @@ def _skill(
         classes = None if probability is None else probability.shape[-1]
         if y.ndim == predicted.ndim + 1 and is_one_hot(y):
             y = y.argmax(axis=-1)
-        if y.dtype.kind == "f":
-            y = _bins(y, head) if getattr(head, "labels", "bins") == "degrees" else _classes(y)
+        if y.dtype.kind == "f" and getattr(head, "labels", "bins") == "degrees":
+            y = np.round(y / head.period * head.num_bins) % head.num_bins  # the nearest bin
         return accuracy_skill(y.reshape(predicted.shape), predicted, classes, task=task)
     predicted = np.asarray(decoded["labels" if "labels" in decoded else "value"], "float64")
-    return mae_skill(_floats(y).reshape(predicted.shape), predicted, _median(y_train), task=task)
-
-
-def _bins(degrees: NDArray, head: Any) -> NDArray[np.int64]:
-    """The nearest bin of each angle, -1 where there is none."""
-    return _classes(np.round(degrees / head.period * head.num_bins) % head.num_bins)
-
-
-def _classes(y: NDArray) -> NDArray[np.int64]:
-    return np.where(np.isnan(y), -1, y).astype("int64")
-
-
-def _floats(y: NDArray) -> NDArray[np.float64]:
-    """Values as floats, NaN where an integer says that there is none."""
-    if y.dtype.kind == "f":
-        return y
-    values = y.astype("float64")
-    values[~is_labelled(y)] = np.nan
-    return values
+    return mae_skill(y.reshape(predicted.shape), predicted, _median(y_train), task=task)
 
 
 def _median(y_train: ArrayLike | None) -> float | None:
     """The constant that values are compared with; of several numbers a sample, none is known."""
-    values = _floats(np.asarray([] if y_train is None else y_train))
-    if values.ndim != 1 or np.isnan(values).all():
-        return None
-    return float(np.nanmedian(values))
+    values = np.asarray([] if y_train is None else y_train)
+    known = values[is_labelled(values)] if values.ndim == 1 else values[:0]
+    return float(np.median(known)) if known.size else None

@@ -37,23 +37,19 @@ def ordinal(rng: np.random.Generator, method: str) -> float:
     logits = rng.normal(scale=2, size=(SAMPLES, CLASSES - 1)).astype("float32")
     own, theirs = (torch.tensor(logits, requires_grad=True) for _ in range(2))
     value = losses.OrdinalCrossEntropy(CLASSES, method)(label, own)
-    if method == "coral":
-        expected = coral_loss(theirs, torch.tensor(levels(label)))
-    else:
-        expected = corn_by_sample(theirs, label)
+    expected = peers_loss(theirs, label, method)
     value.backward()
     expected.backward()
     return max(apart(value, expected), apart(own.grad, theirs.grad))
 
 
-def corn_by_sample(logits: Any, label: np.ndarray) -> Any:
-    """CORN, divided by the number of samples in place of that of binary labels."""
+def peers_loss(logits: Any, label: np.ndarray, method: str) -> Any:
+    """The loss of coral-pytorch; CORN divided by samples, where the peer divides by labels."""
+    if method == "coral":
+        above = label[:, None] > np.arange(CLASSES - 1)
+        return coral_loss(logits, torch.tensor(above.astype("float32")))
     binary = np.minimum(label + 1, CLASSES - 1).sum()
     return corn_loss(logits, torch.tensor(label), CLASSES) * binary / len(label)
-
-
-def levels(label: np.ndarray) -> np.ndarray:
-    return (label[:, None] > np.arange(CLASSES - 1)).astype("float32")
 
 
 def kappa(rng: np.random.Generator, peer: str) -> float:
@@ -111,11 +107,7 @@ def trained(rng: np.random.Generator, method: str) -> float:
         x, y = torch.tensor(features[start : start + 50]), label[start : start + 50]
         optimizer.zero_grad()
         logits = by_hand(x, weights)
-        if method == "coral":
-            loss = coral_loss(logits, torch.tensor(levels(y)))
-        else:
-            loss = corn_by_sample(logits, y)
-        loss.backward()
+        peers_loss(logits, y, method).backward()
         optimizer.step()
     expected = by_hand(torch.tensor(features), weights).detach()
     return apart(model.predict(features, verbose=0), expected)
