@@ -141,6 +141,7 @@ class MultiTaskModel(keras.Model):
 
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
+        orbit = orbit and not getattr(backbone, "gives_orbit", False)  # as cached features do
         maps = FeatureMaps(backbone, input_shape, orbit)
         outputs, fan_outs, gates, reads = wire(maps, tasks, aggregator, balancer_space)
         if aggregator is not None and not fan_outs and len(gates) < 2:

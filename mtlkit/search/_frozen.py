@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -21,15 +21,28 @@ from mtlkit.search._head_space import HeadSpace
 
 #: The name, among features, of what the backbone gives where no map is named.
 _LAST = "last_map"
+_SPLITS = ("x", "x_val")
+
+
+class _Map(NamedTuple):
+    """A map of the backbone: of the image as it is, or of its four quarter turns."""
+
+    name: str
+    turned: bool
+
+    @property
+    def key(self) -> str:
+        """Its name among inputs and files."""
+        return f"cached_{'turned_' * self.turned}{self.name}".replace("/", "_")
 
 
 class FrozenFeatures:
     """Models of heads alone, on features that lie on disk.
 
     Each map is computed when a trial first needs it, kept in the folder, and read by all
-    trials and processes from there. Heads that read the turned image (`reads_orbit`) have no
-    features to keep: their models run the backbone, frozen. So do all of a backbone that masks
-    steps of sequences.
+    trials and processes from there; for heads that read the turned image (`reads_orbit`) the maps
+    of all four turns. A backbone that masks steps of sequences has no features to keep: its models
+    run it, frozen.
 
     On a frozen backbone a task learns the same whatever the heads of others are, unless one of
     them is conditioned on the other. So a trial trains the searched task with those that it is
@@ -45,6 +58,7 @@ class FrozenFeatures:
         self._batch_size = batch_size
         self._backbone = space.backbone()
         self._maps = FeatureMaps(self._backbone, space.input_shape)
+        self._turned_maps: FeatureMaps | None = None
 
     def trial(self, point: Any) -> tuple[MultiTaskModel, SearchData]:
         """Returns the model that a trial trains, and its data."""
@@ -76,30 +90,41 @@ class FrozenFeatures:
         return self._space.tasks(point)
 
     def _on_features(self, tasks: list[Task]) -> tuple[MultiTaskModel, SearchData]:
-        # Neither turns nor masks are kept with features.
-        if any(task.head.reads_orbit for task in tasks) or makes_masks(self._backbone):
+        if makes_masks(self._backbone):  # masks are not kept with features
             backbone = self._space.backbone()
             model = MultiTaskModel(backbone, tasks, input_shape=self._space.input_shape)
             model.freeze_backbone()
             return model, self._data
-        names = {task.name: self._names(task) for task in tasks}
-        used = list(dict.fromkeys(name for own in names.values() for name in own))
-        tapped = [replace(task, feature=_plain(names[task.name])) for task in tasks]
-        x, x_val = ({_key(n): self._feature(n, split) for n in used} for split in ("x", "x_val"))
+        maps = {task.name: self._maps_of(task) for task in tasks}
+        used = list(dict.fromkeys(one for own in maps.values() for one in own))
+        tapped = [replace(task, feature=_plain(maps[task.name])) for task in tasks]
+        x, x_val = ({one.key: self._feature(one, split) for one in used} for split in _SPLITS)
         return MultiTaskModel(_passing(x), tapped), self._data.with_images(x, x_val)
 
-    def _names(self, task: Task) -> tuple[str, ...]:
-        return feature_names(self._maps, task) or (_LAST,)
+    def _maps_of(self, task: Task) -> list[_Map]:
+        names = feature_names(self._maps, task) or (_LAST,)
+        return [_Map(name, task.head.reads_orbit) for name in names]
 
-    def _feature(self, name: str, split: str) -> np.ndarray:
-        path = self._folder / f"{split}@{_key(name)}.npy"
+    def _feature(self, wanted: _Map, split: str) -> np.ndarray:
+        path = self._folder / f"{split}@{wanted.key}.npy"
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            tensor = self._maps.last if name == _LAST else self._maps.get([name])[name]
-            model = keras.Model(self._maps.inputs, tensor)
+            inputs, tensor = self._tensor(wanted)
+            model = keras.Model(inputs, tensor)
             images = getattr(self._data, split)
             write_array(path, model.predict(images, batch_size=self._batch_size, verbose=0))
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def _tensor(self, wanted: _Map) -> tuple[Any, Any]:
+        """The inputs of the backbone, and one of its maps."""
+        maps = self._maps
+        if wanted.turned:
+            if self._turned_maps is None:
+                shape = self._space.input_shape
+                self._turned_maps = FeatureMaps(self._backbone, shape, orbit=True)
+            maps = self._turned_maps
+        last, named = maps.last_orbit, maps.get_orbit  # those of one turn, where there is no other
+        return maps.inputs, last if wanted.name == _LAST else named([wanted.name])[wanted.name]
 
 
 def connected(tasks: Sequence[Task], target: str) -> list[Task]:
@@ -122,13 +147,11 @@ def _passing(features: dict[str, np.ndarray]) -> keras.Model:
         for key, array in features.items()
     }
     maps = {key: keras.layers.Identity(name=f"{key}_map")(x) for key, x in inputs.items()}
-    return keras.Model(inputs, maps, name="cached_features")
+    backbone = keras.Model(inputs, maps, name="cached_features")
+    backbone.gives_orbit = True
+    return backbone
 
 
-def _key(name: str) -> str:
-    return f"cached_{name}".replace("/", "_")
-
-
-def _plain(names: tuple[str, ...]) -> Any:
-    keys = tuple(_key(name) for name in names)
+def _plain(maps: Sequence[_Map]) -> Any:
+    keys = tuple(one.key for one in maps)
     return keys[0] if len(keys) == 1 else keys

@@ -196,7 +196,8 @@ class TestFrozen:
     def test_features_are_kept(self, searched):
         _, result = searched
         kept = {path.name for path in (result.directory / "features").iterdir()}
-        names = ("cached_stage2", "cached_last_map")  # which identity reads
+        # identity reads the last map, and the orbit the map of each quarter turn.
+        names = ("cached_stage2", "cached_last_map", "cached_turned_stage2")
         assert kept == {f"{split}@{name}.npy" for split in ("x", "x_val") for name in names}
 
     def test_every_trial_is_finished(self, searched):
@@ -214,7 +215,7 @@ class TestFrozen:
             point = result._space.parsed(record.point)
             model = result._space.build(point)
             model.freeze_backbone()
-            images, _ = small.data()[0][0], None
+            images = small.data()[0][0]
             frozen = FrozenFeatures(result._space, result._data, result.directory / "features")
             trained, data = frozen.model(point)
             for name in model.tasks:  # equal to begin with
