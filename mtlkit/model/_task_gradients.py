@@ -127,7 +127,7 @@ class TaskGradients:
             products = ops.convert_to_numpy(_products(rows))
             layers[name] = products.reshape(*size, *size).astype("float64")
         factors = np.ones(len(self.tasks))
-        if model._balance is not None:
+        if model._balancing.losses is not None:
             factors = self._factors(losses, samples)
         features = {name: one.astype("float64") for name, one in features.items()}
         return GroupGradients(features, layers, losses, samples, factors)
@@ -219,7 +219,7 @@ class TaskGradients:
         self, losses: NDArray[np.float64], samples: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """The derivative of the total loss by each task's, with the state as it is now."""
-        balance: Any = self._model._balance
+        balance: Any = self._model._balancing.losses
         count = samples.sum(0)
         mean = (losses * samples).sum(0) / np.maximum(count, 1.0)
 

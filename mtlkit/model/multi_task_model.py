@@ -19,7 +19,6 @@ from mtlkit.backbones._trainable_flags import (
     set_trainable_flags,
     trainable_flags,
 )
-from mtlkit.balancing._names import split
 from mtlkit.heads.head import Head
 from mtlkit.layers.gradient_gates import GradientScale
 from mtlkit.losses._partial_labels import PartialLabels, StepLabels
@@ -28,6 +27,7 @@ from mtlkit.losses.masked import unlabelled_loss
 from mtlkit.metrics.masked import LabelledMean
 from mtlkit.model._adaptation import Learner, adapt, is_adapted
 from mtlkit.model._adoption import adopt
+from mtlkit.model._balancing import Balancing
 from mtlkit.model._class_weights import ClassWeights
 from mtlkit.model._compile_settings import carry_over_state
 from mtlkit.model._conditioning import with_layer, with_new_layer
@@ -42,15 +42,9 @@ from mtlkit.model._fit_arguments import (
     weight_of,
 )
 from mtlkit.model._learning_rates import scale_learning_rates
-from mtlkit.model._loss_balance import (
-    LossBalance,
-    check_optimizer,
-    keep_from_decay,
-    with_callbacks,
-)
+from mtlkit.model._loss_balance import with_callbacks
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
-from mtlkit.model._parameter_balance import ParameterBalance, check_space, look_ahead
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
 from mtlkit.model._shared_weights import tasks_of_weights
 from mtlkit.model._streams import is_stream, length
@@ -136,21 +130,21 @@ class MultiTaskModel(keras.Model):
         tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
         check_tasks(tasks)
         tasks = [with_layer(task) for task in tasks]
-        weighting, aggregator = split(balancer)
-        check_space(balancer_space, weighting, aggregator, tasks)
+        balancing = Balancing(balancer, balancer_space, tasks)
 
         # === Functional model ===
         orbit = any(task.head.reads_orbit for task in tasks)
         orbit = orbit and not getattr(backbone, "gives_orbit", False)  # as cached features do
         maps = FeatureMaps(backbone, input_shape, orbit)
-        outputs, fan_outs, gates, reads = wire(maps, tasks, aggregator, balancer_space)
-        if aggregator is not None and not fan_outs and len(gates) < 2:
+        wired = wire(maps, tasks, balancing.aggregator, balancer_space)
+        if balancing.aggregator is not None and not wired.fan_outs and len(wired.gates) < 2:
             warnings.warn(
-                f"There is no feature that two tasks train: {aggregator} has nothing to combine. "
+                "There is no feature that two tasks train: "
+                f"{balancing.aggregator} has nothing to combine. "
                 f"The tasks are {[(task.name, task.gradient) for task in tasks]}",
                 stacklevel=2,
             )
-        super().__init__(inputs=maps.model_inputs, outputs=outputs, name=name, **kwargs)
+        super().__init__(inputs=maps.model_inputs, outputs=wired.outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
 
         # === State ===
@@ -166,18 +160,11 @@ class MultiTaskModel(keras.Model):
             )
             for task in tasks
         }
-        self._balance: LossBalance | None = None
-        if weighting is not None:
-            self._balance = LossBalance(weighting, list(self.tasks), self.add_weight)
-        self._aggregator, self._fan_outs = aggregator, tuple(fan_outs)
-        self.balancer_space = balancer_space
-        self._parameter_balance: ParameterBalance | None = None
-        if aggregator is not None and gates:
-            self._parameter_balance = ParameterBalance(
-                aggregator, gates, self._shared_variables, self.add_weight
-            )
+        self._balancing = balancing
+        balancing.build(wired, self._shared_variables, self.add_weight)
+        if balancing.parameters is not None:
             self._shared_variables()  # reads the graph now, not within a step
-        self._reads = tuple(reads)
+        self._reads = tuple(wired.reads)
         self._class_weights = {
             task.name: self._add_class_weights(task) for task in tasks if task.class_weight
         }
@@ -186,7 +173,9 @@ class MultiTaskModel(keras.Model):
             task.name: LabelledMean(name=f"{task.name}_loss") for task in tasks
         }
         self._metrics_by_task = {
-            task.name: task_metrics(task, outputs[task.name], self._trackers_by_task[task.name])
+            task.name: task_metrics(
+                task, wired.outputs[task.name], self._trackers_by_task[task.name]
+            )
             for task in tasks
         }
         check_logs(self._trackers_by_task, self._metrics_by_task)
@@ -301,14 +290,7 @@ class MultiTaskModel(keras.Model):
                     f"Received: {argument}=..."
                 )
         super().compile(optimizer=optimizer, **kwargs)
-        check_optimizer(self.optimizer, self._fan_outs)
-        keep_from_decay(self.optimizer, self._balance)
-        on_tensorflow = keras.backend.backend() == "tensorflow"
-        if self._parameter_balance is not None and self.run_eagerly and on_tensorflow:
-            raise ValueError(
-                'Expected run_eagerly=False with balancer_space="parameters", which needs the '
-                "graph of a step. Received: run_eagerly=True"
-            )
+        self._balancing.check_compiled(self.optimizer, self.run_eagerly)
         scale_learning_rates(self.optimizer, self._learning_rate_multipliers())
         self._compiled_for = self._trained_variables()
 
@@ -430,7 +412,7 @@ class MultiTaskModel(keras.Model):
         losses += [unlabelled_loss(y_pred[name]) for name in self.tasks if y.get(name) is None]
         weighted = self.losses_of_tasks(y, y_pred, sample_weight, training)
         if weighted and training and self.balancer is not None:
-            losses.append(own_share(self._balanced(weighted)))
+            losses.append(own_share(self._balancing.total(weighted)))
         else:
             losses += [own_share(value) for value, _ in weighted.values()]
         return sum(losses[1:], losses[0])
@@ -465,15 +447,12 @@ class MultiTaskModel(keras.Model):
 
     def compute_loss_and_updates(self, *args: Any, **kwargs: Any) -> Any:
         # Keras calls this on JAX alone, where a step that is computed keeps no graph.
-        if self._parameter_balance is None:
-            return super().compute_loss_and_updates(*args, **kwargs)
         given = by_name(keras.Model.compute_loss_and_updates, *args, **kwargs)
         try:
-            if given.get("training"):
-                look_ahead(self, self._parameter_balance, given)
+            self._balancing.look_ahead(self, given)
             return super().compute_loss_and_updates(**given)
         finally:
-            self._parameter_balance.clear()  # what was traced is of no use outside
+            self._balancing.forget_step()
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -510,9 +489,12 @@ class MultiTaskModel(keras.Model):
     @property
     def balancer(self) -> Any:
         """The loss weighting, the aggregator, a list of both, or `None`."""
-        weighting = None if self._balance is None else self._balance.weighting
-        parts = [part for part in (weighting, self._aggregator) if part is not None]
-        return parts if len(parts) > 1 else (*parts, None)[0]
+        return self._balancing.balancer
+
+    @property
+    def balancer_space(self) -> Space:
+        """Where gradients are aggregated: `"features"` or `"parameters"`."""
+        return self._balancing.space
 
     def objective(self, task: str, metric: str | None = None, direction: str | None = None) -> Any:
         """Returns what a tuner should optimise for a task.
@@ -597,8 +579,7 @@ class MultiTaskModel(keras.Model):
                 model.export("exported", decode=True)  # outputs kind_label and kind_probability
             ```
         """
-        if self._parameter_balance is not None:
-            self._parameter_balance.clear()  # tensors of the last step are not part of a graph
+        self._balancing.forget_step()
         options = {"verbose": verbose, "input_signature": input_signature, **kwargs}
         export(self, filepath, format, decode, options)
 
@@ -655,7 +636,7 @@ class MultiTaskModel(keras.Model):
             input_shape=self._input_shape_given,
             backbone_learning_rate_multiplier=self.backbone_learning_rate_multiplier,
         )
-        self._copy_balance_to(model, task)
+        self._balancing.copy_to(model._balancing, task)
         for name, old in self._gates.items():
             if name in model._gates and (name != task or "gradient" not in changes):
                 model._gates[name].scale.assign(ops.convert_to_numpy(old.scale))
@@ -744,8 +725,7 @@ class MultiTaskModel(keras.Model):
         """What the learning rate is multiplied by, for each variable that is trained."""
         rate = self.backbone_learning_rate_multiplier
         found = {id(variable): rate for variable in self.trainable_variables}
-        if self._balance is not None:
-            found.update({id(variable): 1.0 for variable in self._balance.learned})
+        found.update({id(variable): 1.0 for variable in self._balancing.learned})
         for task in self.tasks.values():
             for variable in (v for layer in task.own_layers for v in layer.trainable_variables):
                 found[id(variable)] = float(task.learning_rate_multiplier)
@@ -760,34 +740,11 @@ class MultiTaskModel(keras.Model):
             weight = self._class_weights[name].times(labels.values, weight)
         return self._losses_by_task[name].of_labels(labels, y_pred, weight)
 
-    def _balanced(self, losses: Mapping[str, tuple[Any, Any]]) -> Any:
-        """The loss that is trained, of the tasks' weighted losses and numbers of samples."""
-        if self._parameter_balance is not None:
-            self._parameter_balance.weigh(losses)
-        for layer, names in self._fan_outs:
-            layer.keep_losses(losses, names)
-        if self._balance is not None:
-            return self._balance.total(losses)
-        values = [value for value, _ in losses.values()]
-        return sum(values[1:], values[0])
-
     def _shared_variables(self) -> list[Any]:
         """The parameters of the backbone that are trained and that several tasks depend on."""
         own = {id(variable) for variable in self.backbone.trainable_variables}
         shared = [weight for weight, tasks in self._weight_tasks if len(tasks) > 1]
         return [weight for weight in shared if id(weight) in own]
-
-    def _copy_balance_to(self, model: MultiTaskModel, new_task: str) -> None:
-        """Gives the state of balancing to a model in which a task has another head."""
-        if self._balance is not None and model._balance is not None:
-            self._balance.copy_to(model._balance)
-        if self._parameter_balance is not None and model._parameter_balance is not None:
-            self._parameter_balance.copy_to(model._parameter_balance, new_task)
-        others = {layer.name: (layer, names) for layer, names in model._fan_outs}
-        for layer, names in self._fan_outs:
-            other, other_names = others.get(layer.name, (None, []))
-            if other is not None and other_names == names:
-                layer.copy_to(other, names.index(new_task) if new_task in names else None)
 
     @cached_property
     def _weight_tasks(self) -> list[tuple[Any, tuple[str, ...]]]:
@@ -835,8 +792,8 @@ class MultiTaskModel(keras.Model):
             own = [FirstLosses()] if len(self.tasks) > 1 else []
             arguments["callbacks"] = callbacks = [*keras.tree.flatten(callbacks or []), *own]
             self._losses_compared = True
-        if self._balance is not None:
-            arguments["callbacks"] = with_callbacks(callbacks, self._balance.callbacks)
+        if self._balancing.callbacks:
+            arguments["callbacks"] = with_callbacks(callbacks, self._balancing.callbacks)
         return arguments
 
     def _add_class_weights(self, task: Task) -> ClassWeights:

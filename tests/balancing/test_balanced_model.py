@@ -138,7 +138,7 @@ class TestParameters:
         tasks = model.tasks_of_weights()
         assert tasks["shared/kernel"] == ("kind", "size", "side")
         assert tasks["of_size/kernel"] == ("size",)
-        shared = model._parameter_balance.variables
+        shared = model._balancing.parameters.variables
         assert [w.path for w in shared] == ["shared/kernel", "shared/bias"]
         fitted(model)
 
@@ -198,7 +198,7 @@ class TestFeatures:
         )
         aggregator = balancing.get(name)
         model = build(aggregator, optimizer=keras.optimizers.SGD(1.0))
-        layer = model._fan_outs[0][0]
+        layer = model._balancing.fan_outs[0][0]
         shape = aggregator.noise_shape(3, rows.shape[1])
         noise = None if shape is None else layer._draws.look(shape)
         found, _ = aggregator.combine(ops.convert_to_tensor(rows), {}, noise=noise)
@@ -223,7 +223,7 @@ class TestFeatures:
             mtl.Task("e", head(2), gradient=-1.0),
         ]
         model = mtl.MultiTaskModel(backbone, tasks, "upgrad")
-        found = {layer.name: names for layer, names in model._fan_outs}
+        found = {layer.name: names for layer, names in model._balancing.fan_outs}
         assert found == {"stage1_fan_out": ["a", "b"], "last_fan_out": ["c", "e"]}
 
     def test_a_task_without_labels_in_the_batch_takes_no_part(self):
@@ -257,7 +257,7 @@ class TestFeatures:
         model = mtl.MultiTaskModel.from_keras(plain, balancer="upgrad")
         labels = {name: Y[name] for name in outputs}
         model.fit(X, labels, verbose=0)
-        assert [names for _, names in model._fan_outs] == [["kind", "size"]]
+        assert [names for _, names in model._balancing.fan_outs] == [["kind", "size"]]
 
 
 class TestState:
@@ -296,7 +296,7 @@ class TestState:
         model = build("gradnorm", optimizer=keras.optimizers.SGD(0.0))
         logs = model.train_on_batch(X, Y, return_dict=True)
         model.train_on_batch(X, Y)
-        ((layer, names),) = model._fan_outs
+        ((layer, names),) = model._balancing.fan_outs
         found = ops.convert_to_numpy(layer.state["first_losses"])
         weighted = [model.tasks[n].weight * float(logs[f"{n}_loss"]) for n in names]
         np.testing.assert_allclose(found, weighted, rtol=1e-5)
@@ -305,7 +305,9 @@ class TestState:
         model = build("uw")
         fitted(model)
         other = model.with_head("size", mtl.heads.RegressionHead())
-        for one, new in zip(model._balance.learned, other._balance.learned, strict=True):
+        for one, new in zip(
+            model._balancing.losses.learned, other._balancing.losses.learned, strict=True
+        ):
             np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(new))
 
     @pytest.mark.parametrize(
@@ -320,7 +322,7 @@ class TestState:
         model = build(balancing.UncertaintyWeighting(1.0), optimizer=optimizer)
         model.optimizer.learning_rate = 1e-12
         fitted(model)
-        found = ops.convert_to_numpy(model._balance.state["log_variances"])
+        found = ops.convert_to_numpy(model._balancing.losses.state["log_variances"])
         np.testing.assert_allclose(found, 1.0, rtol=1e-6)
 
     def test_batches_that_lack_tasks_starve_none(self):
@@ -329,7 +331,7 @@ class TestState:
         for step in range(40):
             names = ("kind", "size") if step % 2 else ("size", "side")
             model.train_on_batch(X, {name: Y[name] for name in names})
-        ((layer, names),) = model._fan_outs
+        ((layer, names),) = model._balancing.fan_outs
         first = ops.convert_to_numpy(layer.state["first_losses"])
         assert (first > 0).all()
         before = ops.convert_to_numpy(layer.losses_before)
@@ -339,8 +341,8 @@ class TestState:
         model = build("dwa")
         saving = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
         fitted(model, 2, callbacks=[saving])
-        kept = keras.saving.load_model(tmp_path / "2.keras")._balance.state
-        for name, value in model._balance.state.items():
+        kept = keras.saving.load_model(tmp_path / "2.keras")._balancing.losses.state
+        for name, value in model._balancing.losses.state.items():
             one, other = (ops.convert_to_numpy(v) for v in (value, kept[name]))
             np.testing.assert_array_equal(one, other)
 
@@ -350,7 +352,9 @@ class TestState:
         fitted(model, 3)
         other = model.with_head("size", mtl.heads.RegressionHead())
         states = [
-            one._fan_outs[0][0].state if space == "features" else one._parameter_balance.state
+            one._balancing.fan_outs[0][0].state
+            if space == "features"
+            else one._balancing.parameters.state
             for one in (model, other)
         ]
         old, new = ({k: ops.convert_to_numpy(v) for k, v in s.items()} for s in states)
