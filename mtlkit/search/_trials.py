@@ -383,10 +383,12 @@ class Trials:
         """Seconds that are left: of the budget, or for the trials that are, by their mean."""
         if math.isfinite(self.deadline):
             return max(0.0, self.seconds_left)
-        over = [r.seconds for r in self.store.records().values() if r.over and r.trial.isdigit()]
+        over = [r for r in self.store.records().values() if r.over and r.trial.isdigit()]
         if not self.max_trials or not over:
             return None
-        return max(0, self.max_trials - len(over)) * sum(over) / len(over)
+        each = sum(record.seconds for record in over) / len(over)
+        at_once = len({record.worker for record in over})
+        return math.ceil(max(0, self.max_trials - len(over)) / at_once) * each
 
 
 def head_size(space: HeadSpace, point: Any) -> int:

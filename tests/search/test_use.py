@@ -1,6 +1,8 @@
 """How a search is used: its lines, Ctrl-C, several targets, and what is pasted."""
 
 import json
+import math
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ import small_searches as small
 import mtlkit as mtl
 from mtlkit._durations import duration
 from mtlkit.search._code import code_of
+from mtlkit.search._records import TrialRecord
 from mtlkit.search._training import in_words
 from mtlkit.search._trials import Trials
 
@@ -197,3 +200,14 @@ def test_a_family_has_one_colour_in_all_plots():
     lines = [line.get_color() for line in curves.get_lines()]
     marks = [one.get_markeredgecolor() for one in costs.get_lines() if one.get_marker() != "None"]
     assert lines == marks[: len(lines)] and len(np.unique(lines)) == 2
+
+
+def test_time_left_counts_trials_at_once():
+    """Two workers, ten seconds a trial, four trials to go."""
+    records = {
+        str(n): TrialRecord(str(n), "finished", seconds=10.0, worker=f"worker{n % 2}")
+        for n in range(4)
+    }
+    store = SimpleNamespace(records=lambda: records)
+    trials = SimpleNamespace(deadline=math.inf, max_trials=8, store=store)
+    assert Trials._left(trials) == 20.0
