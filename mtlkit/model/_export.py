@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -43,13 +45,33 @@ def export(
         options["input_signature"] = _signature(model.input)
     with _in_float32(model) if format.float32 else nullcontext():
         outputs = decoded_outputs(model) if decode else {n: model.output[n] for n in model.tasks}
+        write = _whole if format.suffix else _written
         try:
-            format.write(model.input, outputs, str(filepath), options)
+            write(format, model.input, outputs, Path(filepath), options)
         except Exception as error:
             if keras.backend.backend() != "tensorflow":
                 cure = _on_tensorflow(name, filepath, decode)
                 error.add_note(f"TensorFlow may write what this backend does not. {cure}")
             raise
+
+
+def _written(
+    format: _Format, inputs: Any, outputs: dict[str, Any], path: Path, options: dict[str, Any]
+) -> None:
+    format.write(inputs, outputs, str(path), options)
+
+
+def _whole(
+    format: _Format, inputs: Any, outputs: dict[str, Any], path: Path, options: dict[str, Any]
+) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        _written(format, inputs, outputs, unfinished, {**options, "verbose": False})
+        os.replace(unfinished, path)
+    if options["verbose"] is not False:
+        print(f"Saved artifact at '{path}'.")
 
 
 def decoded_outputs(model: Any) -> dict[str, Any]:

@@ -23,9 +23,9 @@ def name_and_order(path: str, inputs: list[str], outputs: list[str]) -> None:
     foreign = sorted(code.customCode.decode() for code in model.operatorCodes if code.customCode)
     if foreign:
         warnings.warn(
-            f"{path} has operations that LiteRT alone does not have: {foreign}. Its interpreter "
-            "needs the Flex delegate of TensorFlow to run it",
-            stacklevel=5,
+            f"{Path(path).name} has operations that LiteRT alone does not have: {foreign}. Its "
+            "interpreter needs the Flex delegate of TensorFlow to run it",
+            stacklevel=7,
         )
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     found = {one.name.decode(): one for one in signature.outputs}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -148,6 +150,20 @@ def test_maps_of_any_size(images, tmp_path):
 def test_other_formats_are_handed_on(tmp_path):
     with pytest.raises(ValueError, match="Unrecognized format=pickle"):
         small_model("pool").export(tmp_path / "model", "pickle")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    def broken_off(inputs, outputs, path, options):
+        Path(path).write_text("half")
+        raise RuntimeError("out of memory")
+
+    row = dataclasses.replace(FORMATS["onnx"], packages={}, write=broken_off)
+    monkeypatch.setitem(FORMATS, "onnx", row)
+    path = tmp_path / "model.onnx"
+    path.write_text("of yesterday")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        small_model("pool").export(path, "onnx")
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["of yesterday"]
 
 
 class NumpyHead(HEADS.RegressionHead):
