@@ -14,7 +14,7 @@ from mtlkit.model.task import Task
 if TYPE_CHECKING:
     from mtlkit import datasets, diagnostics, reports, search, testing
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Hierarchy",
