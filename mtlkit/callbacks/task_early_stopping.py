@@ -22,9 +22,9 @@ _OBJECTIVE = "the objective"
 class TaskEarlyStopping(keras.callbacks.Callback):
     """Ends training, or that of a task, when the tasks' validation scores no longer improve.
 
-    Each task is followed by the primary metric of its head (its loss, where the task has other
-    metrics), in the direction that the head says. A task ends when its score has not improved
-    for `patience` epochs.
+    A task is followed by its `model.objective(task)`: the primary metric of its head or, if the
+    task has metrics of its own, the first of these. It ends when that score has not improved for
+    `patience` epochs.
 
     - `action="stop"`: training stops when all followed tasks have ended. Until then a task that
       has ended may improve once more, and goes on.
@@ -37,9 +37,6 @@ class TaskEarlyStopping(keras.callbacks.Callback):
     score of the first epoch to perfection (1 for scores that rise, else 0). A task alone may have
     been better in another epoch: `restore(task)` gives the model the weights of that one. The
     weights of the losses are as they were before training.
-
-    A task is followed by its `model.objective(task)`: the primary metric of its head, or, of a task
-    with metrics of its own, the first of these.
 
     Args:
         patience: Epochs without improvement after which a task ends.

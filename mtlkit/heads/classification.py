@@ -25,8 +25,8 @@ class ClassificationHead(PooledHead):
 
     Args:
         num_classes: Number of classes.
-        pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or
-            `"attention"`. See `mtlkit.layers.FeaturePooling`.
+        pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"`,
+            `"attention"` or `"spatial_softmax"`. See `mtlkit.layers.FeaturePooling`.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the last layer.
         layer_norm: Whether to normalise the pooled vector of each sample

@@ -83,8 +83,8 @@ class ContrastiveHead(DesignedHead):
             `mtlkit.heads.designs.EmbeddingDesign`.
         loss_weight: Weight of the contrastive loss; the cross-entropy has 1. Losses whose values
             are large, such as `"proxy_anchor"`, drown it where this is large, too.
-        pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"` or
-            `"attention"`. See `mtlkit.layers.FeaturePooling`.
+        pooling: How a map becomes a vector: `"average"`, `"max"`, `"flatten"`,
+            `"attention"` or `"spatial_softmax"`. See `mtlkit.layers.FeaturePooling`.
         bottleneck: Channels of a 1x1 convolution before pooling; 0 for none.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the embedding.

@@ -95,8 +95,8 @@ class HierarchicalHead(DesignedHead):
             `"soft_labels"` and `"frame"`, for the severity of mistakes, and for decisions.
         decision: How a class is chosen: `"likeliest"`, or `"least_cost"`, the one with the
             least expected distance to the truth (conditional risk minimisation).
-        pooling: How a map becomes a vector: `"flatten"`, `"average"`, `"max"` or
-            `"attention"`. See `mtlkit.layers.FeaturePooling`.
+        pooling: How a map becomes a vector: `"flatten"`, `"average"`, `"max"`,
+            `"attention"` or `"spatial_softmax"`. See `mtlkit.layers.FeaturePooling`.
         hidden_units: Width of the hidden layer; 0 for none.
         dropout: Rate of dropout before the last layer.
         layer_norm: Whether to normalise the pooled vector of each sample.

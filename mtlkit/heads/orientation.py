@@ -42,6 +42,7 @@ class _SpatialDesign:
     reads_orbit: bool = False
 
 
+_BOTH = "polar_and_flatten"
 #: The spatial designs by name.
 SPATIAL_DESIGNS: dict[str, _SpatialDesign] = {
     "pool": _SpatialDesign(PooledDesign, {"pooling": "average", "hidden_units": 0}),
@@ -52,7 +53,7 @@ SPATIAL_DESIGNS: dict[str, _SpatialDesign] = {
     "spatial_softmax": _SpatialDesign(PooledDesign, {"pooling": "spatial_softmax"}),
     "attention": _SpatialDesign(PooledDesign, {"pooling": "attention"}),
     "polar": _SpatialDesign(PolarDesign, turns_with_image=True, default_feature="input"),
-    "polar_and_flatten": _SpatialDesign(
+    _BOTH: _SpatialDesign(
         PolarAndFlattenDesign, turns_with_image=True, default_feature=("input", LAST)
     ),
     "orbit": _SpatialDesign(OrbitDesign, turns_with_image=True, reads_orbit=True),
@@ -86,7 +87,8 @@ class OrientationHead(DesignedHead):
 
     - `"polar_and_flatten"`, the default, adds up `"polar"` on the `"input"` map and `"flatten"` on
       the last one: for objects that turn in the plane of the image, out of it, or both (see
-      `mtlkit.heads.designs.PolarAndFlattenDesign`). On one map, both read that.
+      `mtlkit.heads.designs.PolarAndFlattenDesign`). On one map, both read that. With
+      `circular=False` only `"flatten"` is left of it.
     - `"polar"` reads the map in polar coordinates with weights shared over angles, so that
       turning the image shifts the logits (see `mtlkit.heads.designs.PolarDesign`). It is at
       its best on the backbone's `"input"` map, which it takes unless the task names another.
@@ -173,7 +175,7 @@ class OrientationHead(DesignedHead):
     def __init__(
         self,
         num_bins: int,
-        spatial: str = "polar_and_flatten",
+        spatial: str = _BOTH,
         target: str = "onehot",
         *,
         width: float | None = None,
@@ -198,7 +200,8 @@ class OrientationHead(DesignedHead):
         _check_choice("target", target, TARGETS)
         _check_choice("labels", labels, _LABELS)
         self.num_bins = num_bins
-        self.spatial = spatial
+        # On a line nothing rolls: of the default only one part is left.
+        self.spatial = "flatten" if not circular and spatial == _BOTH else spatial
         self.target = target
         self.width = width
         self.emd_weight = emd_weight
@@ -217,8 +220,8 @@ class OrientationHead(DesignedHead):
         self.coder = self._make_target()
         self.design = self._make_design(data_format)
         self.data_format = self.design.data_format
-        self.default_feature = SPATIAL_DESIGNS[spatial].default_feature
-        self.reads_orbit = SPATIAL_DESIGNS[spatial].reads_orbit
+        self.default_feature = SPATIAL_DESIGNS[self.spatial].default_feature
+        self.reads_orbit = SPATIAL_DESIGNS[self.spatial].reads_orbit
 
     def build(self, input_shape: Any) -> None:
         shape = input_shape if self.design.conditioning is None else input_shape[0]
@@ -318,7 +321,7 @@ class OrientationHead(DesignedHead):
             "dropout": Float(0.0, 0.5),
             "filters": When(
                 "spatial",
-                ["polar", "polar_and_flatten"],
+                ["polar", _BOTH],
                 Choice([(16, 32), (32, 64), (32, 64, 64)]),
             ),
         }

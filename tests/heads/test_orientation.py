@@ -255,6 +255,12 @@ class TestLossAndMetrics:
         }
         assert scores(head, LABELS, xy.astype("float32")) == pytest.approx(expected, rel=1e-4)
 
+    def test_the_default_on_a_line_does_not_roll_bins(self):
+        head = OrientationHead(5, circular=False)
+        assert (head.spatial, head.default_feature) == ("flatten", None)
+        again = OrientationHead.from_config(head.get_config())
+        assert again.get_config() == head.get_config()
+
     def test_metrics_on_a_line(self):
         head = OrientationHead(8, "pool", circular=False)
         logits = np.eye(8, dtype="float32")[[0, 0, 4, 1, 1, 2]]
@@ -431,8 +437,8 @@ class TestArguments:
             ({"period": 720}, r"Received: period=720"),
             ({"period": float("nan")}, r"Received: period=nan"),
             (
-                {"circular": False},
-                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar_and_flatten'",
+                {"circular": False, "spatial": "polar"},
+                r"on a line.*one of \['pool', 'flatten'.*Received: spatial='polar'",
             ),
             ({"circular": False, "spatial": "orbit"}, r"Received: spatial='orbit'"),
             ({"circular": False, "spatial": "pool", "labels": "degrees"}, r"labels='degrees'"),
