@@ -109,11 +109,10 @@ def run_model_steps(steps: Steps, question: ModelQuestion, setup: dict[str, Any]
         if not _is_kept(step, steps) and steps.left < needed:
             setup["left_out"] += step.names
             why = (
-                f"Left out: of the budget of {steps.budget:g} CPU-seconds {max(steps.left, 0):.1f} "
-                f"were left, and this needs {needed:g}."
+                f"Of the budget of {steps.budget:g} CPU-seconds {max(steps.left, 0):.1f} are left, "
+                f"and this needs {needed:g}."
             )
-            steps.done += 1
-            steps.missed(*(_left_out(name, why) for name in step.names))
+            steps.skip(why, *(_left_out(name, f"Left out: {why}") for name in step.names))
             continue
         steps.run(step.names, partial(_probed, step, steps, question))
     _look_again(steps, question)

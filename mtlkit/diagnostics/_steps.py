@@ -118,6 +118,12 @@ class Steps:
         """Keeps evidence that takes no step of its own."""
         self.kept.keep(*found)
 
+    def skip(self, why: str, *found: Evidence) -> None:
+        """Leaves a step out, and says why."""
+        self.done += 1
+        self.missed(*found)
+        self._say(f"{self._place()} {', '.join(one.name for one in found)}: left out. {why}")
+
     def missed(self, *found: Evidence) -> None:
         """Adds evidence of steps that were left out, which is not kept for another time."""
         self._missed.update({one.name: one for one in found})

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlkit.heads._label_kinds import KINDS, check_labels, width
+from mtlkit.heads._adopted_labels import KINDS, check_labels, width
 from mtlkit.heads.head import Head
 from mtlkit.losses.masked import MaskedLoss
 from mtlkit.metrics.masked import MaskedMetric

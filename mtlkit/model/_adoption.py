@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from mtlkit.backbones._graph import is_graph, node_of
-from mtlkit.heads._label_kinds import KINDS
+from mtlkit.heads._adopted_labels import KINDS
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.model._compile_settings import CompileSettings, OutputSettings, compile_settings
 from mtlkit.model._graph_split import Part, split

@@ -155,8 +155,8 @@ def _check_keys(values: Any, tasks: Mapping[str, Task], kind: str, what: str) ->
     unknown = [name for name in values if name not in tasks]
     if unknown:
         raise ValueError(
-            f"Expected {kind} for the tasks of the model, {list(tasks)}, in the {what}. "
-            f"Received: {kind} for {unknown}"
+            f"Expected {kind} for the tasks of the model, {list(tasks)}, in the {what}, and for no "
+            f"others. Received: {kind} for {unknown}, too. Leave them out"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from mtlkit.backbones._graph import is_graph, node_of
-from mtlkit.heads._label_kinds import KINDS, width
+from mtlkit.heads._adopted_labels import KINDS, width
 from mtlkit.losses.masked import FunctionLoss, MaskedLoss
 
 #: Kinds of labels by loss, in snake case. "binary" means one label, or several.

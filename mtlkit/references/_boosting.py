@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 #: Parts of the samples, each predicted by trees that were fitted to the others.
 _FOLDS = 5
@@ -64,6 +65,7 @@ class Boosting:
 
 
 def _fitted(known: NDArray, targets: NDArray, asked: NDArray) -> NDArray[np.float32]:
+    # Imported first: limits hold for the libraries that are loaded by then.
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     options: dict[str, Any] = {
@@ -73,19 +75,23 @@ def _fitted(known: NDArray, targets: NDArray, asked: NDArray) -> NDArray[np.floa
         "random_state": 0,
     }
     predicted = np.zeros((len(asked), targets.shape[1]), "float32")
-    one_hot = targets.shape[1] > 1 and bool(
-        ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all()
-    )
-    if one_hot:
-        labels = targets.argmax(axis=1)
-        classes = np.unique(labels)
-        if len(classes) == 1:
-            predicted[:, classes[0]] = 1.0
-        else:
-            trees: Any = HistGradientBoostingClassifier(**options).fit(known, labels)
-            predicted[:, trees.classes_] = trees.predict_proba(asked)
-        return predicted
-    for column in range(targets.shape[1]):
-        trees = HistGradientBoostingRegressor(**options).fit(known, targets[:, column])
-        predicted[:, column] = trees.predict(asked)
+    # Threads wait for one another in loops: beside other work that takes a hundred times as long.
+    with threadpool_limits(1, "openmp"):
+        if _is_one_hot(targets):
+            labels = targets.argmax(axis=1)
+            classes = np.unique(labels)
+            if len(classes) == 1:
+                predicted[:, classes[0]] = 1.0
+            else:
+                trees: Any = HistGradientBoostingClassifier(**options).fit(known, labels)
+                predicted[:, trees.classes_] = trees.predict_proba(asked)
+            return predicted
+        for column in range(targets.shape[1]):
+            trees = HistGradientBoostingRegressor(**options).fit(known, targets[:, column])
+            predicted[:, column] = trees.predict(asked)
     return predicted
+
+
+def _is_one_hot(targets: NDArray) -> bool:
+    is_binary = ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all()
+    return targets.shape[1] > 1 and bool(is_binary)

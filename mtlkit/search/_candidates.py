@@ -28,6 +28,7 @@ from mtlkit.space.points import holds, value_of
 
 #: Arguments that say how many outputs a head has, in the order in which they are looked for.
 _SIZES = ("num_classes", "num_bins", "units")
+_VARIABLE = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 #: Arguments of a head that are no part of its design.
 _NOT_DESIGN = ("name", "trainable", "dtype")
 
@@ -70,7 +71,7 @@ class Candidate:
                 f"Received: head={self.head!r}"
             )
         parameters = inspect.signature(self.head).parameters.values()
-        known = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        known = [p.name for p in parameters if p.kind not in _VARIABLE]
         of_layers = _NOT_DESIGN if any(p.kind is p.VAR_KEYWORD for p in parameters) else ()
         unknown = [name for name in self.arguments if name not in (*known, *of_layers)]
         if unknown:
@@ -225,10 +226,12 @@ def _orientation(vectors: bool, /, **fixed: Any) -> Candidate:
     return Candidate("orientation", OrientationHead, {**fixed, **ranges})
 
 
-def _takes(kind: type[Head], arguments: Mapping[str, Any], vectors: bool) -> bool:
+def _takes(kind: type[OrientationHead], arguments: Mapping[str, Any], vectors: bool) -> bool:
     """Whether a constructor takes these arguments, and its head vectors, if there are no maps."""
     try:
         head = kind(**arguments)
+        if "spatial" in arguments and head.spatial != arguments["spatial"]:
+            return False  # it is another design here, which stands beside it
         if vectors:
             head.build((None, 8))
     except ValueError:
@@ -242,17 +245,37 @@ def _candidate(one: Any, head: Head, families: Mapping[str, Candidate]) -> Candi
     if isinstance(one, str) and one in families:
         return families[one]
     if isinstance(one, Head):
-        config = {k: _object(v) for k, v in one.get_config().items() if k not in _NOT_DESIGN}
-        return Candidate(one.name, type(one), config)
+        return Candidate(one.name, type(one), _config(one))
     if inspect.isclass(one) and issubclass(one, Head):
         for family in families.values():
             if family.head is one:
                 return replace(family, name=one.__name__)
-        return Candidate(one.__name__, one, _size_argument(one, head))
+        arguments = _own_arguments(head) if type(head) is one else _size_argument(one, head)
+        return Candidate(one.__name__, one, arguments)
     raise ValueError(
         "Expected each candidate to be a mtlkit.search.Candidate, a class of heads, a head, or one "
         f"of the families that fit the task, {list(families)}. Received: {one!r}"
     )
+
+
+def _own_arguments(head: Head) -> dict[str, Any]:
+    """The arguments of the task's own head that its class does not search."""
+    kind, config = type(head), _config(head)
+    parameters, searched = inspect.signature(kind).parameters, kind.search_space()
+    own = {k: v for k, v in config.items() if k in parameters and k not in searched}
+    again = _config(kind(**own))
+    lost = [k for k, v in config.items() if k not in searched and again.get(k) != v]
+    if lost:
+        raise ValueError(
+            f"Expected mtlkit.search.Candidate(name, {kind.__name__}, {{...}}) with values for "
+            f"{lost}, which its constructor does not name. Received: {kind.__name__}"
+        )
+    return own
+
+
+def _config(head: Head) -> dict[str, Any]:
+    """The arguments of a head that make its design."""
+    return {k: _object(v) for k, v in head.get_config().items() if k not in _NOT_DESIGN}
 
 
 def _size_argument(kind: type[Head], head: Head) -> dict[str, Any]:
@@ -265,8 +288,7 @@ def _size_argument(kind: type[Head], head: Head) -> dict[str, Any]:
     needed = [
         name
         for name, parameter in parameters.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if parameter.default is parameter.empty and parameter.kind not in _VARIABLE
     ]
     if needed:
         raise ValueError(

@@ -74,7 +74,9 @@ def test_progress(capsys):
     one = steps(verbose=1, budget=600.0)
     one.run(["a"], lambda: evidence("a"))
     one.run(["b", "c"], lambda: (evidence("b", "found"), evidence("c", "not_tested")))
-    first, second = capsys.readouterr().out.splitlines()
+    one.skip("It needs 15 CPU-seconds.", evidence("d", "not_tested"))
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert third.endswith("left] d: left out. It needs 15 CPU-seconds.")
     assert first.startswith("[ 1/3, 0 % of the budget, 10 min left] a ... absent (")
     assert "[ 2/3" in second and "b, c ... found, not tested (" in second
 

@@ -42,7 +42,7 @@ BAD_LABELS = {
     "unknown task": (
         lambda y: changed(y, colour=y["identity"]),
         r"Expected labels for the tasks of the model, \['identity', 'orientation', 'intensity'\]"
-        r".*Received: labels for \['colour'\]",
+        r".*Received: labels for \['colour'\], too\. Leave them out",
     ),
     "float classes": (
         lambda y: changed(y, identity=y["identity"] + 0.5),

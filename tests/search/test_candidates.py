@@ -321,8 +321,10 @@ class TestGiven:
         [found] = candidates_for(head, [Candidate("counts", CountHead, {"largest": 4})])
         assert found.searched() == {"pooling": Choice(["average", "max"])}
         assert found.build({"pooling": "average"}).largest == 4
+        [found] = candidates_for(head, [CountHead])
+        assert found.build(found.default_point()).largest == 4
         with pytest.raises(ValueError, match=r"with values for \['largest'\]"):
-            candidates_for(head, [CountHead])
+            candidates_for(HEADS["tree"](), [CountHead])
 
     @pytest.mark.parametrize("one", ["regression", "polar", keras.layers.Dense, 3], ids=repr)
     def test_neither(self, one):
@@ -376,3 +378,25 @@ class TestVectors:
             for spatial in designs:
                 head = one.build(one.default_point({"spatial": spatial}))
                 assert head(vector).shape[0] == 2
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class BoundedHead(ClassificationHead):
+    """A head of the user's own, with arguments that no search knows."""
+
+    def __init__(self, num_classes, bound=1.0, **kwargs):
+        self.unnamed = kwargs.pop("unnamed", 0)
+        super().__init__(num_classes, **kwargs)
+        self.bound = bound
+
+    def get_config(self):
+        return {**super().get_config(), "bound": self.bound, "unnamed": self.unnamed}
+
+
+def test_the_class_of_the_tasks_own_head_keeps_its_arguments():
+    [candidate] = candidates_for(BoundedHead(3, bound=0.5), [BoundedHead])
+    head = candidate.build(candidate.default_point())
+    assert (head.num_classes, head.bound) == (3, 0.5)
+    assert "hidden_units" in candidate.searched()
+    with pytest.raises(ValueError, match=r"Candidate\(name, BoundedHead.*for \['unnamed'\]"):
+        candidates_for(BoundedHead(3, unnamed=1), [BoundedHead])

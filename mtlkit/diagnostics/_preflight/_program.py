@@ -18,7 +18,7 @@ from mtlkit._gradients import Unchanged, gradients
 from mtlkit.backbones._graph import is_graph, node_of, nodes_before, replay
 from mtlkit.diagnostics._labels import labels_by_output
 from mtlkit.diagnostics.thresholds import BATCH, STEPS
-from mtlkit.heads._label_kinds import width
+from mtlkit.heads._adopted_labels import width
 from mtlkit.heads.adopted import AdoptedHead
 from mtlkit.heads.head import Head
 from mtlkit.metrics._labels import is_labelled

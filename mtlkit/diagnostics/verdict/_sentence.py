@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mtlkit.diagnostics.causes import LABELS, TITLES, Rule
+from mtlkit.diagnostics.causes import LABELS, OF_MODELS, TITLES, Rule
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.verdict._readings import is_behind, may_be
 
@@ -20,7 +20,7 @@ def sentence_of(
     """The verdict in a sentence, with what is left open and what would decide it."""
     named = "; ".join(rule.words for rule in found)
     if is_behind(evidence) and not any(rule.limit == "model" for rule in found):
-        behind = "a reference does better, and none of the tests shows why"
+        behind = "a reference does better, and " + _why_unknown(evidence)
         named = f"{named}; {behind}" if named else behind
     said = {
         "data": f"The data limit {task}: {named}.",
@@ -46,6 +46,21 @@ def sentence_of(
     if len(undetermined) == 1:
         return f"{said} Possible: {titles[0]}; {missing} would decide."
     return f"{said} The data cannot decide between {_joined(titles, 'and')}; {missing} would."
+
+
+def _why_unknown(evidence: Mapping[str, Evidence]) -> str:
+    """Whether the tests that there are show nothing, or were not all run."""
+    left_out = [name for name in OF_MODELS if name in evidence and _is_left_out(evidence[name])]
+    if not left_out:
+        return "none of the tests shows why"
+    return (
+        f"the tests that were run do not show why; {len(left_out)} more did not fit into the "
+        "budget: give a larger budget="
+    )
+
+
+def _is_left_out(one: Evidence) -> bool:
+    return bool(one.details.get("left_out"))
 
 
 def _joined(parts: list[str], word: str) -> str:

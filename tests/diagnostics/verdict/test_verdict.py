@@ -312,6 +312,14 @@ def test_a_gap_without_a_cause_is_the_models():
     assert verdict("model_gap", signal=NO_SIGNAL).limit == "data"
 
 
+def test_a_gap_whose_tests_the_budget_left_out():
+    left = Evidence("under_trained", "not_tested", "", details={"left_out": True})
+    gap = Evidence("model_gap", "found", "", 0.3, (0.2, 0.4))
+    given = decide({"signal": SIGNAL, "model_gap": gap, "under_trained": left})
+    assert "none of the tests shows why" not in given.sentence
+    assert "1 more did not fit into the budget: give a larger budget=" in given.sentence
+
+
 def test_skipped_and_unclear_evidence_makes_no_cause():
     evidence = {
         "signal": SIGNAL,

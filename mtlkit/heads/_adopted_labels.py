@@ -17,7 +17,7 @@ Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class LabelKind:
+class AdoptedLabels:
     """A row of the table: one kind of label.
 
     Attributes:
@@ -165,7 +165,7 @@ def _sigmoid(x: Any, logits: bool) -> Any:
 
 
 _ROWS = (
-    LabelKind(
+    AdoptedLabels(
         "classification",
         "whole class labels in 0...{last} (-1 or NaN: unlabelled)",
         lambda logits: keras.losses.SparseCategoricalCrossentropy(from_logits=logits),
@@ -177,7 +177,7 @@ _ROWS = (
         _class_shapes,
         lambda y, n: (y < 0) | (y >= n) | (y != np.floor(y)),
     ),
-    LabelKind(
+    AdoptedLabels(
         "one_hot",
         "one-hot labels (a row of -1 or NaN: unlabelled)",
         lambda logits: keras.losses.CategoricalCrossentropy(from_logits=logits),
@@ -189,7 +189,7 @@ _ROWS = (
         lambda shape: [shape],
         lambda y, n: (y < 0) | (y > 1),
     ),
-    LabelKind(
+    AdoptedLabels(
         "binary",
         "labels 0 or 1 (-1 or NaN: unlabelled)",
         lambda logits: keras.losses.BinaryCrossentropy(from_logits=logits),
@@ -201,7 +201,7 @@ _ROWS = (
         _value_shapes,
         lambda y, n: (y != 0) & (y != 1),
     ),
-    LabelKind(
+    AdoptedLabels(
         "multi_label",
         "a row of labels 0 or 1 (a row of -1 or NaN: unlabelled)",
         lambda logits: keras.losses.BinaryCrossentropy(from_logits=logits),
@@ -213,7 +213,7 @@ _ROWS = (
         _value_shapes,
         lambda y, n: (y != 0) & (y != 1),
     ),
-    LabelKind(
+    AdoptedLabels(
         "regression",
         "finite numbers (NaN: unlabelled)",
         lambda logits: keras.losses.MeanSquaredError(),
@@ -225,7 +225,7 @@ _ROWS = (
         _value_shapes,
         lambda y, n: np.zeros(y.shape, bool),
     ),
-    LabelKind(
+    AdoptedLabels(
         "unchecked",
         "labels that the loss takes (NaN, or the integer -1: unlabelled)",
         lambda logits: keras.losses.MeanSquaredError(),
@@ -239,4 +239,4 @@ _ROWS = (
     ),
 )
 #: The kinds by name. `"unchecked"`: only the user's own loss knows.
-KINDS: Mapping[str, LabelKind] = {row.name: row for row in _ROWS}
+KINDS: Mapping[str, AdoptedLabels] = {row.name: row for row in _ROWS}
