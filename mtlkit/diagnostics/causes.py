@@ -65,9 +65,9 @@ RULES = (
     Rule(
         "invalid_split",
         "data",
-        "leak between the splits",
+        "a leak between the splits",
         "validation samples are copies of training samples",
-        remedy="Split anew, so that no image is in two splits; then diagnose again.",
+        remedy="Make new splits that share no sample, then diagnose again.",
     ),
     Rule(
         "misaligned_labels",
@@ -75,7 +75,7 @@ RULES = (
         "labels that belong to other samples",
         "labels belong to other samples",
         ("invalid_split",),
-        remedy="Bring inputs and labels back into the same order.",
+        remedy="Put inputs and labels back into the same order.",
     ),
     Rule(
         "no_signal",
@@ -84,28 +84,28 @@ RULES = (
         "the inputs do not show the labels",
         INVALID,
         remedy=(
-            "Look at inputs and labels side by side: what should show the label is not in the "
-            "inputs, or the labels are those of other samples."
+            "Look at inputs and labels side by side: either the inputs do not contain what the "
+            "label depends on, or the labels belong to other samples."
         ),
     ),
     Rule(
         "label_leak",
         "data",
-        "labels that something else gives away",
-        "something that will be missing in use gives the labels away",
+        "a label leak",
+        "something that is missing when the model is used gives the labels away",
         NO_SIGNAL,
         remedy=(
-            "Find out why the other task's labels, or marks in the training inputs, show this "
-            "one's: the model learns them instead."
+            "Find out why the other task's labels, or marks in the training inputs, give this "
+            "task's labels away: the model learns those instead."
         ),
     ),
     Rule(
         "needs_context",
         "data",
-        "missing context of another task",
-        "labels depend on what another task knows",
+        "missing context from another task",
+        "its labels depend on another task's",
         INVALID,
-        remedy="Let the task see what the other one predicts.",
+        remedy="Condition the task on what the other task predicts.",
         code='mtl.Task("{task}", head, condition_on="{other}")',
     ),
     # What comes of a context that the images do not show looks like any kind of wrong labels.
@@ -116,18 +116,18 @@ RULES = (
         "labels are wrong by chance",
         _NO_SIGNAL_OR_CONTEXT,
         remedy=(
-            "Have the labels of the listed samples checked, the first ones first; a loss that "
-            "smooths labels bears the rest."
+            "Have the labels of the listed samples checked, starting with the first. A loss with "
+            "label smoothing tolerates the rest better."
         ),
         code=_SUSPECTS,
     ),
     Rule(
         "symmetry",
         "data",
-        "twins under a symmetry",
-        "objects look the same after a turn",
+        "symmetric objects",
+        "objects look the same when turned or mirrored",
         NO_SIGNAL,
-        remedy="Make one class of those that images do not tell apart.",
+        remedy="Merge the classes that the images do not tell apart.",
         code=MERGE + WITH_HEAD,
     ),
     # Where images do not show a turn, the reference mixes up more than the turned classes.
@@ -137,18 +137,18 @@ RULES = (
         "overlapping classes",
         "neighbouring classes overlap",
         (*_NO_SIGNAL_OR_CONTEXT, "symmetry"),
-        remedy="Make one class of two neighbours, whose images overlap.",
+        remedy="Merge neighbouring classes in pairs: their images overlap.",
         code=MERGE_NEIGHBOURS + WITH_HEAD,
     ),
     Rule(
         "structured_noise",
         "data",
         "labels flipped between certain classes",
-        "labels are exchanged for certain others",
+        "labels are flipped between certain classes",
         (*_NO_SIGNAL_OR_CONTEXT, "symmetry", "class_overlap"),
         remedy=(
-            "Have the labels of the listed samples checked, the first ones first: they were "
-            "exchanged for a certain other class."
+            "Have the labels of the listed samples checked, starting with the first: they were "
+            "probably flipped to one certain other class."
         ),
         code=_SUSPECTS,
     ),
@@ -156,7 +156,7 @@ RULES = (
         "ambiguity",
         "data",
         "classes that look the same",
-        "classes share their images",
+        "some classes look the same",
         (*_NO_SIGNAL_OR_CONTEXT, "structured_noise", "class_overlap"),
         remedy="Merge the classes that look the same, or predict them at two levels.",
         code='matrix = found.evidence["confusion"].details["matrix"]  # found: this diagnosis\n'
@@ -167,18 +167,18 @@ RULES = (
         "imbalance",
         "data",
         "imbalanced classes",
-        "rare classes are too rare",
+        "rare classes have too few samples",
         NO_SIGNAL,
-        remedy="Draw batches in which classes are even.",
-        code='mtl.datasets.ClassBalancedBatches(x, y, "{task}", 8, 8)  # 8 samples of 8 classes',
+        remedy="Train on class-balanced batches.",
+        code='mtl.datasets.ClassBalancedBatches(x, y, "{task}", 8, 8)  # 8 classes, 8 samples each',
     ),
     Rule(
         "resolution",
         "data",
         "too low a resolution",
-        "the images are too coarse",
+        "the resolution of the images is too low",
         INVALID,
-        remedy="Train on the images of the higher resolution.",
+        remedy="Train on the images with the higher resolution.",
     ),
     Rule(
         "too_little_data",
@@ -186,52 +186,52 @@ RULES = (
         "too little data",
         "there are too few samples",
         (*NO_SIGNAL, *LABELS, "needs_context"),
-        remedy="Label more samples, or turn and mirror those that there are.",
+        remedy="Label more samples, or augment those that you have.",
     ),
     Rule(
         "label_scale",
         "model",
-        "labels of one task that are far larger",
-        "the labels of one task are far larger than others'",
+        "labels of one task on a far larger scale",
+        "one task's labels are on a far larger scale than the others'",
         NO_SIGNAL,
-        remedy="Bring the labels to mean 0 and deviation 1, or let the head do so.",
+        remedy="Standardise the labels to mean 0 and standard deviation 1, or let the head do so.",
     ),
     Rule(
         "stale_batch_norm",
         "model",
-        "statistics of batch normalisation that lag behind",
-        "statistics of batch normalisation lag behind",
+        "stale statistics of batch normalisation",
+        "the statistics of batch normalisation lag behind",
         NO_SIGNAL,
         remedy=(
-            "Let the statistics of batch normalisation follow faster, or train for longer: the "
-            "model is better in training mode than in use."
+            "Lower the momentum of batch normalisation, or train for longer: the model does "
+            "better in training mode than in inference mode."
         ),
     ),
     Rule(
         "weak_features",
         "model",
-        "features that another model has",
-        "features of another model show more",
+        "features that are weaker than another model's",
+        "another model's features show more",
         NO_SIGNAL,
-        remedy="Take the model that made the features as the backbone.",
+        remedy="Use the model that made the features as the backbone.",
         code="backbone = mtl.backbones.KerasBackbone(pretrained)  # the model of `features`",
     ),
     Rule(
         "loss_mismatch",
         "model",
-        "loss that does not fit",
-        "the loss does not let it learn",
+        "an unsuitable loss",
+        "the loss keeps it from learning",
         NO_SIGNAL,
-        remedy="Take the loss that comes with the head.",
+        remedy="Use the loss that comes with the head.",
         code='mtl.Task("{task}", head)',
     ),
     Rule(
         "head_destroys_space",
         "model",
-        "head that loses positions",
+        "a head that throws positions away",
         "the head throws positions away",
         NO_SIGNAL,
-        remedy="Take a head that keeps positions.",
+        remedy="Use a head that keeps positions.",
         code=f"head = mtl.heads.OrientationHead({{classes}})\n{WITH_HEAD}",
     ),
     # What positions would show at once takes a head without them long, and other rates, and
@@ -239,8 +239,8 @@ RULES = (
     Rule(
         "optimizer",
         "model",
-        "unsuitable optimizer or learning rate",
-        "the optimizer's rate does not fit",
+        "an unsuitable optimizer or learning rate",
+        "the optimizer or its learning rate does not suit it",
         (*NO_SIGNAL, "loss_mismatch", "head_destroys_space"),
         remedy="Change the learning rate.",
         code="model.compile(keras.optimizers.Adam(1e-3))",
@@ -249,10 +249,10 @@ RULES = (
     Rule(
         "backbone_collapse",
         "model",
-        "collapsed backbone",
+        "a collapsed backbone",
         "the backbone's features are dead",
         (*NO_SIGNAL, "optimizer", *WIRED_WRONG),
-        remedy="Initialise the backbone anew: its features are the same for every image.",
+        remedy="Reinitialise the backbone: its features are the same for every input.",
     ),
     Rule(
         "under_trained",
@@ -265,21 +265,21 @@ RULES = (
     Rule(
         "input_scale",
         "model",
-        "unsuitable scale of the inputs",
-        "the input is not standardised",
+        "inputs that are not standardised",
+        "the inputs are not standardised",
         NO_SIGNAL,
-        remedy="Standardise the input.",
+        remedy="Standardise the inputs.",
         code=(
             "normalization = keras.layers.Normalization()\n"
             "normalization.adapt(x)  # the training inputs\n"
-            "model.fit(normalization(x), y)  # from new weights; and the same in use"
+            "model.fit(normalization(x), y)  # from new weights; predict on normalised inputs, too"
         ),
     ),
     Rule(
         "loss_starvation",
         "model",
         "too small a share of the gradient",
-        "other losses drown this one",
+        "other tasks' losses drown this one",
         (*NO_SIGNAL, "head_destroys_space", "label_scale"),
         remedy="Raise the task's weight, or stop the gradient of the task that drowns it.",
         code='model.task_weights["{task}"].assign(weight)',
@@ -287,21 +287,19 @@ RULES = (
     Rule(
         "interference",
         "model",
-        "interference of other tasks",
-        "other tasks disturb it",
+        "interference from other tasks",
+        "other tasks interfere with it",
         (*NO_SIGNAL, "loss_starvation", "head_destroys_space", "label_scale"),
-        remedy=(
-            "Stop the gradient of the task that disturbs, or give each task features of its own."
-        ),
+        remedy="Stop the gradient of the task that interferes, or give each task its own features.",
         code='mtl.Task("{other}", head, gradient="stop")',
     ),
     Rule(
         "backbone_lacks_task",
         "model",
-        "backbone without features for the task",
-        "the backbone does not serve this task",
+        "a backbone without features for the task",
+        "the backbone has no features for it",
         (*NO_SIGNAL, "optimizer", "backbone_collapse", *OF_OTHER_TASKS, *WIRED_WRONG),
-        remedy="Let the task train the backbone, or read an earlier map.",
+        remedy="Let the task train the backbone, or read an earlier feature map.",
         code='mtl.Task("{task}", head, gradient="flow", feature="input")',
     ),
 )

@@ -104,7 +104,7 @@ def _left_open(diagnosis: Diagnosis) -> list[Markup]:
     parts = [element("h2", "What is open")]
     if verdict.undetermined:
         named = bullets(heading(name) for name in verdict.undetermined)
-        parts += [element("p", "The data cannot decide between:"), named]
+        parts += [element("p", "The evidence cannot decide between:"), named]
     if verdict.missing:
         parts.append(
             element("p", [element("strong", "What would decide: "), f"{verdict.missing}."])

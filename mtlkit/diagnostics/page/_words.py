@@ -9,22 +9,26 @@ CAUSES = TITLES
 #: Evidence that describes, and is no cause.
 DESCRIPTIONS = {
     "signal": "signal in the inputs",
-    "skill": "skill beside the baseline",
+    "skill": "skill above the baseline",
     "model_gap": "lead of a reference over the model",
     "uncertainty": "uncertainty of the predictions",
-    "confusion": "confusion of classes",
+    "confusion": "confusion between classes",
     "gallery": "what the classes look like",
-    "location": "where along the network the task can be read",
+    "location": "where in the network the task can be read",
 }
 #: What is not there where a cause was looked for in part.
-RULED_OUT = {"misaligned_labels": "Labels did not slip by up to five rows; that is all that shows."}
+RULED_OUT = {
+    "misaligned_labels": (
+        "The labels have not slipped by up to five rows. Other mix-ups were not tested."
+    )
+}
 #: What limits a task.
 LIMITS = {
     "data": "limited by the data",
     "model": "limited by the model",
     "mixed": "limited by data and model",
     "healthy": "healthy",
-    "undetermined": "open",
+    "undetermined": "undetermined",
 }
 #: Evidence that a cause rests on, where it has another name.
 EVIDENCE = {"no_signal": "signal"}

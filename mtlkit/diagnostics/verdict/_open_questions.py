@@ -34,19 +34,19 @@ from mtlkit.diagnostics.verdict._readings import (
 _MAY_HIDE = ("too_little_data", "uniform_noise", "structured_noise", "ambiguity", "imbalance")
 
 # What would decide.
-_MORE = "more samples, or second labels for some"
-_LONGER = "more and longer trainings (a larger `budget`)"
+_MORE = "more samples, or a second label for some of them"
+_LONGER = "more and longer training runs (a larger `budget`)"
 _BETTER_REFERENCE = (
-    "embeddings of a pretrained model (`features=`), or a second label for some hundred samples"
+    "embeddings from a pretrained model (`features=`), or a second label for a few hundred samples"
 )
-_HIGHER = "images of a higher resolution (`x_high=`)"
+_HIGHER = "the same images at a higher resolution (`x_high=`)"
 _OF_RARE = "more held-out samples of the rare classes"
-_OF_A_MODEL = "what a trained model predicts for held-out samples (as `diagnose` looks at)"
-_SECOND_LABEL = "a second label for some hundred images, given without knowing the first"
-_SEVERAL_LABELS = "several labels an image"
+_OF_A_MODEL = "the predictions of a trained model for held-out samples, which `diagnose` looks at"
+_SECOND_LABEL = "a second label for a few hundred samples, given without knowing the first"
+_SEVERAL_LABELS = "several labels per sample"
 _THE_REST = "the rest of the diagnosis, which was interrupted"
 _CONDITIONED = "a head that sees what the other task predicts (`condition_on=`)"
-_WHERE_USED = "whether the other label is known where the model is used"
+_WHERE_USED = "whether the other label is known when the model is used"
 
 Evidences = Mapping[str, Evidence]
 
@@ -239,9 +239,9 @@ def _why_no_signal(case: Case) -> tuple[str, ...]:
 def _shows_signal(case: Case) -> str:
     decide = []
     if others_are_read(case.evidence):
-        decide.append("a look at whether labels and samples are in the same order")
+        decide.append("a check that labels and samples are in the same order")
     if "resolution" in case.evidence:
-        decide.append("images of a higher resolution")
+        decide.append("the same images at a higher resolution")
     return ", or ".join(decide)
 
 
@@ -252,8 +252,8 @@ def _noise_or_none(case: Case) -> tuple[str, ...]:
 
 def _shows_noise(case: Case) -> str:
     if higher_was_seen(case.evidence):
-        return "second labels for some"
-    return "images of a higher resolution, or second labels for some"
+        return "a second label for some samples"
+    return "the same images at a higher resolution, or a second label for some samples"
 
 
 def _context_or_labels(case: Case) -> tuple[str, ...]:

@@ -30,27 +30,27 @@ _OF_TASKS = ("model.with_head", "model.task_weights", "model.unfreeze_backbone")
 #: What helps where labels are bins of a circle. (After a flip, bins are no circle any more.)
 _ON_CIRCLE = {
     "symmetry": Remedy(
-        "Give the head the period after which objects look the same.",
+        "Set the period of the head to the turn after which objects look the same.",
         'model = model.with_head("{task}", mtl.heads.OrientationHead({bins}, period={period}))\n'
         "# with labels modulo {bins}",
     ),
     "class_overlap": Remedy(
-        "Take fewer, wider bins, or labels that spread over neighbours.",
+        "Use fewer, wider bins, or spread each label over its neighbours.",
         'model = model.with_head("{task}", mtl.heads.OrientationHead({classes}, target="smooth"))',
     ),
 }
 #: What helps where it is not known whether they are.
 _EITHER = {
     "symmetry": Remedy(
-        "Make one class of those that images do not tell apart; where labels are bins of a "
-        "circle, give the head the period after which objects look the same.",
+        "Merge the classes that the images do not tell apart. If they are bins of a circle, set "
+        "the period of the head to the turn after which objects look the same instead.",
         f"{MERGE}"
         "# bins of a circle: head = mtl.heads.OrientationHead({bins}, period={period})\n"
         f"{WITH_HEAD}",
     ),
     "class_overlap": Remedy(
-        "Make one class of two neighbours, whose images overlap; where labels are bins of a "
-        "circle, let them spread over neighbours instead.",
+        "Merge neighbouring classes in pairs: their images overlap. If they are bins of a circle, "
+        "spread each label over its neighbours instead.",
         f"{MERGE_NEIGHBOURS}"
         "# bins of a circle, labels as they were: "
         'head = mtl.heads.OrientationHead({classes}, target="smooth")\n'

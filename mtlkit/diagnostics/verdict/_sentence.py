@@ -23,11 +23,11 @@ def sentence_of(
         behind = "a reference does better, and " + _why_unknown(evidence)
         named = f"{named}; {behind}" if named else behind
     said = {
-        "data": f"The data limit {task}: {named}.",
-        "model": f"The model limits {task}: {named}.",
-        "mixed": f"Both the model and the data limit {task}: {named}.",
+        "data": f"The data hold {task} back: {named}.",
+        "model": f"The model holds {task} back: {named}.",
+        "mixed": f"Both the model and the data hold {task} back: {named}.",
         "healthy": f"Nothing was found that holds {task} back.",
-        "undetermined": f"What was measured does not show what holds {task} back.",
+        "undetermined": f"The measurements do not show what holds {task} back.",
     }[limit]
     blind = [
         TITLES[name]
@@ -35,17 +35,18 @@ def sentence_of(
         if one.details.get("without_power") or (name in LABELS and may_be(name, evidence))
     ]
     if blind and limit == "healthy":
-        said += f" Too little was seen to rule out {_joined(blind, 'or')}."
+        said += f" The tests could not rule out {_joined(blind, 'or')}."
+    decides = f"What would decide: {missing}."
     if not undetermined:
-        return f"{said} {missing[0].upper()}{missing[1:]} would decide." if missing else said
+        return f"{said} {decides}" if missing else said
     titles = [TITLES[name] for name in undetermined]
     beside = limit == "healthy" or found
     if beside and not {rule.cause for rule in found} & set(undetermined):
         also = "Also possible" if found else "Possible"
-        return f"{said} {also}: {_joined(titles, 'or')}; {missing} would decide."
+        return f"{said} {also}: {_joined(titles, 'or')}. {decides}"
     if len(undetermined) == 1:
-        return f"{said} Possible: {titles[0]}; {missing} would decide."
-    return f"{said} The data cannot decide between {_joined(titles, 'and')}; {missing} would."
+        return f"{said} Possible: {titles[0]}. {decides}"
+    return f"{said} The evidence cannot decide between {_joined(titles, 'and')}. {decides}"
 
 
 def _why_unknown(evidence: Mapping[str, Evidence]) -> str:

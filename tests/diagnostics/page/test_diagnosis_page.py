@@ -76,9 +76,9 @@ class TestFullPage:
         texts = [text.strip() for _, text in page.texts]
         start = texts.index("limited by data and model")
         assert texts[start + 1] == full.verdict.sentence
-        assert texts[start + 2 : start + 4] == ["What to do", "Take a head that keeps positions."]
+        assert texts[start + 2 : start + 4] == ["What to do", "Use a head that keeps positions."]
         assert texts[start + 4].startswith(
-            "Against: head that loses positions. Measured gain: +0.7"
+            "Against: a head that throws positions away. Measured gain: +0.7"
         )
         assert texts[start + 5].startswith("model = model.with_head(")
         gains = [one for one in texts if "Gain: not measured." in one]
@@ -110,7 +110,7 @@ class TestFullPage:
 
     def test_causes_come_first(self, page, full):
         rows = [text for tag, text in page.texts if tag == "span" and text[0].isupper()]
-        assert rows[:2] == ["Uniform label noise", "Head that loses positions"]
+        assert rows[:2] == ["Uniform label noise", "A head that throws positions away"]
         assert page.of("h3")[len(full.recommendations)] == "Labels that may be wrong by chance"
 
     def test_all_panels(self, page):
@@ -121,12 +121,12 @@ class TestFullPage:
             "What the classes look like",
             "Signal in the inputs",
             "Uniform label noise: found",
-            "Twins under a symmetry: absent",
-            "Missing context of another task: absent",
+            "Symmetric objects: absent",
+            "Missing context from another task: absent",
             "Too little data: unclear",
             "Too low a resolution: unclear",
             "Imbalanced classes: absent",
-            "Interference of other tasks: unclear",
+            "Interference from other tasks: unclear",
         } <= {*page.of("h3")}
 
     def test_classes_have_names(self, page, full):
@@ -179,7 +179,7 @@ class TestSparsePages:
     def test_without_evidence(self, tmp_path):
         page = saved(of(), tmp_path)
         assert "Nothing was measured." in page.of("p") and "img" not in page.tags
-        assert "open" in page.of("span") and page.of("h2") == ["What was measured"]
+        assert "undetermined" in page.of("span") and page.of("h2") == ["What was measured"]
 
     def test_evidence_without_details(self, full, tmp_path):
         bare = [dataclasses.replace(one, details={}) for one in full.evidence.values()]

@@ -51,7 +51,7 @@ def test_labels_of_both_neighbours_are_flipped_or_classes_overlap():
     given = decide(evidence, "pose")
     assert given.limit == "undetermined" and not given.causes
     assert given.undetermined == ("structured_noise", "class_overlap")
-    assert "several labels an image" in given.sentence
+    assert "several labels per sample" in given.sentence
     pooled = Evidence("head_destroys_space", "found", "", 0.5, (0.4, 0.6))
     beside = decide({**evidence, "head_destroys_space": pooled}, "pose")
     assert beside.limit == "model" and beside.undetermined == given.undetermined
@@ -61,10 +61,8 @@ def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
     leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"bits": 1.0})
     given = decide({"signal": SIGNAL, "label_leak": leak}, "pose")
     assert given.limit == "healthy" and given.undetermined == ("label_leak",)
-    assert (
-        "Possible: labels that something else gives away; whether the other label is known"
-        in given.sentence
-    )
+    decides = "whether the other label is known when the model is used"
+    assert given.sentence.endswith(f"Possible: a label leak. What would decide: {decides}.")
     marks = {"pixels": [[0, 3, 0]], "images": [40]}  # what only training images have
     for details in ({}, marks):
         other = replace(leak, details=details)
@@ -75,7 +73,7 @@ def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
 def test_each_cause_in_the_data(cause):
     given = verdict(cause)
     assert given.limit == "data" and names(given) == [cause]
-    assert given.sentence.startswith("The data limit pose: ")
+    assert given.sentence.startswith("The data hold pose back: ")
     assert given.causes[0].effect == 0.3 and given.causes[0].interval == (0.2, 0.4)
 
 
@@ -83,7 +81,7 @@ def test_each_cause_in_the_data(cause):
 def test_each_cause_in_the_model(cause):
     given = verdict(cause)
     assert given.limit == "model" and names(given) == [cause]
-    assert given.sentence.startswith("The model limits pose: ")
+    assert given.sentence.startswith("The model holds pose back: ")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +149,7 @@ def test_only_a_higher_resolution_tells_whether_the_signal_was_lost():
     given = verdict(signal=NO_SIGNAL)
     assert given.limit == "data" and names(given) == ["no_signal"]
     assert set(given.undetermined) == {"no_signal", "resolution"}
-    assert "images of a higher resolution would" in given.sentence
+    assert "What would decide: the same images at a higher resolution." in given.sentence
     evidence = {
         "signal": NO_SIGNAL,
         "resolution": Evidence("resolution", "absent", "", details={"higher_given": True}),
@@ -293,7 +291,7 @@ def test_what_may_be_wrong_with_a_model_is_named(causes, words):
     given = decide({"signal": SIGNAL, "model_gap": gap, **evidence})
     assert given.limit == "model" and not given.causes
     assert set(given.undetermined) == set(open_ones)
-    assert words in given.sentence and "longer trainings" in given.sentence
+    assert words in given.sentence and "longer training runs" in given.sentence
     sure = Evidence("optimizer", "found", "", 0.3, (0.2, 0.4))
     assert not decide({"signal": SIGNAL, "model_gap": gap, **evidence, "optimizer": sure}).missing
 
@@ -512,7 +510,7 @@ def test_what_raw_inputs_cost_a_poor_head_is_left_open_where_nothing_was_learned
 
     assert names(given("unclear")) == ["head_destroys_space"]
     assert given("unclear").undetermined == ("input_scale",)
-    assert "Also possible: unsuitable scale" in given("unclear").sentence
+    assert "Also possible: inputs that are not standardised." in given("unclear").sentence
     assert given("absent").undetermined == ()
     assert given("not_tested").undetermined == ()
 
@@ -551,7 +549,7 @@ def test_what_a_simple_reference_does_not_learn_a_model_would_tell():
     )
     given = decide({"signal": SIGNAL, **evidence}, "pose")
     assert given.limit == "undetermined" and given.undetermined == ()
-    assert given.sentence.endswith("(as `diagnose` looks at) would decide.")
+    assert given.sentence.endswith("for held-out samples, which `diagnose` looks at.")
 
 
 def test_what_was_not_measured_is_left_open():
