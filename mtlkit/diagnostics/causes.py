@@ -303,7 +303,8 @@ RULES = (
         code='mtl.Task("{task}", head, gradient="flow", feature="input")',
     ),
 )
-#: The causes in the model.
+#: The causes in the data, and in the model.
+OF_DATA = tuple(rule.cause for rule in RULES if rule.limit == "data")
 OF_MODELS = tuple(rule.cause for rule in RULES if rule.limit == "model")
 #: Titles of the causes, and of what is only left open.
 TITLES = {

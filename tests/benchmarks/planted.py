@@ -30,8 +30,8 @@ from results_file import resumed
 
 import mtlkit as mtl
 from mtlkit.datasets.planting._conditions import CONDITIONS
-from mtlkit.datasets.planting.truth import DATA_CAUSES
 from mtlkit.diagnostics import Reference
+from mtlkit.diagnostics.causes import OF_DATA
 
 #: Conditions in which the model is to blame; `audit` has nothing to find there.
 OF_MODELS = tuple(
@@ -41,7 +41,7 @@ OF_MODELS = tuple(
 
 def judge(named: set[str], open_set: set[str], limit: str, truth: Any, data_only: bool) -> str:
     """Compares a verdict with the truth: `"right"`, `"undecided"` or `"wrong"`."""
-    causes = {one for one in truth.causes if not data_only or one in DATA_CAUSES}
+    causes = {one for one in truth.causes if not data_only or one in OF_DATA}
     abstains = bool(truth.undetermined) and set(truth.undetermined) <= open_set
     if truth.limit == "undetermined":
         return "right" if abstains else "wrong"

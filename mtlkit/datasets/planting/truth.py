@@ -7,34 +7,6 @@ from typing import Any
 
 #: The limits that a verdict names.
 LIMITS = ("data", "model", "mixed", "healthy", "undetermined")
-#: The causes that lie in the data.
-DATA_CAUSES = (
-    "invalid_split",
-    "misaligned_labels",
-    "no_signal",
-    "uniform_noise",
-    "structured_noise",
-    "ambiguity",
-    "symmetry",
-    "class_overlap",
-    "imbalance",
-    "too_little_data",
-    "resolution",
-    "needs_context",
-    "label_leak",
-)
-#: The causes that lie in the model or in its training.
-MODEL_CAUSES = (
-    "head_destroys_space",
-    "backbone_lacks_task",
-    "backbone_collapse",
-    "input_scale",
-    "under_trained",
-    "optimizer",
-    "loss_mismatch",
-    "interference",
-    "loss_starvation",
-)
 
 
 @dataclass(frozen=True)

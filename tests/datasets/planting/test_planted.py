@@ -12,8 +12,9 @@ import pytest
 import mtlkit as mtl
 from mtlkit.datasets import MultiTaskData, PlantedData, planted, planted_conditions
 from mtlkit.datasets.planting import FAMILIES, PLANTED_CONDITIONS
-from mtlkit.datasets.planting.truth import DATA_CAUSES, LIMITS, MODEL_CAUSES
+from mtlkit.datasets.planting.truth import LIMITS
 from mtlkit.datasets.rotated_fashion_mnist import find_files
+from mtlkit.diagnostics.causes import OF_DATA, OF_MODELS
 
 EMBEDDED = ("glyphs", "textures", "digits")
 ASKED_FOR = [
@@ -115,12 +116,12 @@ def test_fashion_says_how_to_get_its_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize("cause", PLANTED_CONDITIONS)
 def test_truth_uses_the_names_of_the_diagnosis(cause):
     truth = built(cause).truth
-    known = {*DATA_CAUSES, *MODEL_CAUSES}
+    known = {*OF_DATA, *OF_MODELS}
     assert truth.name == cause and truth.limit in LIMITS
     assert {*truth.causes, *truth.undetermined, *truth.allowed, *truth.instead} <= known
     assert not set(truth.causes) & {*truth.allowed, *truth.instead}
     sides = {"data": (True, False), "model": (False, True), "mixed": (True, True)}
-    found = tuple(bool(set(truth.causes) & set(side)) for side in (DATA_CAUSES, MODEL_CAUSES))
+    found = tuple(bool(set(truth.causes) & set(side)) for side in (OF_DATA, OF_MODELS))
     assert found == sides.get(truth.limit, (False, False))
     assert (truth.limit != "undetermined") or truth.undetermined
 
