@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import mtlkit as mtl
+from mtlkit.balancing._names import BALANCERS
+
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 
 
@@ -78,6 +81,12 @@ def test_balancing_overhead_has_a_table_for_each_backend(tables):
     assert '| `"upgrad"`, at the parameters | | 3.00 (2.90 to 3.10) | 9.00 (8.90 to 9.10) |' in text
     assert "| weightings of losses, the least to the most | 1.00 to 1.00 | | 1.50 to 1.50 |" in text
     assert "| UPGrad, rows at once | 4.00 (3.90 to 4.10) |" in text
+
+
+def test_weightings_are_those_of_mtlkit(tables):
+    weighing = mtl.balancing.LossWeighting
+    found = {name for name, make in BALANCERS.items() if isinstance(make(), weighing)}
+    assert found == tables.texts.WEIGHTINGS
 
 
 def test_growth_is_the_exponent(tables):
