@@ -112,6 +112,13 @@ def rewritten(page: str, text: str) -> str:
     return MARKED.sub(marked, text)
 
 
+def homeless(page: str, text: str) -> list[str]:
+    """The tables that have results and no place in their page."""
+    placed = {name for _, name, _, _ in MARKED.findall(text)}
+    own = [table for table in TABLES if table.page == page and table.name not in placed]
+    return [table.name for table in own if text_of(table)]
+
+
 def by_hand(text: str) -> Iterator[str]:
     """The sections of a page that have a table which no results give."""
     section, last = "", None
@@ -136,7 +143,7 @@ def main() -> None:
         for table in TABLES:
             print(f"## {table.name}: python tests/benchmarks/{table.command}\n")
             print(text_of(table) or f"No results in {table.results}.", end="\n\n")
-    differing = []
+    differing, without_place = [], []
     for page in pages():
         path = DOCS / page
         old = path.read_text()
@@ -145,8 +152,11 @@ def main() -> None:
             differing.append(page)
             if not arguments.check:
                 path.write_text(new)
+        without_place += homeless(page, new)
         for section in by_hand(new):
             print(f"Written by hand: {page}, {section}")
+    if without_place:
+        sys.exit(f"Expected <!-- table: NAME --> in their pages for {without_place}")
     if arguments.check and differing:
         sys.exit(f"Run tests/benchmarks/tables.py: the results say otherwise than {differing}")
 
