@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._arrays import to_numpy
 from mtlkit.layers._channels import channel_axis
 from mtlkit.layers._data_format import standardize_data_format
+
+#: Numbers looked at together: in double precision all samples would not always fit into memory.
+_TOGETHER = 1 << 18
 
 
 @keras.saving.register_keras_serializable(package="mtlkit")
@@ -110,31 +114,39 @@ class InputNormalization(keras.layers.Layer):
     def _statistics(self, batches: Iterable[Any]) -> tuple[float, np.ndarray, np.ndarray]:
         """Returns how many values a channel had, their mean and their variance.
 
-        Batches are merged by the pairwise update of Chan et al. (1983), in float64.
+        Batches, and parts of large ones, are merged by the pairwise update of Chan et al. (1983),
+        in float64.
         """
         count, mean, squares = 0.0, np.zeros(1), np.zeros(1)
-        for batch in batches:
-            values = np.asarray(ops.convert_to_numpy(batch), dtype="float64")
+        for values in (to_numpy(batch) for batch in batches):
             if not values.size:
                 continue
             if not self.built:
                 self.build((None, *values.shape[1:]))
                 self.built = True
             axes = tuple(a for a in range(values.ndim) if a != self._axis(values.ndim))
-            with np.errstate(invalid="ignore"):  # of infinite values, which are found below
-                batch_mean = values.mean(axis=axes)
-                batch_squares = values.var(axis=axes) * (values.size / len(batch_mean))
-            batch_count = values.size / len(batch_mean)
-            if not np.all(np.isfinite(batch_squares)):
-                raise _not_finite(values, axes)
-            total = count + batch_count
-            delta = batch_mean - mean
-            squares = squares + batch_squares + delta**2 * (count * batch_count / total)
-            mean = mean + delta * (batch_count / total)
-            count = total
+            for part in _parts(values):
+                with np.errstate(invalid="ignore"):  # of infinite values, which are found below
+                    part_mean = part.mean(axis=axes)
+                    part_squares = part.var(axis=axes) * (part.size / len(part_mean))
+                if not np.all(np.isfinite(part_squares)):
+                    raise _not_finite(values, axes)
+                part_count = part.size / len(part_mean)
+                total = count + part_count
+                delta = part_mean - mean
+                squares = squares + part_squares + delta**2 * (count * part_count / total)
+                mean = mean + delta * (part_count / total)
+                count = total
         if not count:
             raise ValueError("Expected at least one sample to adapt to. Received: none")
         return count, mean, squares / count
+
+
+def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
+    """The samples in double precision, a few at a time."""
+    rows = max(1, _TOGETHER // values[0].size)
+    for start in range(0, len(values), rows):
+        yield np.asarray(values[start : start + rows], "float64")
 
 
 def _not_finite(values: np.ndarray, axes: tuple[int, ...]) -> ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,8 +14,8 @@ from mtlkit.metrics._labels import is_labelled
 from mtlkit.model._shape_cures import shape_cure
 from mtlkit.model.task import Task
 
-#: Samples looked at together, so that large arrays are not copied whole.
-_CHUNK = 1024
+#: Numbers looked at together, so that large arrays are not copied whole.
+_TOGETHER = 1 << 22
 
 
 def check_arrays(
@@ -111,8 +112,9 @@ def check_inputs(x: Any, inputs: Any, what: str) -> int:
             )
         if keras.backend.standardize_dtype(spec.dtype) == "string":
             continue
-        for start in range(0, shape[0], _CHUNK):
-            _check_finite(to_numpy(array[start : start + _CHUNK]), start, noun, what)
+        rows = max(1, _TOGETHER // max(1, math.prod(shape[1:])))
+        for start in range(0, shape[0], rows):
+            _check_finite(to_numpy(array[start : start + rows]), start, noun, what)
     counts = [array.shape[0] for array in arrays]
     if len(set(counts)) > 1:
         raise ValueError(

@@ -1,5 +1,7 @@
 """InputNormalization: standardisation by channel, adapted to images."""
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -74,6 +76,22 @@ def test_batches_of_a_large_mean_keep_their_variance():
     images = 1e8 + np.random.default_rng(1).normal(size=(30, 4, 4, 1))
     layer = adapted(np.split(images, 5))
     np.testing.assert_allclose(ops.convert_to_numpy(layer.variance), [images.var()], rtol=1e-6)
+
+
+def test_an_array_is_not_copied_whole():
+    images = np.random.default_rng(0).integers(256, size=(300, 64, 64, 3), dtype="uint8")
+    layer = InputNormalization()
+    tracemalloc.start()
+    try:
+        layer.adapt(images)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * images.nbytes  # in double precision it has 8 times as many
+    np.testing.assert_allclose(ops.convert_to_numpy(layer.mean), images.mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer.variance), images.var((0, 1, 2)), rtol=1e-6
+    )
 
 
 def test_channels_first():

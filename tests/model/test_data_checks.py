@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
 from small_models import set_weights, small_backbone, small_model, small_tasks
 
 import mtlkit as mtl
+from mtlkit.model._data_checks import check_inputs
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +267,14 @@ class TestConstruction:
             mtl.MultiTaskModel("resnet", small_tasks())
         with pytest.raises(ValueError, match="input_shape"):
             mtl.MultiTaskModel(keras.layers.Conv2D(3, 3), small_tasks())
+
+
+def test_large_images_are_not_copied_whole():
+    images = np.zeros((64, 512, 512, 1), "uint8")
+    tracemalloc.start()
+    try:
+        assert check_inputs(images, keras.Input((512, 512, 1)), "training data") == 64
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < images.nbytes / 2
