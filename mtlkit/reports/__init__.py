@@ -11,3 +11,18 @@ from mtlkit.reports.search_plots import (
     plot_importance,
 )
 from mtlkit.reports.task_skills import task_skills
+
+__all__ = [
+    "Level",
+    "plot_arms",
+    "plot_confusion",
+    "plot_confusion_blocks",
+    "plot_costs",
+    "plot_curves",
+    "plot_families",
+    "plot_gallery",
+    "plot_history",
+    "plot_importance",
+    "plot_waterfall",
+    "task_skills",
+]

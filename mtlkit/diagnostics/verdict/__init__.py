@@ -2,3 +2,5 @@
 
 from mtlkit.diagnostics.verdict._reinterpret import reinterpreted
 from mtlkit.diagnostics.verdict.verdict import LIMITS, Cause, Verdict, decide
+
+__all__ = ["LIMITS", "Cause", "Verdict", "decide", "reinterpreted"]
