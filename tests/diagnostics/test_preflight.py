@@ -235,6 +235,7 @@ class TestTraining:
         problem = said(model, SPARSE, X, CLASSES)["vanishing_gradient"]
         assert problem.layer == model.layers[0].name and problem.value < 1e-4
 
+    @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # Keras says it, too
     def test_a_stop_on_the_way(self):
         inputs = keras.Input((4,))
         hidden = layers.Dense(8, activation="relu", name="below")(inputs)
