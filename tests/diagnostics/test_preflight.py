@@ -10,6 +10,9 @@ from keras import layers
 import mtlkit as mtl
 from mtlkit.diagnostics import Preflight, Problem, preflight
 
+# Of some faults Keras warns, too.
+pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:keras\.")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4)).astype("float32")
 CLASSES = (np.arange(90) % 3).astype("int64")
@@ -235,7 +238,6 @@ class TestTraining:
         problem = said(model, SPARSE, X, CLASSES)["vanishing_gradient"]
         assert problem.layer == model.layers[0].name and problem.value < 1e-4
 
-    @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # Keras says it, too
     def test_a_stop_on_the_way(self):
         inputs = keras.Input((4,))
         hidden = layers.Dense(8, activation="relu", name="below")(inputs)
