@@ -91,6 +91,13 @@ NEEDED_BY_PAGES = {
 }
 
 
+#: Warnings that the examples of a page bring about on purpose.
+EXPECTED_ON_PAGES = {
+    "docs/guide/hierarchies.md": "ignore:The confusion matrix has a mean accuracy",
+    "docs/guide/preflight.md": r"ignore:.*received `from_logits=True`",
+}
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--all-tests",
@@ -123,6 +130,8 @@ def pytest_collection_modifyitems(config, items):
         missing = [one for one in NEEDED_BY_PAGES.get(place, ()) if find_spec(one) is None]
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"{missing} not installed"))
+        if expected := EXPECTED_ON_PAGES.get(place):
+            item.add_marker(pytest.mark.filterwarnings(expected))
     if runs_everything(config):
         return
     config.hook.pytest_deselected(items=[item for item in items if not on_every_backend(item)])

@@ -46,6 +46,7 @@ def test_examples_are_found():
     assert len(EXAMPLES) > 40
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax")  # the fault of preflight's example
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_example(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

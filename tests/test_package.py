@@ -5,8 +5,15 @@ from __future__ import annotations
 import importlib.resources
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import mtlkit as mtl
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_public_names():
@@ -33,3 +40,15 @@ def test_import_brings_no_heavy_library():
     )
     output = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert output.split("\n")[-2] == "[]"
+
+
+def test_oldest_versions_are_those_that_are_promised():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    promised = [*project["dependencies"], *extras["table"], *extras["export"]]
+    lines = (ROOT / "tests" / "oldest_versions.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    for requirement in map(Requirement, promised):
+        oldest = [Version(one.version) for one in requirement.specifier if one.operator == ">="]
+        if oldest:
+            assert [Version(pins[requirement.name])] == oldest, requirement

@@ -84,7 +84,8 @@ class ImageNetPreprocessing(keras.layers.Layer):
         shape = [1] * len(inputs.shape)
         shape[axis] = -1
         mean, std = (
-            np.reshape(np.asarray(part, "float32"), shape) for part in _STATISTICS[self.mode]
+            ops.reshape(ops.convert_to_tensor(part, "float32"), shape)
+            for part in _STATISTICS[self.mode]
         )
         return ops.cast((x - mean) / std, self.compute_dtype)
 

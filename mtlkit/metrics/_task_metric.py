@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -28,7 +29,7 @@ class TaskMetric(keras.metrics.Metric):
         self.metric = metric
         self.weighted = weighted
         # Not as an attribute: Keras would take its variables for this metric's.
-        self._is_known = lambda: tracker.count > 0
+        self._is_known: Callable[[], Any] = lambda: tracker.count > 0
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         labels = PartialLabels(y_true, by_entry=entries_known_to(self.metric))

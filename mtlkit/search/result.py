@@ -9,6 +9,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
+from mtlkit._files import read_json
 from mtlkit.model import MultiTaskModel
 from mtlkit.search._baselines import (
     Baseline,
@@ -24,7 +25,7 @@ from mtlkit.search._importance import Importance, importance
 from mtlkit.search._leaderboard import Leaderboard, merged, row_of
 from mtlkit.search._pareto import COSTS, pareto_front
 from mtlkit.search._ranking import leaders, too_short
-from mtlkit.search._records import Store, TrialRecord, read_json
+from mtlkit.search._records import Store, TrialRecord
 from mtlkit.search._repetitions import Repeater, Repetitions, known_repetitions
 from mtlkit.search._running import reporter
 from mtlkit.search._sentence import sentence_of

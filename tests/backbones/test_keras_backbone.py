@@ -11,6 +11,7 @@ from keras import layers, ops
 import mtlkit as mtl
 from mtlkit.backbones import KerasBackbone
 from mtlkit.backbones._applications import FAMILIES
+from mtlkit.testing import input_gradients
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (16, 20, 28, 3)).astype("uint8")
@@ -421,6 +422,12 @@ class TestApplications:
         preprocess = getattr(keras.applications, module).preprocess_input
         expected = preprocess(x.astype("float32"), data_format=data_format)
         np.testing.assert_allclose(array(layer(x)), expected, atol=1e-4)
+
+    def test_preprocessing_lets_gradients_through(self):
+        layer = mtl.layers.ImageNetPreprocessing("torch")
+        gradient = input_gradients(lambda x: ops.sum(layer(x)), IMAGES.astype("float32"))
+        expected = 1 / (255 * np.array([0.229, 0.224, 0.225]))
+        np.testing.assert_allclose(gradient, np.broadcast_to(expected, gradient.shape), rtol=1e-5)
 
     def test_auto(self, mobile):
         found = array(KerasBackbone(mobile).get_layer("preprocessing")(IMAGES))

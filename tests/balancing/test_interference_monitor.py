@@ -303,6 +303,7 @@ def test_dominance_is_said():
     assert "Dominant: 'loud' has 9" in monitor.report()
 
 
+@pytest.mark.filterwarnings("ignore:Task 'other'. its weighted loss")  # a large one is the point
 def test_weights_of_a_loss_weighting_count():
     x = columns_of()
     y = {"one": x[:, 0], "other": 100 * x[:, 0]}

@@ -10,6 +10,9 @@ from keras import layers
 import mtlkit as mtl
 from mtlkit.diagnostics import Preflight, Problem, preflight
 
+# Of some faults Keras warns, too.
+pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:keras\.")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4)).astype("float32")
 CLASSES = (np.arange(90) % 3).astype("int64")

@@ -232,7 +232,7 @@ class TestLabels:
             self.head.validate_labels(y, "mask")
 
     def test_the_cure_for_another_size(self):
-        small = CLASSES[:, :4, :3]
+        small = CLASSES[:, :4, :3].astype("int32")  # JAX has no other integers
         resized = keras.ops.image.resize(
             small[..., None], (9, 7), interpolation="nearest", data_format="channels_last"
         )

@@ -33,7 +33,7 @@ class TestContract(LayerTestCase):
             {"hidden_units": 6, **kwargs},
             features,
             labels,
-            bad_labels=[labels * np.inf, labels[..., None, None], labels > 0],
+            bad_labels=[np.full(labels.shape, np.inf), labels[..., None, None], labels > 0],
             expected_output_shape=(6, kwargs.get("units", 1)),
         )
 

@@ -46,6 +46,7 @@ class TestContract(LayerTestCase):
         )
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax")  # over a single position
 @pytest.mark.parametrize("use_position", [True, False])
 @given(
     # Of few shapes: JAX compiles for each.

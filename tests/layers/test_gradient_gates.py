@@ -264,6 +264,7 @@ class TestGradient:
         np.testing.assert_allclose(found, factor * differences, rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # behind a GradientStop
 class TestTraining:
     @pytest.mark.parametrize(("cls", "kwargs", "factor"), GATES)
     def test_step_is_that_of_the_formula(self, cls, kwargs, factor):
@@ -317,6 +318,7 @@ class TestTraining:
         pair.check_step(-1.5)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # behind a GradientStop
 class TestAroundALayer:
     @pytest.mark.parametrize(("cls", "kwargs", "factor"), GATES)
     def test_trains_the_layer_but_scales_what_feeds_it(self, cls, kwargs, factor):

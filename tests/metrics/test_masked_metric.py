@@ -106,7 +106,7 @@ def test_column_labels_are_not_a_matrix():
         metric.update_state(y, OUTPUTS)
         assert result(metric) == pytest.approx(np.abs(VALUES - OUTPUTS[:, 0]).mean(), rel=1e-5)
         metric = MaskedMetric(lambda y_true, y_pred: ops.mean((y_true - y_pred) ** 2, axis=-1))
-        metric.update_state(y, OUTPUTS)
+        metric.update_state(y, ops.convert_to_tensor(OUTPUTS))
         assert result(metric) == pytest.approx(((VALUES - OUTPUTS[:, 0]) ** 2).mean(), rel=1e-5)
 
 

@@ -108,6 +108,7 @@ def test_they_are_taken_once_and_saved(tmp_path):
     np.testing.assert_array_equal(np.array(other._class_weights["rare"]._variable), before)
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")  # it is to be read to its end
 def test_a_stream_is_looked_at():
     def batches():
         for start in range(0, 240, 60):

@@ -115,6 +115,7 @@ def test_bad_inputs_are_found(fitted):
             model.fit(wrong, LABELS, verbose=0)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # of the other task, alone
 @pytest.mark.parametrize("make", [table, transformer], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("frozen", [False, True])
 def test_search(make, frozen, tmp_path):

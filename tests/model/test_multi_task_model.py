@@ -193,7 +193,7 @@ class TestLoss:
         model = small_model(identity={"weight": 0.5}, orientation={"weight": 3.0})
         outputs = model(images)
         losses = numpy_losses({k: ops.convert_to_numpy(v) for k, v in outputs.items()}, labels)
-        total = float(model.compute_loss(images, labels, outputs))
+        total = ops.convert_to_numpy(model.compute_loss(images, labels, outputs))
         expected = (
             0.5 * losses["identity"].mean()
             + 3 * losses["orientation"].mean()

@@ -348,6 +348,7 @@ class BuildFailsOnce(Linear):
         super().build(input_shape)
 
 
+@pytest.mark.filterwarnings("ignore:`build.*` was called on layer")  # Keras says it, too
 def test_weights():
     fails(r"its weights: it has the weights \[\] after build\(\), and \['built_by", BuiltByCall)
     fails("its weights: .*and .* after a second build", BuiltTwice)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, count_table, holm, p_better, share_interval
+from mtlkit.diagnostics._checks import LEAST_SAMPLES
 from mtlkit.diagnostics._effects import least_effect, status_of
-from mtlkit.diagnostics.data_probes._samples import LEAST_SAMPLES, checked_labels, prepared, timed
+from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA, LEAST_BITS, SAME_TASK
 from mtlkit.references._neighbours import Neighbours
