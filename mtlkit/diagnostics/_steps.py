@@ -89,7 +89,7 @@ class Steps:
         each = (took + sum(before)) / len(found)
         found = tuple(replace(one, seconds=each) for one in found)
         self.kept.keep(*found)
-        self._say(f"{', '.join(one.status.replace('_', ' ') for one in found)} ({took:.1f} s)")
+        self._say(f"{', '.join(map(_in_words, found))} ({took:.1f} s)")
         return found
 
     @contextmanager
@@ -139,6 +139,13 @@ class Steps:
     def _say(self, text: str, end: str = "\n") -> None:
         if self.verbose:
             print(text, end=end, flush=True)
+
+
+def _in_words(one: Evidence) -> str:
+    """The status, with the reason where there was nothing to measure."""
+    if one.status == "not_tested" and not one.details.get("without_power"):
+        return f"not tested: {one.text.rstrip('.')}"
+    return one.status.replace("_", " ")
 
 
 def _interrupted(name: str) -> Evidence:

@@ -78,7 +78,7 @@ def test_progress(capsys):
     first, second, third = capsys.readouterr().out.splitlines()
     assert third.endswith("left] d: left out. It needs 15 CPU-seconds.")
     assert first.startswith("[ 1/3, 0 % of the budget, 10 min left] a ... absent (")
-    assert "[ 2/3" in second and "b, c ... found, not tested (" in second
+    assert "[ 2/3" in second and "b, c ... found, not tested: Text (" in second
 
 
 def test_interrupted(capsys):
