@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--from-map", default="stride8", help="fine-tune from this map on")
     parser.add_argument("--save", type=Path, help="where to write the picture")
     options = parser.parse_args()
-    samples, epochs = (48, 1) if options.fast else (1200, 8)
+    samples, epochs = (48, 1) if options.fast else (480, 6)
     x, y = cloth(samples, seed=0)
     x_test, y_test = cloth(samples // 3, seed=1)
 
