@@ -86,17 +86,19 @@ def main() -> None:
     )
 
     rows = []
-    for step, rate in {"heads alone": 1e-3, "fine-tuned": 1e-3}.items():
-        if step == "heads alone":
-            model.freeze_backbone()
-        else:
-            model.unfreeze_backbone(from_map=options.from_map)
+
+    def train(step: str, rate: float) -> None:
         model.compile(keras.optimizers.Adam(rate))  # decides what is trained
         model.fit(x, y, epochs=epochs, verbose=0)
-        weights = sum(int(np.prod(one.shape)) for one in model.trainable_variables)
-        print(f"{step}: {weights:,} weights trained")
+        trained = sum(int(np.prod(one.shape)) for one in model.trainable_variables)
+        print(f"{step}: {trained:,} of {model.count_params():,} weights trained")
         for one in mtl.reports.task_skills(model, x_test, y_test, y):
             rows.append(dataclasses.replace(one, task=f"{step}: {one.task}"))
+
+    model.freeze_backbone()
+    train("heads alone", 1e-3)
+    model.unfreeze_backbone(from_map=options.from_map)
+    train("fine-tuned", 1e-4 if options.weights else 1e-3)  # random weights have more to learn
     print(mtl.metrics.skill_table(rows, title=f"{len(x_test)} test pictures"))
     if options.save:
         draw(x_test, model.predict_tasks(x_test, verbose=0), options.save)
