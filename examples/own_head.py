@@ -25,7 +25,7 @@ LEVELS = (0.1, 0.5, 0.9)
 @keras.saving.register_keras_serializable(package="own_head")
 def pinball(y_true, y_pred):
     """Returns a loss for each sample, which draws each output to its quantile."""
-    error = ops.reshape(y_true, (-1, 1)) - y_pred
+    error = ops.cast(ops.reshape(y_true, (-1, 1)), y_pred.dtype) - y_pred
     level = ops.convert_to_tensor(LEVELS, y_pred.dtype)
     return ops.mean(ops.maximum(level * error, (level - 1) * error), axis=-1)
 
