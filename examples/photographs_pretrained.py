@@ -3,7 +3,8 @@
 Pictures of cloth, 96x96 pixels in colour, are made here. `pattern` is a class, `width` that of its
 threads in pixels. A MobileNet serves both: at first it is frozen and only the heads train, then
 the stages from a map on train with them. Nothing is downloaded: the network's weights are random
-unless you bring a file of them, or say `--weights imagenet`, which Keras downloads once.
+unless you bring a file of them, or say `--weights imagenet`, which Keras downloads once. A frozen
+network with random weights is of little use, so all of it is trained then.
 
 Run it with `python examples/photographs_pretrained.py`; `--help` tells the options.
 """
@@ -63,10 +64,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="few pictures, one epoch, as a test")
     parser.add_argument("--weights", help='a file of weights, or "imagenet" (default: random)')
-    parser.add_argument("--from-map", default="stride8", help="fine-tune from this map on")
+    parser.add_argument("--from-map", help="fine-tune from this map on (random weights: all)")
     parser.add_argument("--save", type=Path, help="where to write the picture")
     options = parser.parse_args()
-    samples, epochs = (48, 1) if options.fast else (480, 6)
+    samples, epochs = (48, 1) if options.fast else (960, 12)
+    from_map = options.from_map or ("stride16" if options.weights else "input")
     x, y = cloth(samples, seed=0)
     x_test, y_test = cloth(samples // 3, seed=1)
 
@@ -74,6 +76,9 @@ def main() -> None:
     network = keras.applications.MobileNet(
         (SIZE, SIZE, 3), alpha=0.25, include_top=False, weights=options.weights
     )
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9  # averages that keep up with a few hundred steps
     backbone = mtl.backbones.KerasBackbone(network)  # adds the preprocessing it was trained with
     print("Maps:", *backbone.feature_names)
     print("Preprocessing:", backbone.get_layer("preprocessing").mode)
@@ -87,7 +92,7 @@ def main() -> None:
 
     rows = []
 
-    def train(step: str, rate: float) -> None:
+    def train(step: str, rate: float, epochs: int) -> None:
         model.compile(keras.optimizers.Adam(rate))  # decides what is trained
         model.fit(x, y, epochs=epochs, verbose=0)
         trained = sum(int(np.prod(one.shape)) for one in model.trainable_variables)
@@ -96,9 +101,9 @@ def main() -> None:
             rows.append(dataclasses.replace(one, task=f"{step}: {one.task}"))
 
     model.freeze_backbone()
-    train("heads alone", 1e-3)
-    model.unfreeze_backbone(from_map=options.from_map)
-    train("fine-tuned", 1e-4 if options.weights else 1e-3)  # random weights have more to learn
+    train("heads alone", 1e-3, epochs=(epochs + 2) // 3)
+    model.unfreeze_backbone(from_map=from_map)
+    train("fine-tuned", 1e-4 if options.weights else 1e-3, epochs)
     print(mtl.metrics.skill_table(rows, title=f"{len(x_test)} test pictures"))
     if options.save:
         draw(x_test, model.predict_tasks(x_test, verbose=0), options.save)
