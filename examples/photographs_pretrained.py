@@ -85,8 +85,8 @@ def main() -> None:
     model = mtl.MultiTaskModel(
         backbone,
         [
-            mtl.Task("pattern", mtl.heads.ClassificationHead(len(PATTERNS)), feature="stride16"),
-            mtl.Task("width", mtl.heads.RegressionHead(), feature="stride16"),
+            mtl.Task("pattern", mtl.heads.ClassificationHead(len(PATTERNS))),
+            mtl.Task("width", mtl.heads.RegressionHead()),
         ],
     )
 

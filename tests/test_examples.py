@@ -115,7 +115,7 @@ SHORT = {
     "dense_prediction": ("mean IoU", "all ground", "the median everywhere"),
     "hierarchical_labels": ("10 classes, 3 groups", "few digits, and groups: digit", "chance"),
     "partial_labels": ("'identity': [", "both sets: orientation", "chance"),
-    "own_head": ("Checked", "little noise", "80 % are due", "chance"),
+    "own_head": ("Checked", "little noise", "80 % are due", "most frequent"),
     "photographs_pretrained": ("Preprocessing: tf", "fine-tuned: width", "chance"),
     "table_many_labels": ("average precision", "guessing", "mean"),
     "your_own_arrays": ("NaN", "material", "chance", "Same words when loaded: True"),
