@@ -1,4 +1,4 @@
-"""Puts the notebooks into the site, beside the pages of the examples, so that they can be linked."""
+"""Puts the notebooks into the site, beside the pages of the examples that link them."""
 
 from pathlib import Path
 
