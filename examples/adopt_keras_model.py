@@ -69,6 +69,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--output", type=Path, default=Path("adopted"))
     options = parser.parse_args()
+
+    # The data. Half of the labels of `identity` are missing.
     options.output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
     data = mtl.datasets.rotated_digits(num_bins=NUM_BINS, seed=0)
@@ -87,6 +89,7 @@ def main() -> None:
     model.fit(data.x_train, y_train, epochs=options.epochs, verbose=0)
     report("2. another head", model, data)
 
+    # The file keeps all of it; a loaded model decodes as well.
     model.save(options.output / "model.keras")
     loaded = keras.models.load_model(options.output / "model.keras")
     print(

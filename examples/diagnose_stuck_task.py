@@ -80,14 +80,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("diagnosis-output"))
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
 
+    # The data.
+    arguments.output.mkdir(parents=True, exist_ok=True)
     load = {
         "rotated-digits": mtl.datasets.rotated_digits,
         "rotated-fashion-mnist": mtl.datasets.rotated_fashion_mnist,
     }[arguments.data]
     data = load(seed=arguments.seed, num_bins=NUM_BINS)
 
+    # The symptom: a model of which one task lags behind.
     print("1. The symptom: a model of which one task lags behind", flush=True)
     keras.utils.set_random_seed(arguments.seed)
     model = stuck_model()
@@ -95,6 +97,7 @@ def main() -> None:
     rows = [score(model, data, "pooled head")]
     print(rows[0], flush=True)
 
+    # The diagnosis: one call. It sees training and validation images, no test images.
     print("\n2. The diagnosis: why? It sees training and validation images, no test images.")
     found = mtl.diagnostics.diagnose(
         model,
@@ -113,6 +116,7 @@ def main() -> None:
     found.save_html(arguments.output / "diagnosis.html")
     found.to_json(arguments.output / "diagnosis.json")
 
+    # The cure: the line that is recommended, and training on. The check is on test images.
     print("\n3. The cure: the line that is recommended, and training on", flush=True)
     line = recommended(found)
     if line is None:

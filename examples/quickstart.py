@@ -126,9 +126,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("quickstart-output"))
     arguments = parser.parse_args()
+
+    # The data, with what each task is worth without any learning.
     arguments.output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-
     load = {
         "rotated-digits": mtl.datasets.rotated_digits,
         "rotated-fashion-mnist": mtl.datasets.rotated_fashion_mnist,
@@ -136,6 +137,7 @@ def main() -> None:
     data = load(seed=arguments.seed, num_bins=NUM_BINS)
     print(data.summary(), flush=True)
 
+    # Each of the three models is made anew, trained, and scored on the test images.
     tables, predicted = [], {}
     for step, make in STEPS.items():
         print(f"\n{step}", flush=True)
@@ -146,9 +148,11 @@ def main() -> None:
         predicted[step] = decoded["orientation"]["label"]
         tables.append(mtl.metrics.skill_table(skills(decoded, data), title=step))
 
+    # The scores, beside chance and the best constant.
     print(f"\nScores on {len(data.x_test):,} test images, with 95 % intervals:\n")
     print("\n\n".join(tables))
 
+    # A picture of two models, and a file of the last one, which is loaded again.
     plot(predicted, data, arguments.output / "confusion.png")
     save_and_check(model, data.x_test, arguments.output / "model.keras")
     print(f"\nSaved in {arguments.output}: confusion.png, and model.keras, which loads and")

@@ -68,12 +68,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("search-output"))
     arguments = parser.parse_args()
 
+    # The data: the search sees the training and the validation images.
     load = {
         "rotated-digits": mtl.datasets.rotated_digits,
         "rotated-fashion-mnist": mtl.datasets.rotated_fashion_mnist,
     }[arguments.data]
     data = load(num_bins=NUM_BINS)
 
+    # The search. Stop it whenever you like: called again, it goes on where it was.
     result = mtl.search.search_heads(
         mtl.backbones.ConvBackbone(),
         three_tasks(),
@@ -88,9 +90,11 @@ def main() -> None:
     )
     print(f"\n{result.leaderboard}\n")
 
+    # The leaderboard as a file, and the report as a page.
     result.leaderboard.to_csv(arguments.output / "leaderboard.csv")
     result.save_html(arguments.output / "report.html")
 
+    # The winner is trained anew, and scored on the test images, which had no part in the search.
     model = result.best_model()
     model.save(arguments.output / "best.keras")
     decoded = model.predict_tasks(data.x_test, verbose=0)["orientation"]

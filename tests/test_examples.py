@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import runpy
+import subprocess
 import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
+import keras
 import pytest
 
 import mtlkit as mtl
@@ -88,6 +91,22 @@ def test_export_model(monkeypatch, tmp_path, capsys):
     assert all(float(gap) < 1e-3 for _, gap in gaps)  # of degrees up to 360
 
 
+@pytest.mark.every_backend
+def test_two_devices():
+    """In a process of its own: the number of devices is fixed when a backend starts."""
+    command = [sys.executable, str(EXAMPLES / "two_devices.py"), "--fast"]
+    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    if keras.backend.backend() == "torch":
+        assert "one device on PyTorch" in done.stdout
+        return
+    rows = re.findall(r"^ +\d +(\S+) +(\S+) +(\S+)$", done.stdout, re.MULTILINE)
+    assert len(rows) == 2 and all(float(apart) < 1e-4 for *_, apart in rows)
+    assert float(rows[0][0]) != float(rows[1][0])  # something was learned
+    assert "chance" in done.stdout and "constant" in done.stdout
+
+
 #: What each short script prints, beside a score and its baseline.
 SHORT = {
     "balancing": ("Dominant: 'brightness'", "single-task", "log"),
@@ -96,16 +115,30 @@ SHORT = {
     "dense_prediction": ("mean IoU", "all ground", "the median everywhere"),
     "hierarchical_labels": ("10 classes, 3 groups", "few digits, and groups: digit", "chance"),
     "partial_labels": ("'identity': [", "both sets: orientation", "chance"),
+    "own_head": ("Checked", "little noise", "80 % are due", "most frequent"),
+    "photographs_pretrained": ("Preprocessing: tf", "fine-tuned: width", "chance"),
     "table_many_labels": ("average precision", "guessing", "mean"),
+    "your_own_arrays": ("NaN", "material", "chance", "Same words when loaded: True"),
 }
+#: Those that write files beside the picture.
+WRITES = ("your_own_arrays",)
+#: Those that are short enough, and different enough, for every backend.
+EVERY_BACKEND = ("own_head", "photographs_pretrained", "your_own_arrays")
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.every_backend if name in EVERY_BACKEND else ())
+        for name in SHORT
+    ],
+)
 def test_short_script(name, monkeypatch, tmp_path, capsys):
     script = EXAMPLES / f"{name}.py"
     picture = ["--save", str(tmp_path / "picture.png")]
     draws = '"--save"' in script.read_text()
-    monkeypatch.setattr(sys, "argv", [script.name, "--fast", *(picture if draws else [])])
+    options = [*(picture if draws else []), *(["--output", str(tmp_path)] * (name in WRITES))]
+    monkeypatch.setattr(sys, "argv", [script.name, "--fast", *options])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Task 'brightness'")  # a large loss is the point
         runpy.run_path(str(script), run_name="__main__")
@@ -113,6 +146,48 @@ def test_short_script(name, monkeypatch, tmp_path, capsys):
     for text in SHORT[name]:
         assert text in printed
     assert not draws or (tmp_path / "picture.png").stat().st_size > 5_000
+
+
+#: Settings of the notebooks, so that they are fast.
+FAST = {
+    "quickstart": {"epochs": 1},
+    "adopt_keras_model": {"epochs": 1},
+    "search_orientation_head": {"trials": 1, "epochs": 1},
+    "diagnose_stuck_task": {"epochs": 1, "budget": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def notebooks():
+    """The script that makes them."""
+    return runpy.run_path(str(EXAMPLES / "notebooks" / "make_notebooks.py"))
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_notebook(name, notebooks, monkeypatch, tmp_path):
+    text = (EXAMPLES / "notebooks" / f"{name}.ipynb").read_text()
+    cure = "Run `python examples/notebooks/make_notebooks.py`"
+    assert text == notebooks["as_text"](name), f"The script has changed. {cure}"
+    cells = json.loads(text)["cells"]
+    kinds = [cell["cell_type"] for cell in cells]
+    assert kinds == ["markdown", "code"] * (len(kinds) // 2)
+
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for cell in cells[1::2]:
+        exec("".join(cell["source"]), names)
+        if cell["metadata"].get("tags") == ["parameters"]:
+            settings = names.get("options") or names["arguments"]
+            assert FAST[name].keys() <= vars(settings).keys()
+            vars(settings).update(FAST[name])
+    assert list(tmp_path.iterdir())  # it has saved something
+
+
+def test_every_notebook_is_tested(notebooks):
+    files = {path.stem for path in (EXAMPLES / "notebooks").glob("*.ipynb")}
+    assert files == set(FAST) == set(notebooks["TITLES"])
+    index = (ROOT / "docs" / "examples" / "index.md").read_text()
+    assert all(f"examples/notebooks/{name}.ipynb" in index for name in files)
 
 
 def test_every_example_has_a_page():
