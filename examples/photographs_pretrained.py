@@ -45,12 +45,12 @@ def cloth(samples: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return images, {"pattern": pattern, "width": width.astype("float32")}
 
 
-def settle(backbone: mtl.backbones.KerasBackbone, x: np.ndarray) -> None:
+def settle(backbone: mtl.backbones.KerasBackbone, x: np.ndarray, steps: int) -> None:
     """Gives batch normalisation the statistics of pictures, which pretrained layers have."""
     for layer in backbone.keras_model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # averages that keep up with a short training
-    for step in range(40):
+    for step in range(steps):
         rows = np.random.default_rng(step).choice(len(x), 32)
         backbone(x[rows].astype("float32"), training=True)
 
@@ -87,7 +87,7 @@ def main() -> None:
     network = keras.Model(network.input, network.get_layer("conv_pw_5_relu").output)  # enough here
     backbone = mtl.backbones.KerasBackbone(network)  # adds the preprocessing it was trained with
     if not options.weights:
-        settle(backbone, x)
+        settle(backbone, x, steps=2 if options.fast else 40)
     print("Maps:", *backbone.feature_names)
     print("Preprocessing:", backbone.get_layer("preprocessing").mode)
     model = mtl.MultiTaskModel(
