@@ -16,7 +16,9 @@ import os
 
 # Before Keras is imported: the number of devices is fixed when the backend starts.
 if os.environ.get("KERAS_BACKEND") == "jax":
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=2"
+    os.environ["JAX_PLATFORMS"] = "cpu"
 
 import keras
 import numpy as np
@@ -29,6 +31,7 @@ BATCH = 32
 def two_devices() -> contextlib.AbstractContextManager:
     """Returns the scope in which a model for two devices is built and compiled."""
     if keras.backend.backend() == "jax":
+        assert len(keras.distribution.list_devices()) == 2
         keras.distribution.set_distribution(keras.distribution.DataParallel())
         return contextlib.nullcontext()
     import tensorflow as tf

@@ -151,7 +151,7 @@ def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
 
 def _not_finite(values: np.ndarray, axes: tuple[int, ...]) -> ValueError:
     """What to say of samples with NaN or infinite values, and of the channels that have them."""
-    wrong = ~np.isfinite(values)
+    wrong = np.concatenate([~np.isfinite(part) for part in _parts(values)])
     channels = np.flatnonzero(wrong.any(axis=axes))
     kind = "columns" if values.ndim == 2 else "channels"
     shown = ", ".join(map(str, channels[:10])) + (", ..." if len(channels) > 10 else "")

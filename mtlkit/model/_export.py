@@ -47,7 +47,7 @@ def export(
         outputs = decoded_outputs(model) if decode else {n: model.output[n] for n in model.tasks}
         write = _whole if format.suffix else _written
         try:
-            write(format, model.input, outputs, Path(filepath), options)
+            write(format, model.input, outputs, str(filepath), options)
         except Exception as error:
             if keras.backend.backend() != "tensorflow":
                 cure = _on_tensorflow(name, filepath, decode)
@@ -56,22 +56,23 @@ def export(
 
 
 def _written(
-    format: _Format, inputs: Any, outputs: dict[str, Any], path: Path, options: dict[str, Any]
+    format: _Format, inputs: Any, outputs: dict[str, Any], filepath: str, options: dict[str, Any]
 ) -> None:
-    format.write(inputs, outputs, str(path), options)
+    format.write(inputs, outputs, filepath, options)
 
 
 def _whole(
-    format: _Format, inputs: Any, outputs: dict[str, Any], path: Path, options: dict[str, Any]
+    format: _Format, inputs: Any, outputs: dict[str, Any], filepath: str, options: dict[str, Any]
 ) -> None:
     """Writes a file whole or not at all."""
+    path = Path(filepath).resolve()  # of a link, what it points to
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
+        unfinished = str(Path(folder) / path.name)
         _written(format, inputs, outputs, unfinished, {**options, "verbose": False})
         os.replace(unfinished, path)
-    if options["verbose"] is not False:
-        print(f"Saved artifact at '{path}'.")
+    if options["verbose"] is None or options["verbose"]:  # as in Keras, which says so, too
+        print(f"Saved artifact at '{filepath}'.")
 
 
 def decoded_outputs(model: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mtlkit.heads.head import Head
 from mtlkit.hierarchy import Hierarchy
 from mtlkit.space import Choice, Fixed, override, settled
 from mtlkit.space._values import is_counted_name
+from mtlkit.space.parts import same
 from mtlkit.space.points import holds, value_of
 
 #: Arguments that say how many outputs a head has, in the order in which they are looked for.
@@ -262,15 +263,16 @@ def _own_arguments(head: Head) -> dict[str, Any]:
     """The arguments of the task's own head that its class does not search."""
     kind, config = type(head), _config(head)
     parameters, searched = inspect.signature(kind).parameters, kind.search_space()
-    own = {k: v for k, v in config.items() if k in parameters and k not in searched}
-    again = _config(kind(**own))
-    lost = [k for k, v in config.items() if k not in searched and again.get(k) != v]
+    named = {k: v for k, v in config.items() if k in parameters}
+    before, after = head.get_config(), kind(**named).get_config()
+    kept = {k for k in config if k in searched or same(before[k], after.get(k))}
+    lost = [k for k in config if k not in kept]
     if lost:
         raise ValueError(
             f"Expected mtlkit.search.Candidate(name, {kind.__name__}, {{...}}) with values for "
             f"{lost}, which its constructor does not name. Received: {kind.__name__}"
         )
-    return own
+    return {k: v for k, v in named.items() if k not in searched}
 
 
 def _config(head: Head) -> dict[str, Any]:

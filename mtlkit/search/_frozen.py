@@ -13,6 +13,7 @@ import numpy as np
 from mtlkit._files import write_array
 from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.layers._keep_mask import makes_masks
+from mtlkit.layers.rotation_orbit import TURNS
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._wiring import feature_names
 from mtlkit.model.task import Task
@@ -33,7 +34,7 @@ class _Map(NamedTuple):
     @property
     def key(self) -> str:
         """Its name among inputs and files."""
-        return f"cached_{'turned_' * self.turned}{self.name}".replace("/", "_")
+        return f"{'turned' if self.turned else 'cached'}_{self.name}".replace("/", "_")
 
 
 class FrozenFeatures:
@@ -112,7 +113,8 @@ class FrozenFeatures:
             inputs, tensor = self._tensor(wanted)
             model = keras.Model(inputs, tensor)
             images = getattr(self._data, split)
-            write_array(path, model.predict(images, batch_size=self._batch_size, verbose=0))
+            together = self._batch_size // (TURNS if wanted.turned else 1)
+            write_array(path, model.predict(images, batch_size=together, verbose=0))
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
     def _tensor(self, wanted: _Map) -> tuple[Any, Any]:

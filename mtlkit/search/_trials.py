@@ -40,6 +40,8 @@ from mtlkit.search._training import (
 
 #: The record of the model without the target, which the guard compares with.
 REFERENCE = "reference"
+#: So many trials show how many workers there are now.
+_LATELY = 20
 #: The share of the time that is left which the guard's model may take.
 _GUARD_SHARE = 0.2
 
@@ -387,7 +389,8 @@ class Trials:
         if not self.max_trials or not over:
             return None
         each = sum(record.seconds for record in over) / len(over)
-        at_once = len({record.worker for record in over})
+        last = sorted(over, key=lambda record: int(record.trial))[-_LATELY:]
+        at_once = len({record.worker for record in last})
         return math.ceil(max(0, self.max_trials - len(over)) / at_once) * each
 
 

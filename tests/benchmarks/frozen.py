@@ -55,7 +55,9 @@ def backbone_of(name: str | None) -> Any:
     if name is None:
         return mtl.backbones.ConvBackbone(), 1
     shape, application = (96, 96, 3), getattr(keras.applications, name)
-    return mtl.backbones.KerasBackbone(application(False, None, input_shape=shape)), 3
+    return mtl.backbones.KerasBackbone(
+        application(include_top=False, weights=None, input_shape=shape)
+    ), 3
 
 
 def coloured(images: np.ndarray, times: int) -> np.ndarray:

@@ -226,6 +226,7 @@ def subjects() -> Iterator[Callable[..., Any]]:
         pipes[kind], theirs = context.Pipe()
         processes.append(context.Process(target=serve, args=(theirs, kind)))
         processes[-1].start()
+        theirs.close()  # else one that dies would be waited for
 
     def ask(kind: str, *call: Any) -> Any:
         pipes[kind].send(call)
@@ -235,7 +236,8 @@ def subjects() -> Iterator[Callable[..., Any]]:
         yield ask
     finally:
         for pipe, process in zip(pipes.values(), processes, strict=True):
-            pipe.send(())
+            with contextlib.suppress(BrokenPipeError):
+                pipe.send(())
             process.join()
 
 

@@ -107,7 +107,7 @@ def rewritten(page: str, text: str) -> str:
     def marked(found: re.Match[str]) -> str:
         begin, name, _, end = found.groups()
         body = text_of(tables[name])
-        return f"{begin}\n{body}\n\n{end}" if body else begin + end
+        return f"{begin}\n{body}\n\n{end}" if body else found[0]  # what is there is kept
 
     return MARKED.sub(marked, text)
 

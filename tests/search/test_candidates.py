@@ -393,6 +393,33 @@ class BoundedHead(ClassificationHead):
         return {**super().get_config(), "bound": self.bound, "unnamed": self.unnamed}
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class DeepHead(ClassificationHead):
+    """A head with an object, an array, and an argument that is searched and has no default."""
+
+    def __init__(self, num_classes, depth, regularizer, scale, **kwargs):
+        super().__init__(num_classes, **kwargs)
+        self.depth, self.scale = depth, np.asarray(scale)
+        self.regularizer = keras.regularizers.get(regularizer)
+
+    @classmethod
+    def search_space(cls):
+        return {"depth": Choice([1, 2])}
+
+    def get_config(self):
+        regularizer = keras.saving.serialize_keras_object(self.regularizer)
+        own = {"depth": self.depth, "regularizer": regularizer, "scale": self.scale}
+        return {**super().get_config(), **own}
+
+
+def test_the_class_of_a_head_with_objects_keeps_them():
+    head = DeepHead(3, 1, keras.regularizers.L2(0.25), np.arange(3.0))
+    [candidate] = candidates_for(head, [DeepHead])
+    built = candidate.build({"depth": 2})
+    assert (built.depth, built.regularizer.l2) == (2, 0.25)
+    np.testing.assert_array_equal(built.scale, np.arange(3.0))
+
+
 def test_the_class_of_the_tasks_own_head_keeps_its_arguments():
     [candidate] = candidates_for(BoundedHead(3, bound=0.5), [BoundedHead])
     head = candidate.build(candidate.default_point())

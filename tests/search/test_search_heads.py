@@ -197,7 +197,7 @@ class TestFrozen:
         _, result = searched
         kept = {path.name for path in (result.directory / "features").iterdir()}
         # identity reads the last map, and the orbit the map of each quarter turn.
-        names = ("cached_stage2", "cached_last_map", "cached_turned_stage2")
+        names = ("cached_stage2", "cached_last_map", "turned_stage2")
         assert kept == {f"{split}@{name}.npy" for split in ("x", "x_val") for name in names}
 
     def test_every_trial_is_finished(self, searched):

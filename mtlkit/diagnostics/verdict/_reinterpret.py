@@ -45,7 +45,7 @@ def _raw_behind_a_poor_head(evidence: Mapping[str, Evidence]) -> Mapping[str, Ev
     when = f"After {one['steps']} steps it" if "steps" in one else "At the end it"
     text = (
         f"{scale.text} {when} is {one['effect']:.3f} of skill ahead of the same start on the "
-        f"inputs as they are, of {one['reach']:.3f}: much for a head that loses positions."
+        f"inputs as they are, of {one['reach']:.3f}: a lot for a head that throws positions away."
     )
     effect, interval = one["effect"], one["interval"]
     seen = replace(

@@ -54,10 +54,8 @@ def _why_unknown(evidence: Mapping[str, Evidence]) -> str:
     left_out = [name for name in OF_MODELS if name in evidence and _is_left_out(evidence[name])]
     if not left_out:
         return "none of the tests shows why"
-    return (
-        f"the tests that were run do not show why; {len(left_out)} more did not fit into the "
-        "budget: give a larger budget="
-    )
+    more = f"{len(left_out)} more cause{'s' * (len(left_out) > 1)}"
+    return f"the tests that were run do not show why (a larger budget would look for {more})"
 
 
 def _is_left_out(one: Evidence) -> bool:

@@ -315,7 +315,7 @@ def test_a_gap_whose_tests_the_budget_left_out():
     gap = Evidence("model_gap", "found", "", 0.3, (0.2, 0.4))
     given = decide({"signal": SIGNAL, "model_gap": gap, "under_trained": left})
     assert "none of the tests shows why" not in given.sentence
-    assert "1 more did not fit into the budget: give a larger budget=" in given.sentence
+    assert "(a larger budget would look for 1 more cause)" in given.sentence
 
 
 def test_skipped_and_unclear_evidence_makes_no_cause():
