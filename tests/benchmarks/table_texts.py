@@ -371,10 +371,11 @@ def scale(axis: str, title: str) -> Callable[[Results], str]:
     values = {
         first: ("first_s", ".2f", 1),
         "step, ms": ("step_s", ".1f", 1000),
-        "memory, MB": ("peak_mb", ".0f", 1),
         "saving, s": ("save_s", ".2f", 1),
         "loading, s": ("load_s", ".2f", 1),
     }
+    if axis == "tasks":  # the first: what is held later includes what it left
+        values["memory, MB"] = ("peak_mb", ".0f", 1)
 
     def table(kept: Results) -> str:
         parts = []
