@@ -17,6 +17,8 @@ def sentence_of(result: SearchResult) -> str:
         return f"None of the {len(result.trials)} trials for the task {result.target} has a score."
     best, constant, ahead = rows[0], result.baseline, result.ahead
     trials = f"the best of {len(rows)} trials with a score"
+    if len(rows) == 1:
+        trials = "the only trial with a score"
     if constant is not None and no_better(best["score"], constant, result.direction):
         return (
             f"No head learned the task {result.target}: {trials}, {_scored(result, best)}, is no "

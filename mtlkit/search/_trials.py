@@ -370,7 +370,8 @@ class Trials:
         """The line of a trial that is over: its outcome, the best one so far, the time left."""
         outcome = f"{record.score:.4f}" if record.score is not None else ""
         if record.status != "finished":
-            outcome = f"{outcome} {record.status}: {record.message}".strip()
+            why = f": {record.message}" if record.message else ""
+            outcome = f"{outcome} {record.status}{why}".strip()
         elif record.score is not None:
             outcome += no_better(record.score, self._constant, self.settings.direction)
         ranked = [r for r in self.store.records().values() if r.ranked and r.trial != REFERENCE]
