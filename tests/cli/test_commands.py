@@ -80,6 +80,7 @@ def test_info_of_a_parquet_file_is_that_of_the_table(table, capsys):
     assert said[0] == said[1]
 
 
+@pytest.mark.filterwarnings("always:.*have no row in the table")
 def test_info_of_a_folder_of_images(here, capsys):
     rows = []
     for number in range(12):
@@ -186,6 +187,7 @@ def test_ctrl_c_keeps_the_best_weights(table, here, capsys, monkeypatch):
     assert "interrupted before results were written" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always:.*the loss takes logits")
 def test_preflight_finds_a_problem(here, capsys):
     rng = np.random.default_rng(0)
     np.savez("columns.npz", x=rng.random((60, 4)), kind=rng.integers(3, size=60))
@@ -203,6 +205,7 @@ def test_preflight_finds_a_problem(here, capsys):
 # === diagnose and search ===
 
 
+@pytest.mark.filterwarnings("always:.*was trained on other data")
 def test_diagnose_trains_a_model_and_goes_on(table, here, capsys):
     given = ["diagnose", table, "--task", "colour", "--label", "price", "--ignore", "who"]
     given += ["--ignore", "grade", "--epochs", "1", "--budget", "1s"]

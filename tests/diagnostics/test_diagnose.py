@@ -44,7 +44,7 @@ def test_without_time_the_data_are_looked_at_alone(model):
     for name in of_time:
         assert found.evidence[name].status == "not_tested"
         assert "budget of 5 CPU-seconds" in found.evidence[name].text
-        assert found.evidence[name].text.endswith("were left, and this needs 30.")
+        assert found.evidence[name].text.endswith("are left, and this needs 30.")
     assert found.evidence["signal"].found and found.setup["budget"] == 5
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -160,7 +160,7 @@ def test_what_is_left_of_a_small_budget_is_used(model, quick, monkeypatch):
     found = diagnose(model, X, LABELS, "pose", validation_data=held, budget=35, verbose=0)
     assert [one.given[0]["budget"] for one in fakes[:2]] == [15, 15] and not fakes[2].given
     assert found.setup["left_out"] == ["interference"]
-    assert "of 35 CPU-seconds 5.0 were left, and this needs 15" in (
+    assert "of 35 CPU-seconds 5.0 are left, and this needs 15" in (
         found.evidence["interference"].text
     )
 
