@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -41,3 +43,13 @@ def to_numpy(values: Any) -> np.ndarray:
     """Returns a NumPy array of a list, a table, an array or a tensor."""
     values = as_array(values)
     return values if isinstance(values, np.ndarray) else keras.ops.convert_to_numpy(values)
+
+
+def parts(values: Any, numbers: int) -> Iterator[tuple[int, Any]]:
+    """Yields a few samples at a time, with so many numbers at most, behind the first one's place.
+
+    What is done to a whole array may need several times its memory.
+    """
+    rows = max(1, numbers // max(1, math.prod(values.shape[1:])))
+    for start in range(0, values.shape[0], rows):
+        yield start, values[start : start + rows]

@@ -399,10 +399,10 @@ class OrientationHead(DesignedHead):
         given = {name: value for name, value in options.items() if value is not None}
         unused = sorted(given.keys() - signature(spatial.design).parameters.keys())
         if unused:
-            of_line = "" if self.circular else " (the default with circular=False)"
-            said = f'spatial="{self.spatial}"' + (of_line if self.spatial == "flatten" else "")
+            on_line = self.spatial == "flatten" and not self.circular
+            why = " (the default with circular=False)" if on_line else ""
             raise ValueError(
-                f"Expected no argument that {said} has no use for. "
+                f'Expected no argument that spatial="{self.spatial}"{why} has no use for. '
                 f"Received: {', '.join(f'{name}={given[name]!r}' for name in unused)}"
             )
         channels = self.coder.channels

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mtlkit._arrays import to_numpy
+from mtlkit._arrays import parts, to_numpy
 from mtlkit.layers._channels import channel_axis
 from mtlkit.layers._data_format import standardize_data_format
 
@@ -144,9 +144,7 @@ class InputNormalization(keras.layers.Layer):
 
 def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
     """The samples in double precision, a few at a time."""
-    rows = max(1, _TOGETHER // values[0].size)
-    for start in range(0, len(values), rows):
-        yield np.asarray(values[start : start + rows], "float64")
+    return (np.asarray(part, "float64") for _, part in parts(values, _TOGETHER))
 
 
 def _not_finite(values: np.ndarray, axes: tuple[int, ...]) -> ValueError:

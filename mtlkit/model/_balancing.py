@@ -78,9 +78,8 @@ class Balancing:
         """Prepares an optimizer; raises a ValueError where training could not be balanced."""
         check_optimizer(optimizer, self.fan_outs)
         keep_from_decay(optimizer, self.losses)
-        if self.parameters is None or keras.backend.backend() != "tensorflow":
-            return
-        if run_eagerly:
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if self.parameters is not None and run_eagerly and on_tensorflow:
             raise ValueError(
                 'Expected run_eagerly=False with balancer_space="parameters", which needs the '
                 "graph of a step. Received: run_eagerly=True"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from mtlkit._arrays import to_numpy
+from mtlkit._arrays import parts, to_numpy
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.model._shape_cures import shape_cure
 from mtlkit.model.task import Task
@@ -112,9 +111,8 @@ def check_inputs(x: Any, inputs: Any, what: str) -> int:
             )
         if keras.backend.standardize_dtype(spec.dtype) == "string":
             continue
-        rows = max(1, _TOGETHER // max(1, math.prod(shape[1:])))
-        for start in range(0, shape[0], rows):
-            _check_finite(to_numpy(array[start : start + rows]), start, noun, what)
+        for start, part in parts(array, _TOGETHER):
+            _check_finite(to_numpy(part), start, noun, what)
     counts = [array.shape[0] for array in arrays]
     if len(set(counts)) > 1:
         raise ValueError(

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import keras
 
 from mtlkit.model import _litert_file, _onnx_file
+
+_Write = Callable[[Any, dict[str, Any], str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class _Format:
 
     suffix: str
     packages: Mapping[str, tuple[str, ...]]
-    write: Callable[[Any, dict[str, Any], str, dict[str, Any]], None]
+    write: _Write
     float32: bool = False
 
 
@@ -45,9 +48,9 @@ def export(
         options["input_signature"] = _signature(model.input)
     with _in_float32(model) if format.float32 else nullcontext():
         outputs = decoded_outputs(model) if decode else {n: model.output[n] for n in model.tasks}
-        write = _whole if format.suffix else _written
+        write = partial(_whole, format.write) if format.suffix else format.write
         try:
-            write(format, model.input, outputs, str(filepath), options)
+            write(model.input, outputs, str(filepath), options)
         except Exception as error:
             if keras.backend.backend() != "tensorflow":
                 cure = _on_tensorflow(name, filepath, decode)
@@ -55,21 +58,15 @@ def export(
             raise
 
 
-def _written(
-    format: _Format, inputs: Any, outputs: dict[str, Any], filepath: str, options: dict[str, Any]
-) -> None:
-    format.write(inputs, outputs, filepath, options)
-
-
 def _whole(
-    format: _Format, inputs: Any, outputs: dict[str, Any], filepath: str, options: dict[str, Any]
+    write: _Write, inputs: Any, outputs: dict[str, Any], filepath: str, options: dict[str, Any]
 ) -> None:
     """Writes a file whole or not at all."""
     path = Path(filepath).resolve()  # of a link, what it points to
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         unfinished = str(Path(folder) / path.name)
-        _written(format, inputs, outputs, unfinished, {**options, "verbose": False})
+        write(inputs, outputs, unfinished, {**options, "verbose": False})
         os.replace(unfinished, path)
     if options["verbose"] is None or options["verbose"]:  # as in Keras, which says so, too
         print(f"Saved artifact at '{filepath}'.")

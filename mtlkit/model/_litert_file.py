@@ -25,7 +25,7 @@ def name_and_order(path: str, inputs: list[str], outputs: list[str]) -> None:
         warnings.warn(
             f"{Path(path).name} has operations that LiteRT alone does not have: {foreign}. Its "
             "interpreter needs the Flex delegate of TensorFlow to run it",
-            stacklevel=7,
+            stacklevel=6,
         )
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     found = {one.name.decode(): one for one in signature.outputs}

@@ -265,13 +265,9 @@ def _own_arguments(head: Head) -> dict[str, Any]:
     parameters, searched = inspect.signature(kind).parameters, kind.search_space()
     named = {k: v for k, v in config.items() if k in parameters}
     before, after = head.get_config(), kind(**named).get_config()
-    kept = {k for k in config if k in searched or same(before[k], after.get(k))}
-    lost = [k for k in config if k not in kept]
+    lost = [k for k in config if k not in searched and not same(before[k], after.get(k))]
     if lost:
-        raise ValueError(
-            f"Expected mtlkit.search.Candidate(name, {kind.__name__}, {{...}}) with values for "
-            f"{lost}, which its constructor does not name. Received: {kind.__name__}"
-        )
+        raise _needs_values(kind, lost, "which its constructor does not name")
     return {k: v for k, v in named.items() if k not in searched}
 
 
@@ -293,11 +289,15 @@ def _size_argument(kind: type[Head], head: Head) -> dict[str, Any]:
         if parameter.default is parameter.empty and parameter.kind not in _VARIABLE
     ]
     if needed:
-        raise ValueError(
-            f"Expected mtlkit.search.Candidate(name, {kind.__name__}, {{...}}) with values for "
-            f"{needed}, which cannot be told from the task. Received: {kind.__name__}"
-        )
+        raise _needs_values(kind, needed, "which cannot be told from the task")
     return {}
+
+
+def _needs_values(kind: type[Head], names: list[str], why: str) -> ValueError:
+    return ValueError(
+        f"Expected mtlkit.search.Candidate(name, {kind.__name__}, {{...}}) with values for "
+        f"{names}, {why}. Received: {kind.__name__}"
+    )
 
 
 def _size(head: Head) -> int | None:

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from heads import shown
 from results_file import resumed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from table_texts import interval
 
 import mtlkit as mtl
 
@@ -123,7 +123,9 @@ def main() -> None:
     print("| task | logistic regression, % | search, % |\n|---|---|---|")
     for name, rows in kept["results"].items():
         found = [one["search"] for one in rows.values() if isinstance(one, dict)]
-        print(f"| {name} | {100 * rows['logistic regression']:.1f} | {shown(found, '.1f', 100)} |")
+        print(
+            f"| {name} | {100 * rows['logistic regression']:.1f} | {interval(found, '.1f', 100)} |"
+        )
 
 
 if __name__ == "__main__":

@@ -25,19 +25,12 @@ from typing import Any
 import keras
 import numpy as np
 from results_file import resumed
-from rotfashion32 import DATA, mean_and_half
+from rotfashion32 import DATA
+from table_texts import head_table
 
 import mtlkit as mtl
 
 NUM_BINS = 32
-#: Columns of the table: a score, how it is written, and by what it is multiplied.
-SHOWN = {
-    "accuracy": ("accuracy, %", ".1f", 100),
-    "within_1": ("within one bin, %", ".1f", 100),
-    "mae_degrees": ("mean error, °", ".1f", 1),
-    "identity_accuracy": ("`identity`, %", ".1f", 100),
-    "intensity_mae": ("`intensity`, MAE", ".3f", 1),
-}
 
 
 def orientation(**options: Any) -> Callable[[], mtl.heads.Head]:
@@ -123,26 +116,6 @@ def run(name: str, data_name: str, seed: int, epochs: int) -> dict[str, float]:
     return {**scores, "parameters": head.count_params(), "seconds_per_epoch": seconds}
 
 
-def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The results over seeds as a Markdown table, the most accurate head first."""
-    titles = ["head", *(title for title, _, _ in SHOWN.values()), "weights", "s/epoch"]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
-    for name in sorted(results, key=lambda name: -_mean(results[name], "accuracy")):
-        rows = list(results[name].values())
-        cells = [shown([row[score] for row in rows], *how[1:]) for score, how in SHOWN.items()]
-        cells.append(f"{rows[0]['parameters']:,}")
-        cells.append(f"{np.median([row['seconds_per_epoch'] for row in rows]):.1f}")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def shown(values: list[float], how: str, factor: float) -> str:
-    """Mean and 95 % t-interval over seeds, as the table writes them."""
-    mean, half = mean_and_half(values)
-    text = f"{factor * mean:{how}}"
-    return text if np.isnan(half) else f"{text} ± {factor * half:{how}}"
-
-
 def draw(results: dict[str, dict[str, dict[str, float]]], title: str, path: Path) -> None:
     """Draws accuracies, a dot a seed, and the mean error beside them."""
     from matplotlib.figure import Figure
@@ -191,7 +164,7 @@ def main() -> None:
             kept["versions"] = f"Keras {keras.__version__} on {keras.backend.backend()}"
             arguments.json.write_text(json.dumps(kept, indent=1))
     title = f"{arguments.data}, {arguments.epochs} epochs, {kept['versions']}, {kept['date']}"
-    print(f"\n{title}\n\n{table(results)}")
+    print(f"\n{title}\n\n{head_table(results, times=True)}")
     draw(results, title, arguments.json.with_suffix(".png"))
 
 

@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from heads import pose_scores, shown
+from heads import pose_scores
 from results_file import resumed
 from sklearn.neighbors import KNeighborsClassifier
+from table_texts import HEAD_COLUMNS, interval
 from turntable import turntable
 
 import mtlkit as mtl
@@ -33,9 +34,7 @@ import mtlkit as mtl
 NEIGHBOUR = "one nearest neighbour, pixels"
 ORACLE = "oracle"
 SHOWN = {
-    "accuracy": ("accuracy, %", ".1f", 100),
-    "within_1": ("within one bin, %", ".1f", 100),
-    "mae_degrees": ("mean error, °", ".1f", 1),
+    **{key: HEAD_COLUMNS[key] for key in ("accuracy", "within_1", "mae_degrees")},
     "identity": ("identity, %", ".1f", 100),
     "seconds": ("seconds", ".0f", 1),
 }
@@ -198,7 +197,7 @@ def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
     lines = ["| head | " + " | ".join(title for title, _, _ in SHOWN.values()) + " |"]
     lines.append("|---" * (len(SHOWN) + 1) + "|")
     for name in sorted(rows, key=lambda name: -np.mean(values(name, "accuracy"))):
-        cells = [shown(values(name, score), *how[1:]) for score, how in SHOWN.items()]
+        cells = [interval(values(name, score), *how[1:]) for score, how in SHOWN.items()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines).replace("nan", "")
 

@@ -84,30 +84,32 @@ def scores_of(rows: Results, score: str) -> list[float]:
 # === Heads ===
 
 
+#: Scores of a head: how each is called and written, and by what it is multiplied.
+HEAD_COLUMNS = {
+    "accuracy": ("accuracy, %", ".1f", 100),
+    "within_1": ("within one bin, %", ".1f", 100),
+    "mae_degrees": ("mean error, °", ".1f", 1),
+    "identity_accuracy": ("`identity`, %", ".1f", 100),
+    "intensity_mae": ("`intensity`, MAE", ".3f", 1),
+}
+
+
+def head_table(found: Results, times: bool) -> str:
+    """Scores by head and seed, the most accurate head first; with the seconds of an epoch."""
+    rows = []
+    for name in sorted(found, key=lambda name: -np.mean(scores_of(found[name], "accuracy"))):
+        own = found[name]
+        cells = [interval(scores_of(own, key), *how) for key, (_, *how) in HEAD_COLUMNS.items()]
+        cells.append(f"{scores_of(own, 'parameters')[0]:,}")
+        cells += [f"{np.median(scores_of(own, 'seconds_per_epoch')):.1f}"] if times else []
+        rows.append([name, *cells])
+    titles = [title for title, *_ in HEAD_COLUMNS.values()]
+    return markdown(["head", *titles, "weights", *(["s/epoch"] if times else [])], rows)
+
+
 def heads(times: bool) -> Callable[[Results], str]:
-    """All heads in the place of one, the most accurate first; with the seconds of an epoch."""
-    columns = {
-        "accuracy": ("accuracy, %", ".1f", 100),
-        "within_1": ("within one bin, %", ".1f", 100),
-        "mae_degrees": ("mean error, °", ".1f", 1),
-        "identity_accuracy": ("`identity`, %", ".1f", 100),
-        "intensity_mae": ("`intensity`, MAE", ".3f", 1),
-    }
-
-    def table(kept: Results) -> str:
-        found = kept["results"]
-        rows = []
-        for name in sorted(found, key=lambda name: -np.mean(scores_of(found[name], "accuracy"))):
-            own = found[name]
-            cells = [interval(scores_of(own, key), *how) for key, (_, *how) in columns.items()]
-            cells.append(f"{scores_of(own, 'parameters')[0]:,}")
-            cells += [f"{np.median(scores_of(own, 'seconds_per_epoch')):.1f}"] if times else []
-            rows.append([name, *cells])
-        titles = [title for title, *_ in columns.values()]
-        header = ["head", *titles, "weights", *(["s/epoch"] if times else [])]
-        return with_line(measured(kept), markdown(header, rows))
-
-    return table
+    """All heads in the place of one."""
+    return lambda kept: with_line(measured(kept), head_table(kept["results"], times))
 
 
 def search(kept: Results) -> str:

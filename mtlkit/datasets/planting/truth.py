@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: The limits that a verdict names.
-LIMITS = ("data", "model", "mixed", "healthy", "undetermined")
-
 
 @dataclass(frozen=True)
 class Truth:

@@ -51,15 +51,12 @@ def sentence_of(
 
 def _why_unknown(evidence: Mapping[str, Evidence]) -> str:
     """Whether the tests that there are show nothing, or were not all run."""
-    left_out = [name for name in OF_MODELS if name in evidence and _is_left_out(evidence[name])]
+    model = [one for name, one in evidence.items() if name in OF_MODELS]
+    left_out = [one for one in model if one.details.get("left_out")]
     if not left_out:
         return "none of the tests shows why"
     more = f"{len(left_out)} more cause{'s' * (len(left_out) > 1)}"
     return f"the tests that were run do not show why (a larger budget would look for {more})"
-
-
-def _is_left_out(one: Evidence) -> bool:
-    return bool(one.details.get("left_out"))
 
 
 def _joined(parts: list[str], word: str) -> str:

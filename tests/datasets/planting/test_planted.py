@@ -12,9 +12,9 @@ import pytest
 import mtlkit as mtl
 from mtlkit.datasets import MultiTaskData, PlantedData, planted, planted_conditions
 from mtlkit.datasets.planting import FAMILIES, PLANTED_CONDITIONS
-from mtlkit.datasets.planting.truth import LIMITS
 from mtlkit.datasets.rotated_fashion_mnist import find_files
 from mtlkit.diagnostics.causes import OF_DATA, OF_MODELS
+from mtlkit.diagnostics.verdict import LIMITS
 
 EMBEDDED = ("glyphs", "textures", "digits")
 ASKED_FOR = [
