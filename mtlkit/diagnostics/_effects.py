@@ -15,3 +15,12 @@ def status_of(interval: tuple[float, float], threshold: float) -> Status:
     """Whether an effect lies beyond a threshold: `"found"`, `"absent"` or `"unclear"`."""
     low, high = interval
     return "found" if low > threshold else "absent" if high < threshold else "unclear"
+
+
+def way_of(skill: float, metric: str) -> float:
+    """How far a skill is from the best guess to perfection.
+
+    Of values it is the share of the variance that is explained, of the error that is left: half
+    of the mean absolute error may be plenty.
+    """
+    return 1 - (1 - min(skill, 1)) ** 2 if metric == "mae" else skill

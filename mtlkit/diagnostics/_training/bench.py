@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
+from mtlkit.diagnostics._effects import way_of
 from mtlkit.diagnostics._training.clock import Clock
 from mtlkit.diagnostics._training.copies import compiled, compiled_like, copy_of, fresh_copy
 from mtlkit.diagnostics._training.score import Score
 from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.evidence import Evidence, Status, not_tested
-from mtlkit.diagnostics.thresholds import LEAST_EFFECT
+from mtlkit.diagnostics.thresholds import HALF_OF_THE_WAY, LEAST_EFFECT
 from mtlkit.losses import labelled
 from mtlkit.model import MultiTaskModel
 from mtlkit.model._outputs import outputs_of
@@ -170,24 +171,36 @@ class Gap:
         user: The skill of the user's model, on the same samples.
         evident: Whether the difference lies beyond the threshold.
         delta: The least effect that matters.
+        poor: Whether neither comes half of the way to perfection.
     """
 
     reference: float
     user: float
     evident: bool
     delta: float
+    poor: bool = False
 
     @classmethod
     def of(cls, ceiling: Evidence) -> Gap:
         """Reads the evidence of the ceiling probe."""
         details = ceiling.details
         threshold = LEAST_EFFECT if ceiling.threshold is None else ceiling.threshold
-        return cls(
-            details["reference_skill"], details["user_skill"], ceiling.found, float(threshold)
-        )
+        skills = details["reference_skill"], details["user_skill"]
+        poor = way_of(max(skills), details.get("metric", "")) < HALF_OF_THE_WAY
+        return cls(*skills, ceiling.found, float(threshold), poor)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether the model is good, as far as is known: other trainings are not worth a trial.
+
+        A model that is as good as a poor reference is compared with other trainings of itself.
+        """
+        return not (self.evident or self.poor)
 
     def recovered(self, skill: float) -> float:
-        """Which share of the gap a skill recovers."""
+        """Which share of the gap a skill recovers; where there is no gap, whether it gains."""
+        if not self.evident:
+            return float(skill > self.user)
         return (skill - self.user) / max(self.reference - self.user, 1e-6)
 
 

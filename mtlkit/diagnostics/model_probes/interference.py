@@ -61,10 +61,12 @@ def probe(
     - `"interference"`: the other tasks disturb this one, whatever their weights. Effect: the
       skill of the task alone minus the better of the two others.
 
-    Where the model is as good as the reference, where it has one task, or where no other
-    task's gradient reaches the trunk, nothing is trained. Whether gradients conflict where tasks
-    meet, beyond noise, is measured by a `mtlkit.balancing.InterferenceMonitor` while all tasks
-    are trained. It explains, but it decides nothing: a conflict is no proof of harm.
+    Where the model is as good as the reference and comes half of the way to perfection, where it
+    has one task, or where no other task's gradient reaches the trunk, nothing is trained.
+
+    Whether gradients conflict where tasks meet, beyond noise, is measured by a
+    `mtlkit.balancing.InterferenceMonitor` while all tasks are trained. It explains, but it decides
+    nothing: a conflict is no proof of harm.
 
     Args:
         model: The user's model; it is not changed.
@@ -131,7 +133,7 @@ def probe(
 def _nothing_to_try(bench: Bench, gap: Gap) -> str:
     if len(bench.model.tasks) == 1:
         return "The model has no other task."
-    if not gap.evident:
+    if gap.is_solved:
         return (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no other task harms it."

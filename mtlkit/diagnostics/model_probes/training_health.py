@@ -46,7 +46,8 @@ def probe(
 ) -> tuple[Evidence, ...]:
     """Changes one thing about the training at a time, and measures what it gains.
 
-    Where the model is as good as the reference, it is only trained on. Otherwise:
+    Where the model is as good as the reference, and comes half of the way to perfection, it is
+    only trained on. Otherwise:
 
     - `"under_trained"`: a copy is trained on as it was, for half as long again. Effect: its
       skill minus the model's.
@@ -58,8 +59,8 @@ def probe(
       not where the inputs reach the first layer standardised.
 
     A cause is found if the interval of its effect lies beyond the threshold and the remedy
-    recovers at least half of the gap to the reference. Standardised inputs have to recover
-    nothing in the user's own training, where another cause may be in the way.
+    recovers at least half of the gap to the reference, if there is one. Standardised inputs have to
+    recover nothing in the user's own training, where another cause may be in the way.
 
     Args:
         model: The user's model; it is not changed.
@@ -104,7 +105,7 @@ def probe(
     gap = Gap.of(ceiling)
     why = (
         ""
-        if gap.evident
+        if not gap.is_solved
         else (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no other training was tried."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mtlkit.diagnostics._effects import way_of
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.thresholds import FAINT, HALF_OF_THE_WAY, MARGIN
 
@@ -95,11 +96,7 @@ def is_contradicted(name: str, evidence: Mapping[str, Evidence]) -> bool:
 
 
 def best_skill(evidence: Mapping[str, Evidence]) -> float:
-    """How far anyone comes from the best guess to perfection, if that was measured.
-
-    Of values it is the share of the variance that is explained, of the error that is left: half
-    of the mean absolute error may be plenty.
-    """
+    """How far anyone comes from the best guess to perfection, if that was measured."""
     amount, gap, signal = (evidence.get(k) for k in ("too_little_data", "model_gap", "signal"))
     skills = [] if amount is None else [amount.details.get("way_from_constant")]
     if signal is not None and signal.unit == "share of the variance":
@@ -107,8 +104,7 @@ def best_skill(evidence: Mapping[str, Evidence]) -> float:
     if gap is not None:
         of_networks = [gap.details.get("reference_skill"), gap.details.get("user_skill")]
         known = [skill for skill in of_networks if skill is not None]
-        of_error = gap.details.get("metric") == "mae"
-        skills += [1 - (1 - min(skill, 1)) ** 2 if of_error else skill for skill in known]
+        skills += [way_of(skill, gap.details.get("metric", "")) for skill in known]
     return max((skill for skill in skills if skill is not None), default=1.0)
 
 

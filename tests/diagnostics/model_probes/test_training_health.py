@@ -53,6 +53,14 @@ def test_a_tiny_rate_is_found(data):
     assert unchanged(model, weights)
 
 
+def test_a_poor_model_that_no_reference_beats_is_judged_against_itself(data):
+    ceiling = gap(0.1, "absent")
+    ceiling.details["reference_skill"] = 0.1
+    found = run(user(rate=1e-6, epochs=2), data, ceiling)
+    assert found["optimizer"].status == "found" and found["optimizer"].details["recovered"] == 1
+    assert "Adam" in found["optimizer"].details["code"]
+
+
 def test_a_short_training_is_found(data):
     found = run(user(epochs=1, rate=5e-4), data, gap(0.4), budget=20)
     assert found["under_trained"].status == "found"
