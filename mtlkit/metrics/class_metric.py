@@ -88,20 +88,27 @@ class ClassMetric(WrappedMetric):
         """Takes in a batch.
 
         Args:
-            y_true: Classes, integers of shape `(batch,)` or `(batch, 1)`.
+            y_true: Classes, integers of shape `(batch,)` or `(batch, 1)`; or, as a loss such as
+                `keras.losses.CategoricalCrossentropy` takes them, one-hot labels of shape
+                `(batch, num_classes)`.
             y_pred: Logits of shape `(batch, num_classes)`.
             sample_weight: Weights of shape `(batch,)`, or `None` for ones.
         """
-        label = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        label = self._one_hot(y_true)
         probability = ops.softmax(ops.cast(y_pred, "float32"), axis=-1)
         if self._of_class_1:
-            label, probability = ops.cast(label == 1, "float32"), probability[:, 1]
-        else:
-            label = ops.one_hot(label, self.num_classes, dtype="float32")
-            if sample_weight is not None and self._counts_all:  # each class of a sample
-                weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
-                sample_weight = weight * ops.ones_like(probability)
+            label, probability = label[:, 1], probability[:, 1]
+        elif sample_weight is not None and self._counts_all:  # each class of a sample
+            weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+            sample_weight = weight * ops.ones_like(probability)
         self.metric.update_state(label, probability, sample_weight=sample_weight)
+
+    def _one_hot(self, y_true: Any) -> Any:
+        """Labels of shape `(batch, num_classes)`, float32."""
+        if len(y_true.shape) == 2 and y_true.shape[1] == self.num_classes:
+            return ops.cast(y_true, "float32")
+        label = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        return ops.one_hot(label, self.num_classes, dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}

@@ -45,6 +45,7 @@ from mtlkit.model._learning_rates import scale_learning_rates
 from mtlkit.model._loss_balance import with_callbacks
 from mtlkit.model._monitors import check_monitors, directions
 from mtlkit.model._objective import task_objective
+from mtlkit.model._own_losses import tasks_with_own, try_own_losses
 from mtlkit.model._seed_states import load_seed_states, save_seed_states
 from mtlkit.model._shared_weights import tasks_of_weights
 from mtlkit.model._streams import is_stream, length
@@ -787,6 +788,12 @@ class MultiTaskModel(keras.Model):
                     f"model.tasks[{heads[0]!r}].head.adapt(labels)",
                     stacklevel=3,
                 )
+        if changed := tasks_with_own(self.tasks):
+            arguments, batches = training_batches(arguments, self.tasks, self.input, 1)
+            size = arguments.get("batch_size") or 32
+            labels = {k: v if v is None else v[:size] for k, v in next(batches).y.items()}
+            losses, metrics = self._losses_by_task, self._metrics_by_task
+            try_own_losses(changed, losses, metrics, labels, self.output)
         callbacks = arguments.get("callbacks")
         if not self._losses_compared and not isinstance(callbacks, keras.callbacks.CallbackList):
             own = [FirstLosses()] if len(self.tasks) > 1 else []

@@ -160,13 +160,15 @@ def neighbour(data: Poses) -> dict[str, float]:
     return {**scores, "identity": np.nan, "seconds": time.perf_counter() - start}
 
 
-def run(name: str, data: Poses, seed: int, epochs: int) -> dict[str, float]:
-    """Trains one model; returns its scores."""
+def run(
+    name: str, data: Poses, seed: int, epochs: int, backbone: keras.Model | None = None
+) -> dict[str, float]:
+    """Trains one model, from new weights or on a backbone that is given; returns its scores."""
     if name == NEIGHBOUR:
         return neighbour(data)
     keras.utils.set_random_seed(seed)
     identity = mtl.Task("identity", mtl.heads.ClassificationHead(data.identities))
-    backbone = mtl.backbones.ConvBackbone(data.x.shape[1:])
+    backbone = backbone or mtl.backbones.ConvBackbone(data.x.shape[1:])
     model = mtl.MultiTaskModel(backbone, [identity, task_of(name, data.num_bins)])
     steps = epochs * -(-len(data.x) // 64)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)))

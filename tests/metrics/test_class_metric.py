@@ -74,6 +74,17 @@ class TestAgainstScikitLearn:
         assert score(metric, THREE, weights) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("metric", "data"),
+    [("recall", TWO), ("recall", THREE), ("categorical_accuracy", THREE), ("f1_score", THREE)],
+)
+def test_one_hot_labels_are_taken_as_well(metric, data):
+    labels, logits = data
+    one_hot = np.eye(logits.shape[1])[labels]
+    given, expected = score(metric, (one_hot, logits)), score(metric, data)
+    np.testing.assert_allclose(given, expected, rtol=1e-6)
+
+
 def test_a_task_takes_them_with_missing_labels():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(64, 4)).astype("float32")

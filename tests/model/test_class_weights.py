@@ -159,7 +159,7 @@ def test_labels_that_are_not_one_class_a_sample():
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     rows = np.eye(2)[RARE]
     for class_weight in ("balanced", {1: 2.0}):
-        model = build(class_weight, loss=loss)
+        model = build(class_weight, loss=loss, metrics=["categorical_accuracy"])
         with pytest.raises(ValueError, match=r"Task 'rare': expected one class a sample"):
             model.fit(X, {"rare": rows}, verbose=0)
 
