@@ -292,7 +292,8 @@ def balancing_overhead(kept: Results) -> str:
             header = [f"{name}, {'aggregator' if backend == 'torchjd' else 'method'}"]
             header += [f"{count} task{'s' * (count != '1')}" for count in tasks]
             pairs = {one["pairs"] for row in own["ratios"].values() for one in row.values()}
-            line = measured(said, f"{' to '.join(map(str, sorted(pairs)))} pairs")
+            ends = dict.fromkeys((min(pairs), max(pairs)))
+            line = measured(said, f"{' to '.join(map(str, ends))} pairs")
             tables += [line, markdown(header, rows)]
     return "\n\n".join(tables)
 
