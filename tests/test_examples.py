@@ -12,6 +12,7 @@ import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import pytest
@@ -48,36 +49,6 @@ def test_quickstart(monkeypatch, tmp_path, capsys):
         assert text in printed
     assert (tmp_path / "confusion.png").stat().st_size > 10_000
     assert (tmp_path / "model.keras").is_file()
-
-
-def test_adopt_keras_model(monkeypatch, tmp_path, capsys):
-    options = ["--epochs", "1", "--output", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["adopt_keras_model.py", *options])
-    runpy.run_path(str(EXAMPLES / "adopt_keras_model.py"), run_name="__main__")
-    printed = capsys.readouterr().out
-    for text in ("1. adopted", "2. another head", "chance", "Decoded"):
-        assert text in printed
-    assert (tmp_path / "model.keras").is_file()
-
-
-def test_search_orientation_head(monkeypatch, tmp_path, capsys):
-    options = ["--trials", "2", "--epochs", "1", "--output", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["search_orientation_head.py", *options])
-    runpy.run_path(str(EXAMPLES / "search_orientation_head.py"), run_name="__main__")
-    assert "The winner on" in capsys.readouterr().out
-    assert (tmp_path / "report.html").stat().st_size > 10_000
-    assert (tmp_path / "leaderboard.csv").is_file() and (tmp_path / "best.keras").is_file()
-
-
-def test_diagnose_stuck_task(monkeypatch, tmp_path, capsys):
-    options = ["--epochs", "1", "--budget", "1", "--output", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["diagnose_stuck_task.py", *options])
-    runpy.run_path(str(EXAMPLES / "diagnose_stuck_task.py"), run_name="__main__")
-    printed = capsys.readouterr().out
-    for text in ("1. The symptom", "2. The diagnosis", "3. The cure", "chance"):
-        assert text in printed
-    assert (tmp_path / "diagnosis.html").stat().st_size > 10_000
-    assert json.loads((tmp_path / "diagnosis.json").read_text())["task"] == "orientation"
 
 
 def test_export_model(monkeypatch, tmp_path, capsys):
@@ -148,12 +119,30 @@ def test_short_script(name, monkeypatch, tmp_path, capsys):
     assert not draws or (tmp_path / "picture.png").stat().st_size > 5_000
 
 
-#: Settings of the notebooks, so that they are fast.
-FAST = {
-    "quickstart": {"epochs": 1},
-    "adopt_keras_model": {"epochs": 1},
-    "search_orientation_head": {"trials": 1, "epochs": 1},
-    "diagnose_stuck_task": {"epochs": 1, "budget": 1},
+class Notebook(NamedTuple):
+    """Settings by which a notebook is fast, what it prints, and files that it writes."""
+
+    settings: dict[str, int]
+    prints: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+#: A notebook is made of a script, so these scripts are run as notebooks.
+NOTEBOOKS = {
+    "quickstart": Notebook({"epochs": 1}, ("1. raw pixels", "chance"), ("confusion.png",)),
+    "adopt_keras_model": Notebook(
+        {"epochs": 1}, ("1. adopted", "2. another head", "chance", "Decoded"), ("model.keras",)
+    ),
+    "search_orientation_head": Notebook(
+        {"trials": 2, "epochs": 1},
+        ("The winner on",),
+        ("report.html", "leaderboard.csv", "best.keras"),
+    ),
+    "diagnose_stuck_task": Notebook(
+        {"epochs": 1, "budget": 1},
+        ("1. The symptom", "2. The diagnosis", "3. The cure", "chance"),
+        ("diagnosis.html", "diagnosis.json"),
+    ),
 }
 
 
@@ -163,8 +152,8 @@ def notebooks():
     return runpy.run_path(str(EXAMPLES / "notebooks" / "make_notebooks.py"))
 
 
-@pytest.mark.parametrize("name", FAST)
-def test_notebook(name, notebooks, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook(name, notebooks, monkeypatch, tmp_path, capsys):
     text = (EXAMPLES / "notebooks" / f"{name}.ipynb").read_text()
     cure = "Run `python examples/notebooks/make_notebooks.py`"
     assert text == notebooks["as_text"](name), f"The script has changed. {cure}"
@@ -178,14 +167,17 @@ def test_notebook(name, notebooks, monkeypatch, tmp_path):
         exec("".join(cell["source"]), names)
         if cell["metadata"].get("tags") == ["parameters"]:
             settings = names.get("options") or names["arguments"]
-            assert FAST[name].keys() <= vars(settings).keys()
-            vars(settings).update(FAST[name])
-    assert list(tmp_path.iterdir())  # it has saved something
+            assert NOTEBOOKS[name].settings.keys() <= vars(settings).keys()
+            vars(settings).update(NOTEBOOKS[name].settings)
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in NOTEBOOKS[name].prints)
+    written = {path.name: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
+    assert all(written[file] > 1000 for file in NOTEBOOKS[name].writes), written
 
 
 def test_every_notebook_is_tested(notebooks):
     files = {path.stem for path in (EXAMPLES / "notebooks").glob("*.ipynb")}
-    assert files == set(FAST) == set(notebooks["TITLES"])
+    assert files == set(NOTEBOOKS) == set(notebooks["TITLES"])
     index = (ROOT / "docs" / "examples" / "index.md").read_text()
     assert all(f"examples/notebooks/{name}.ipynb" in index for name in files)
 
