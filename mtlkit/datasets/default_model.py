@@ -18,24 +18,32 @@ from mtlkit.heads import (
     OrientationHead,
     RegressionHead,
 )
+from mtlkit.layers import InputNormalization
 from mtlkit.model import MultiTaskModel
 from mtlkit.model.task import Task
+from mtlkit.references._kinds import input_kind
 
 #: Channels of the stages of a backbone of images; of small ones, the first.
 _FILTERS = (32, 64, 128, 128, 128)
+#: Channels of the convolutions over a sequence, and of the embedding of tokens.
+_OVER_STEPS, _EMBEDDED = (64, 128, 128), 64
+#: A shorter sequence is not halved.
+_LEAST_STEPS = 8
 
 
 def default_model(data: MultiTaskData) -> MultiTaskModel:
     """Returns the model that one would begin with, for data of any kind; it is not compiled.
 
-    Images get a `ConvBackbone`, of three stages, and of up to five where they are larger, and
-    columns a `DenseBackbone`. Each task gets the head of its kind, as `data.kind(task)` says:
+    Images get a `ConvBackbone`, of three stages, and of up to five where they are larger; columns
+    a `DenseBackbone`; sequences, standardised, three convolutions over their steps; and tokens
+    (whole numbers whose columns share one range) an embedding before two of these. Each task gets the head of its kind, as `data.kind(task)` says:
     `ClassificationHead`, `RegressionHead`, `OrientationHead`, `OrdinalHead` or `MultiLabelHead`,
     with its defaults.
 
     Args:
         data: Images of shape `(samples, height, width, channels)`, or with channels first where
-            that is Keras's data format, or columns of shape `(samples, columns)`.
+            that is Keras's data format, columns of shape `(samples, columns)`, sequences of shape
+            `(samples, steps, values)`, or tokens of shape `(samples, steps)`.
 
     Returns:
         A `mtlkit.MultiTaskModel` with new weights.
@@ -62,18 +70,38 @@ def default_model(data: MultiTaskData) -> MultiTaskModel:
 
 def _backbone(data: MultiTaskData) -> Any:
     shape = data.x_train.shape[1:]
-    if len(shape) == 1:
+    kind = input_kind(data.x_train) if 2 <= data.x_train.ndim <= 4 else ""
+    if kind == "columns":
         return DenseBackbone(shape[0])
-    if len(shape) == 3:
+    if kind == "sequences":
+        normalization = InputNormalization(name="input")
+        normalization.adapt(data.x_train)
+        return keras.Sequential([keras.Input(shape), normalization, *_over_steps(shape[0])])
+    if kind == "tokens":
+        known = 1 + max(int(x.max()) for x in (data.x_train, data.x_val, data.x_test) if len(x))
+        embedding = keras.layers.Embedding(known, _EMBEDDED)
+        return keras.Sequential([keras.Input(shape), embedding, *_over_steps(shape[0])[1:]])
+    if kind == "images":
         first = keras.config.image_data_format() == "channels_first"
         side = min(shape[1:] if first else shape[:2])
         halvings = int(math.log2(side))
         stages = min(max(3, halvings - 2), halvings + 1, len(_FILTERS))
         return ConvBackbone(shape, filters=_FILTERS[:stages])
     raise ValueError(
-        "Expected images (samples, height, width, channels) or columns (samples, columns), to make "
-        f"a model for. Received: inputs of shape {data.x_train.shape}"
+        "Expected images (samples, height, width, channels), columns (samples, columns), sequences "
+        "(samples, steps, values) or tokens (samples, steps), to make a model for. "
+        f"Received: inputs of shape {data.x_train.shape}"
     )
+
+
+def _over_steps(steps: int) -> list[Any]:
+    """Convolutions over the steps of a sequence, which halve a long one."""
+    layers = []
+    for number, channels in enumerate(_OVER_STEPS):
+        stride = 2 if number and steps >= _LEAST_STEPS else 1
+        steps //= stride
+        layers.append(keras.layers.Conv1D(channels, 5, stride, "same", activation="relu"))
+    return layers
 
 
 def _head(data: MultiTaskData, task: str) -> Head:
@@ -86,7 +114,7 @@ def _head(data: MultiTaskData, task: str) -> Head:
 def _orientation(data: MultiTaskData, task: str) -> Head:
     degrees = data.y_train[task].dtype.kind == "f"
     options: dict[str, Any] = {"labels": "degrees"} if degrees else {}
-    if data.x_train.ndim == 2:  # no positions to keep
+    if data.x_train.ndim < 4:  # no positions to keep
         options["spatial"] = "pool"
     return OrientationHead(data.num_classes(task), **options)
 

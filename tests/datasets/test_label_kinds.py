@@ -104,10 +104,24 @@ def test_default_backbones():
     assert [stages(side) for side in (3, 8, 32, 64, 300)] == [2, 3, 3, 4, 5]
     columns = default_model(data(a=[0, 1], c=[0, 1]).with_kinds({"c": "orientation:4"}))
     assert isinstance(columns.backbone, mtl.backbones.DenseBackbone)
-    with pytest.raises(ValueError, match="images .* or columns"):
-        default_model(data((3, 4), a=[0, 1]))
+    with pytest.raises(ValueError, match="images .* or tokens"):
+        default_model(data((3, 4, 5, 2), a=[0, 1]))
     with pytest.raises(ValueError, match="Task 'a', classes: .*num_classes"):
         default_model(data(a=[0, 0]))
+
+
+@pytest.mark.parametrize("kind", ["sequences", "tokens"])
+def test_default_backbones_of_sequences(kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(50, 10, (12, 20, 3)) if kind == "sequences" else rng.integers(40, size=(12, 20))
+    labels = {"a": np.arange(12) % 2, "b": np.arange(12.0)}
+    model = default_model(MultiTaskData(x, labels, x, labels, x, labels))
+    outputs = model.predict(x, verbose=0)
+    assert outputs["a"].shape == (12, 2) and outputs["b"].shape == (12, 1)
+    assert model.backbone.output.shape == (None, 5, 128)  # 20 steps, halved twice
+    if kind == "sequences":
+        normalized = np.asarray(model.backbone.layers[0](x.astype("float32")))
+        assert np.allclose(normalized.mean((0, 1)), 0, atol=1e-4)
 
 
 def test_whole_numbers_below_minus_one_are_values_if_named_so(tmp_path):
