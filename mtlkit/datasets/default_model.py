@@ -36,9 +36,9 @@ def default_model(data: MultiTaskData) -> MultiTaskModel:
 
     Images get a `ConvBackbone`, of three stages, and of up to five where they are larger; columns
     a `DenseBackbone`; sequences, standardised, three convolutions over their steps; and tokens
-    (whole numbers whose columns share one range) an embedding before two of these. Each task gets the head of its kind, as `data.kind(task)` says:
-    `ClassificationHead`, `RegressionHead`, `OrientationHead`, `OrdinalHead` or `MultiLabelHead`,
-    with its defaults.
+    (whole numbers whose columns share one range) an embedding before two of these. Each task gets
+    the head of its kind, as `data.kind(task)` says: `ClassificationHead`, `RegressionHead`,
+    `OrientationHead`, `OrdinalHead` or `MultiLabelHead`, with its defaults.
 
     Args:
         data: Images of shape `(samples, height, width, channels)`, or with channels first where
