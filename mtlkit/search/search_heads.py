@@ -148,7 +148,7 @@ def search_heads(
 
         import mtlkit as mtl
 
-        data = mtl.datasets.rotated_digits(num_bins=8, data_format="channels_last")
+        data = mtl.datasets.rotated_digits(num_bins=8, copies=1, data_format="channels_last")
         backbone = mtl.backbones.ConvBackbone(filters=(4, 8), data_format="channels_last")
         tasks = [mtl.Task("orientation", mtl.heads.OrientationHead(8, spatial="pool"))]
         with tempfile.TemporaryDirectory() as folder:
