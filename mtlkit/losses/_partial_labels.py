@@ -47,10 +47,9 @@ def labelled(y: Any, by_entry: Entries | None = None) -> Any:
     """
     y = ops.convert_to_tensor(y)
     present = known_entries(y, by_entry or "values")
-    axes = tuple(range(1, len(y.shape)))
-    if not axes:
-        return present
-    return ops.any(present, axis=axes) if by_entry else ops.all(present, axis=axes)
+    for axis in reversed(range(1, len(y.shape))):  # Keras 3.12 on PyTorch takes one at a time
+        present = ops.any(present, axis) if by_entry else ops.all(present, axis)
+    return present
 
 
 def known_entries(y: Any, entries: Entries) -> Any:

@@ -258,7 +258,16 @@ def _reduced(
     else:
         number = ops.sum(counted * ops.cast(size, counted.dtype))
     total, number = sum_over_replicas(total, ops.cast(number, total.dtype))
-    return own_share(ops.divide_no_nan(total, number))
+    return own_share(_over(total, number))
+
+
+def _over(total: Any, number: Any) -> Any:
+    """A total divided by a number, 0 where that is 0.
+
+    The gradient of `ops.divide_no_nan` is NaN there in Keras 3.12 on PyTorch.
+    """
+    none = number == 0
+    return ops.where(none, ops.zeros_like(total), total / ops.where(none, 1.0, number))
 
 
 def _whole(loss: keras.losses.Loss, labels: PartialLabels, y_pred: Any, sample_weight: Any) -> Any:

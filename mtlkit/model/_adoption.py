@@ -154,7 +154,7 @@ def _no_graph(model: keras.Model) -> str:
 def _functional() -> type:
     """The class of functional models, which `keras.Model` makes of inputs and outputs."""
     x = keras.Input((1,))
-    return type(keras.Model(x, x))
+    return type(keras.Model(x, keras.layers.Identity()(x)))
 
 
 def inputs_of(model: keras.Model) -> Any:

@@ -131,7 +131,7 @@ def wire(
             if task.condition_on is not None:
                 feature = conditioned(task, feature, tasks, features, outputs, maps)
             outputs[task.name] = task.head(feature)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:  # layers of Keras raise either
             raise ValueError(
                 f"Task {task.name!r}: expected a head that takes "
                 f"{_described(names[task.name], features[task.name])}. Received: "
