@@ -211,7 +211,10 @@ def _rebuilt(nodes: list[Any], features: Mapping[str, Any], output: Any, name: s
     ]
     values = dict(zip(map(id, features.values()), new, strict=True))
     replay(nodes, values)
-    return keras.Model(new if len(new) > 1 else new[0], values[id(output)], name=name)
+    end = values[id(output)]
+    if any(end is one for one in new):  # Keras 3.12 takes no model without a layer
+        end = keras.layers.Identity()(end)
+    return keras.Model(new if len(new) > 1 else new[0], end, name=name)
 
 
 def _input_like(tensor: Any, name: str) -> Any:
