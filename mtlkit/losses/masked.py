@@ -267,7 +267,7 @@ def _over(total: Any, number: Any) -> Any:
     The gradient of `ops.divide_no_nan` is NaN there in Keras 3.12 on PyTorch.
     """
     none = number == 0
-    return ops.where(none, ops.zeros_like(total), total / ops.where(none, 1.0, number))
+    return ops.where(none, ops.zeros_like(total), total / ops.where(none, ops.ones_like(number), number))
 
 
 def _whole(loss: keras.losses.Loss, labels: PartialLabels, y_pred: Any, sample_weight: Any) -> Any:
