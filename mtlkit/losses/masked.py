@@ -267,7 +267,8 @@ def _over(total: Any, number: Any) -> Any:
     The gradient of `ops.divide_no_nan` is NaN there in Keras 3.12 on PyTorch.
     """
     none = number == 0
-    return ops.where(none, ops.zeros_like(total), total / ops.where(none, ops.ones_like(number), number))
+    divisor = ops.where(none, ops.ones_like(number), number)
+    return ops.where(none, ops.zeros_like(total), total / divisor)
 
 
 def _whole(loss: keras.losses.Loss, labels: PartialLabels, y_pred: Any, sample_weight: Any) -> Any:
