@@ -11,7 +11,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mtlkit._files import read_arrays, read_json, write_arrays, write_json
+from mtlkit._files import (
+    forget_unfinished,
+    read_arrays,
+    read_json,
+    write_arrays,
+    write_json,
+)
 
 #: What may become of a trial.
 STATUSES = ("finished", "hopeless", "failed", "rejected", "interrupted")
@@ -158,6 +164,7 @@ class Store:
     @contextmanager
     def timed(self) -> Iterator[None]:
         """Counts the time within, so that whoever is killed loses a few seconds at most."""
+        forget_unfinished(self._clock)  # of one that was killed
         before, start = self.seconds_used(), time.monotonic()
 
         def count() -> None:

@@ -71,6 +71,15 @@ def test_killed_at_every_write_the_outcome_is_the_same(tuner, tmp_path, monkeypa
                 assert replace(kept, seconds=0) == replace(record, seconds=0)
 
 
+def test_a_clock_that_was_half_written_goes(tmp_path):
+    store = Store(tmp_path)
+    left = tmp_path / ".clock.json.x1y2z3"
+    left.write_text("{")
+    with store.timed():
+        pass
+    assert not left.exists() and (tmp_path / "clock.json").is_file()
+
+
 def test_going_on_with_more_trials(tmp_path, monkeypatch):
     fakes.without_training(monkeypatch)
     expected = fakes.outcome(fakes.search(tmp_path / "whole", tuner="random", max_trials=8))
