@@ -46,9 +46,9 @@ def to_numpy(values: Any) -> np.ndarray:
 
 
 def parts(values: Any, numbers: int) -> Iterator[tuple[int, Any]]:
-    """Yields a few samples at a time, with so many numbers at most, behind the first one's place.
+    """Yields the place of a first sample, and it and the next ones: `numbers` entries at most.
 
-    What is done to a whole array may need several times its memory.
+    An operation on a whole array may need several times the memory of the array.
     """
     rows = max(1, numbers // max(1, math.prod(values.shape[1:])))
     for start in range(0, values.shape[0], rows):

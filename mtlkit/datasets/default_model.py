@@ -70,7 +70,7 @@ def default_model(data: MultiTaskData) -> MultiTaskModel:
 
 def _backbone(data: MultiTaskData) -> Any:
     shape = data.x_train.shape[1:]
-    kind = input_kind(data.x_train) if 2 <= data.x_train.ndim <= 4 else ""
+    kind = input_kind(data.x_train)
     if kind == "columns":
         return DenseBackbone(shape[0])
     if kind == "sequences":
@@ -81,17 +81,11 @@ def _backbone(data: MultiTaskData) -> Any:
         known = 1 + max(int(x.max()) for x in (data.x_train, data.x_val, data.x_test) if len(x))
         embedding = keras.layers.Embedding(known, _EMBEDDED)
         return keras.Sequential([keras.Input(shape), embedding, *_over_steps(shape[0])[1:]])
-    if kind == "images":
-        first = keras.config.image_data_format() == "channels_first"
-        side = min(shape[1:] if first else shape[:2])
-        halvings = int(math.log2(side))
-        stages = min(max(3, halvings - 2), halvings + 1, len(_FILTERS))
-        return ConvBackbone(shape, filters=_FILTERS[:stages])
-    raise ValueError(
-        "Expected images (samples, height, width, channels), columns (samples, columns), sequences "
-        "(samples, steps, values) or tokens (samples, steps), to make a model for. "
-        f"Received: inputs of shape {data.x_train.shape}"
-    )
+    first = keras.config.image_data_format() == "channels_first"
+    side = min(shape[1:] if first else shape[:2])
+    halvings = int(math.log2(side))
+    stages = min(max(3, halvings - 2), halvings + 1, len(_FILTERS))
+    return ConvBackbone(shape, filters=_FILTERS[:stages])
 
 
 def _over_steps(steps: int) -> list[Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
+from numpy.typing import NDArray
 
 from mtlkit._arrays import to_numpy
 from mtlkit.losses._partial_labels import PartialLabels
@@ -31,6 +31,7 @@ def try_own_losses(
     metrics: Mapping[str, Sequence[TaskMetric]],
     y: Mapping[str, Any],
     outputs: Mapping[str, Any],
+    batch_size: int,
 ) -> None:
     """Computes losses and metrics once, of outputs that are zero, and keeps nothing of it.
 
@@ -38,43 +39,45 @@ def try_own_losses(
         tasks: Tasks that have a loss or metrics of their own.
         losses: The losses of all tasks.
         metrics: Their metrics.
-        y: Labels of a batch, of tasks that have some in it.
+        y: Labels by task, of a batch or of all samples; some tasks may have none.
         outputs: The outputs of the model.
+        batch_size: Samples that are looked at, at most.
 
     Raises:
         ValueError: If one of them raises anything. In a compiled step its error names no task.
     """
     for name, task in tasks.items():
         if y.get(name) is not None:
-            _try(task, losses[name], metrics[name], y[name], outputs[name].shape)
+            labels = to_numpy(y[name][:batch_size])
+            _try(task, losses[name], metrics[name], labels, outputs[name].shape)
 
 
 def _try(
-    task: Task, loss: MaskedLoss, metrics: Sequence[TaskMetric], y: Any, shape: Sequence[int | None]
+    task: Task,
+    loss: MaskedLoss,
+    metrics: Sequence[TaskMetric],
+    array: NDArray[Any],
+    shape: Sequence[int | None],
 ) -> None:
     if None in shape[1:]:
         return
-    array = to_numpy(y)
     if array.dtype.kind == "f":
         array = array.astype(keras.config.floatx())  # as Keras does
     labels = PartialLabels(array, by_entry=loss.by_entry)
     y_pred = ops.zeros((len(array), *shape[1:]))
-    computed: dict[str, Callable[[], Any]] = {
-        f"loss {loss.name!r}": partial(loss.of_labels, labels, y_pred)
-    }
+    computed: list[tuple[str, str, Callable[..., Any]]] = [("loss", loss.name, loss.of_labels)]
     for metric in metrics:
         name = metric.name.removeprefix(f"{task.name}_")
-        computed[f"metric {name!r}"] = partial(metric.update_labelled, labels, y_pred)
-    for what, compute in computed.items():
+        computed.append(("metric", name, metric.update_labelled))
+    for kind, name, compute in computed:
         try:
             with keras.StatelessScope():  # metrics stay as they are
-                compute()
+                compute(labels, y_pred)
         except Exception as error:
-            kind = what.partition(" ")[0]
             raise ValueError(
                 f"Task {task.name!r}: expected a {kind} that takes labels of shape {array.shape} "
-                f"and outputs of shape {tuple(y_pred.shape)}. Received: {what}, which raises "
-                f"{type(error).__name__}: {_short(error)}. {_cure(task, kind)}"
+                f"and outputs of shape {tuple(y_pred.shape)}. Received: {kind} {name!r}, which "
+                f"raises {type(error).__name__}: {_short(error)}. {_cure(task, kind)}"
             ) from error
 
 

@@ -773,9 +773,12 @@ class MultiTaskModel(keras.Model):
         check_monitors(given.get("callbacks"), known, given)
         arguments = check_fit_arguments(given, self.tasks, self.input)
         learners = self._not_adapted()
-        if hasattr(self.backbone, "check_inputs"):
+        changed, checks = tasks_with_own(self.tasks), hasattr(self.backbone, "check_inputs")
+        if changed or checks:
             arguments, batches = training_batches(arguments, self.tasks, self.input, 1)
-            self.backbone.check_inputs(self._images(next(batches).x))
+            first = next(batches)
+        if checks:
+            self.backbone.check_inputs(self._images(first.x))
         if learners or not is_adapted(self.backbone):
             epoch = arguments.get("steps_per_epoch")
             arguments, batches = training_batches(arguments, self.tasks, self.input, epoch)
@@ -788,12 +791,10 @@ class MultiTaskModel(keras.Model):
                     f"model.tasks[{heads[0]!r}].head.adapt(labels)",
                     stacklevel=3,
                 )
-        if changed := tasks_with_own(self.tasks):
-            arguments, batches = training_batches(arguments, self.tasks, self.input, 1)
+        if changed:
             size = arguments.get("batch_size") or 32
-            labels = {k: v if v is None else v[:size] for k, v in next(batches).y.items()}
             losses, metrics = self._losses_by_task, self._metrics_by_task
-            try_own_losses(changed, losses, metrics, labels, self.output)
+            try_own_losses(changed, losses, metrics, first.y, self.output, size)
         callbacks = arguments.get("callbacks")
         if not self._losses_compared and not isinstance(callbacks, keras.callbacks.CallbackList):
             own = [FirstLosses()] if len(self.tasks) > 1 else []

@@ -11,13 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mtlkit._files import (
-    forget_unfinished,
-    read_arrays,
-    read_json,
-    write_arrays,
-    write_json,
-)
+from mtlkit._files import forget_unfinished, read_arrays, read_json, write_arrays, write_json
 
 #: What may become of a trial.
 STATUSES = ("finished", "hopeless", "failed", "rejected", "interrupted")

@@ -178,7 +178,7 @@ class Gap:
     user: float
     evident: bool
     delta: float
-    poor: bool = False
+    poor: bool
 
     @classmethod
     def of(cls, ceiling: Evidence) -> Gap:
@@ -190,7 +190,7 @@ class Gap:
         return cls(*skills, ceiling.found, float(threshold), poor)
 
     @property
-    def is_solved(self) -> bool:
+    def is_good(self) -> bool:
         """Whether the model is good, as far as is known: other trainings are not worth a trial.
 
         A model that is as good as a poor reference is compared with other trainings of itself.

@@ -133,7 +133,7 @@ def probe(
 def _nothing_to_try(bench: Bench, gap: Gap) -> str:
     if len(bench.model.tasks) == 1:
         return "The model has no other task."
-    if gap.is_solved:
+    if gap.is_good:
         return (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no other task harms it."

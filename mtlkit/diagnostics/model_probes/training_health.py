@@ -103,14 +103,12 @@ def probe(
         model, x, y, task, x_val, y_val, seed, budget, longer, ceiling
     )
     gap = Gap.of(ceiling)
-    why = (
-        ""
-        if not gap.is_solved
-        else (
+    why = ""
+    if gap.is_good:
+        why = (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no other training was tried."
         )
-    )
     measures = {
         "input_scale": input_scale,
         "loss_mismatch": loss_mismatch,
