@@ -2,7 +2,7 @@
 
 import numpy as np
 
-POSES, OBJECTS = 8, 40
+POSES, OBJECTS, BACKGROUNDS = 8, 40, 10
 
 
 def objects_and_poses(samples=800, seed=0):
@@ -12,5 +12,8 @@ def objects_and_poses(samples=800, seed=0):
     x = rng.random((samples, 16, 16, 1), dtype="float32")
     x[:, :, 8:] += rng.random((OBJECTS, 16, 8, 1), dtype="float32")[kind]
     x[np.arange(samples), 2 * pose, :8] += 1
+    # What lies behind makes images of one object and pose unlike each other.
+    behind = rng.random((BACKGROUNDS, 16, 16, 1), dtype="float32")
+    x += np.tensordot(0.2 * rng.normal(size=(samples, BACKGROUNDS)), behind, 1).astype("float32")
     front = rng.integers(POSES, size=OBJECTS)
     return x, (pose + front[kind]) % POSES, kind

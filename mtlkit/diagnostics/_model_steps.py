@@ -14,7 +14,13 @@ from mtlkit.diagnostics._steps import Steps
 from mtlkit.diagnostics._training.bench import Bench
 from mtlkit.diagnostics._training.standardised import is_standardised
 from mtlkit.diagnostics.evidence import Evidence, not_tested
-from mtlkit.diagnostics.model_probes import ceiling, interference, location, training_health
+from mtlkit.diagnostics.model_probes import (
+    ceiling,
+    context,
+    interference,
+    location,
+    training_health,
+)
 from mtlkit.diagnostics.verdict import Verdict, decide
 from mtlkit.references._inputs import one_array
 
@@ -44,6 +50,7 @@ MODEL_STEPS = (
     ModelStep(ceiling, ("model_gap",), 0.25),
     ModelStep(location, location.NAMES, 0.3),
     ModelStep(training_health, training_health.NAMES, 0.55),
+    ModelStep(context, context.NAMES, 0.4),
     ModelStep(interference, interference.NAMES, 0.95),
 )
 #: The share of the probe of the training where the inputs are not standardised: what that costs
@@ -132,6 +139,8 @@ def _probed(
     options: dict[str, Any] = {"seed": question.seed, "budget": seconds, "longer": longer}
     if step.module is not ceiling:
         options["ceiling"] = steps.evidence["model_gap"]
+        if step.module is context:
+            options["context"] = steps.evidence.get("needs_context")
     elif question.features is not None:
         options["features"] = question.features
     return step.module.probe(question.model, task=question.task, **question.data, **options)

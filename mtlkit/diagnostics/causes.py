@@ -234,6 +234,15 @@ RULES = (
         remedy="Use a head that keeps positions.",
         code=f"head = mtl.heads.OrientationHead({{classes}})\n{WITH_HEAD}",
     ),
+    Rule(
+        "head_lacks_context",
+        "model",
+        "a head that does not see another task",
+        "its head does not see what another task predicts",
+        (*NO_SIGNAL, "label_leak"),
+        remedy="Condition the task on what the other task predicts.",
+        code='mtl.Task("{task}", head, condition_on="{other}")',
+    ),
     # What positions would show at once takes a head without them long, and other rates, and
     # meanwhile other tasks have the trunk.
     Rule(

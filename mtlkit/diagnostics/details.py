@@ -543,6 +543,12 @@ class UnderTrainedDetails(ChangeDetails, total=False):
     steps_before: int
 
 
+class HeadContextDetails(ChangeDetails, total=False):
+    """Details of `"head_lacks_context"`: the other task."""
+
+    task: str
+
+
 class OptimizerDetails(ChangeDetails, total=False):
     """Details of `"optimizer"`: the rate of the model, and whether a higher one is better."""
 
@@ -610,6 +616,7 @@ DETAILS: dict[str, Any] = {
     "loss_mismatch": MismatchDetails,
     "under_trained": UnderTrainedDetails,
     "optimizer": OptimizerDetails,
+    "head_lacks_context": HeadContextDetails,
     "interference": InterferenceDetails,
     "loss_starvation": InterferenceDetails,
     "label_scale": WiringDetails,

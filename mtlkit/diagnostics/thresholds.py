@@ -131,6 +131,9 @@ TWINS_MIXED = 0.3
 #: Images stay alike when there are more samples, mistakes of the reference become fewer: a
 #: gain below this share of that with half of the samples is not ambiguity.
 CONFUSION_STAYS = 0.75
+#: Classes that overlap stay mixed, mistakes become fewer: a reference that makes less than this
+#: share of the mistakes that it made with half of the samples is still learning to tell them apart.
+MISTAKES_STAY = 0.75
 #: Labels of neighbours below this share do not matter.
 CLASS_OVERLAP = 0.05
 #: What doubling the data must gain, in accuracy, to say that there are too few.

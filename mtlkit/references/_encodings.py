@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 #: Principal components that distances are taken between.
 _COMPONENTS = 192
+#: The share of the mean variance that is added to the variance of each pixel.
+_LEAST_VARIANCE = 0.1
 #: Trees, and how deep they are: some thirty leaves each.
 _TREES, _DEPTH = 50, 5
 #: Steps that sequences are averaged to, frequencies that are kept, and the most columns of both.
@@ -25,6 +27,21 @@ def standardized(x: NDArray) -> NDArray[np.float32]:
     flat = flat - flat.mean(axis=0)
     spread = flat.std(axis=0)
     return flat / np.where(spread > 1e-6, spread, 1.0)
+
+
+def scaled_pixels(images: NDArray) -> NDArray[np.float32]:
+    """Centres pixels, and brings those that vary to a like variance.
+
+    A pixel that hardly varies stays small: at its edges, a photograph of an object may show nothing
+    but noise, and as large as the rest it would hide what is near.
+
+    Args:
+        images: Array of shape `(samples, ...)`; further axes are put in one.
+    """
+    flat = images.reshape(len(images), -1)
+    flat = flat - flat.mean(axis=0)
+    variance = flat.var(axis=0)
+    return flat / np.sqrt(np.maximum(variance + _LEAST_VARIANCE * variance.mean(), 1e-12))
 
 
 def as_values(x: NDArray) -> NDArray[np.float32]:

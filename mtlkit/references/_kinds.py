@@ -13,6 +13,7 @@ from mtlkit.references._boosting import Boosting
 from mtlkit.references._encodings import (
     as_values,
     main_components,
+    scaled_pixels,
     standardized,
     summaries,
     tree_leaves,
@@ -70,7 +71,7 @@ class Kind:
 
 
 def _pixels(x: NDArray, seed: int) -> NDArray[np.float32]:
-    return as_values(at_most(x, WHOLE_PIXELS))
+    return main_components(scaled_pixels(at_most(x, WHOLE_PIXELS)))
 
 
 def _pixels_kernel(x: NDArray, seed: int) -> NDArray[np.float32]:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 #: The numbers of neighbours that are tried.
 _COUNTS = (2, 4, 8, 16, 32, 64)
+#: The weight of what is farther: it orders the labels that none of the nearest has.
+_TRACE = 1e-3
 #: Samples whose distances are computed at once.
 _CHUNK = 500
 
@@ -14,8 +16,9 @@ _CHUNK = 500
 class Neighbours:
     """Predicts each sample from the labels of the samples nearest to it, itself left out.
 
-    The label of a neighbour at the distance `d` weighs `exp(-2 (d / d_k)^2)`, with the distance
-    `d_k` of the `k`-th neighbour: near ones count more, and the width follows the density.
+    The label of each of the `k` nearest ones, at the distance `d`, weighs `1 - (d / r)^2`, with the
+    distance `r` of the next one, and a label farther away weighs a trace. (Weights that fall more
+    slowly let many far ones outvote the near ones, where noise makes all distances alike.)
 
     Args:
         features: Array of shape `(samples, features)`; distances are Euclidean.
@@ -28,7 +31,7 @@ class Neighbours:
 
     def __init__(self, features: NDArray[np.floating]) -> None:
         self._features = np.asarray(features, "float32")
-        self._most = min(_COUNTS[-1], len(self._features) - 1)
+        self._most = min(_COUNTS[-1] + 1, len(self._features) - 1)
         self._rows, self._distances = self._nearest(self._features, itself=True)
 
     def left_out(self, targets: NDArray[np.floating], strength: float | None = None) -> NDArray:
@@ -87,8 +90,9 @@ class Neighbours:
 
 def _weighed(targets: NDArray, rows: NDArray, distances: NDArray, count: int) -> NDArray:
     """The mean of neighbours' targets, near ones counting more."""
-    width = distances[:, min(count, distances.shape[1]) - 1, None]
-    weights = np.exp(-2 * (distances / np.maximum(width, 1e-9)) ** 2)
+    width = distances[:, [min(count, rows.shape[1] - 1)]]
+    squared = (distances / np.maximum(width, 1e-9)) ** 2
+    weights = np.maximum(1 - squared, 0) + _TRACE * np.exp(-2 * squared)
     weights /= weights.sum(axis=1, keepdims=True)
     predicted = np.zeros((len(rows), *targets.shape[1:]), "float32")
     for column in range(rows.shape[1]):

@@ -39,6 +39,7 @@ TOLD_NEIGHBOURS = Kind(
     _given,
     Neighbours,
 )
+TOLD_NAMES = (TOLD.name, TOLD_NEIGHBOURS.name)
 
 
 def told_features(panel: Panel, others: Mapping[str, NDArray]) -> dict[Kind, NDArray[np.float32]]:

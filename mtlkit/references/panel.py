@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit.references._kinds import KINDS, input_kind
-from mtlkit.references._other_tasks import told_features
+from mtlkit.references._other_tasks import TOLD_NAMES, told_features
 from mtlkit.references.reference import Reference
 
 #: Redraws that measure how much the choice of the best flatters it.
@@ -100,6 +100,18 @@ class Panel:
         """The other references, the best first."""
         order = sorted(self.skills, key=lambda name: -self.skills[name])
         return [self.references[name] for name in order if self.references[name] is not self.best]
+
+    @property
+    def independent(self) -> list[Reference]:
+        """The others that err in another way than the best one, the best first.
+
+        References that are told of other tasks look at the inputs as the best of the rest does.
+        """
+        told = [name for name in TOLD_NAMES if name in self.references]
+        rest = {name: skill for name, skill in self.skills.items() if name not in told}
+        alike = {*told, max(rest, key=lambda name: rest[name])}
+        same = alike if self.best.kind.name in alike else {self.best.kind.name}
+        return [one for one in self.others if one.kind.name not in same]
 
     def with_labels(self, y: ArrayLike, num_classes: int | None = None) -> Panel:
         """Returns the panel of other labels of the same samples; features are shared."""

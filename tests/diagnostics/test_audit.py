@@ -235,7 +235,7 @@ def test_wrong_features_are_named_before_anything_is_run(capsys):
     assert not capsys.readouterr().out
 
 
-@pytest.mark.parametrize("samples", [400, 800])
+@pytest.mark.parametrize("samples", [400, 1200])
 def test_a_pose_from_the_front_of_each_object_is_no_noise(samples):
     """Labels are exact, but mean something only beside the object, of which images show which."""
     x, pose, kind = objects_and_poses(samples)

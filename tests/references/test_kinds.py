@@ -3,7 +3,13 @@ import pytest
 from sklearn.neighbors import KNeighborsRegressor
 
 from mtlkit.references import Panel, Reference
-from mtlkit.references._encodings import as_values, standardized, summaries, word_counts
+from mtlkit.references._encodings import (
+    as_values,
+    scaled_pixels,
+    standardized,
+    summaries,
+    word_counts,
+)
 from mtlkit.references._kernel import kernel_features
 from mtlkit.references._kinds import KINDS, input_kind
 from mtlkit.references._neighbours import Neighbours
@@ -58,7 +64,7 @@ def test_each_reference_learns_and_leaves_out(inputs_kind):
     panel = Panel(inputs(inputs_kind, y), y)
     assert list(panel.references) == [kind.name for kind in KINDS[inputs_kind]]
     for name, skill in panel.skills.items():
-        assert skill > 0.5, name
+        assert skill > 0.4, name
     noise = panel.with_labels(np.random.default_rng(2).integers(2, size=240))
     for name, skill in noise.skills.items():  # as any label is predicted without itself
         assert skill < 0.25, name
@@ -88,10 +94,30 @@ def test_neighbours_by_hand():
         others = np.delete(np.arange(80), row)
 
         def weights(distances):
-            return np.exp(-2 * (distances / np.sort(distances[0])[7]) ** 2)
+            ratio = (distances / np.sort(distances[0])[8]) ** 2
+            return np.where(ratio < 1, 1 - ratio, 0) + 1e-3 * np.exp(-2 * ratio)
 
-        nearest = KNeighborsRegressor(64, weights=weights).fit(x[others], y[others])
+        nearest = KNeighborsRegressor(65, weights=weights).fit(x[others], y[others])
         np.testing.assert_allclose(predicted[row], nearest.predict(x[[row]])[0], rtol=1e-3)
+
+
+def test_near_neighbours_are_not_outvoted_where_noise_makes_distances_alike():
+    rng = np.random.default_rng(0)
+    place = np.repeat(np.arange(30), 2)  # of a place there are two samples, the other one is near
+    x = np.concatenate([3 * np.eye(30)[place], 0.35 * rng.normal(size=(60, 300))], axis=1)
+    predicted = Neighbours(x).left_out(np.eye(30)[place], 2)
+    assert (predicted.argmax(axis=1) == place).mean() > 0.8
+
+
+def test_pixels_that_hardly_vary_count_less():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(400, 8, 8, 1))
+    images[:, :, 2:] *= 0.01  # noise beside what is shown
+    scaled = scaled_pixels(images).reshape(images.shape)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
+    assert scaled[:, :, :2].std() > 10 * scaled[:, :, 2:].std()
+    alike = scaled_pixels(images * 1000 + 5).reshape(images.shape)
+    np.testing.assert_allclose(alike, scaled, rtol=1e-3, atol=1e-5)
 
 
 def test_kernel_features_are_the_kernel():

@@ -42,6 +42,30 @@ def copy_of(model: MultiTaskModel, **changes: Any) -> MultiTaskModel:
 
 
 @random_state_kept()
+def conditioned_copy(
+    model: MultiTaskModel, task: str, other: str, conditioning: str, seed: int
+) -> MultiTaskModel:
+    """Copies a model, and lets a task see what is predicted of another one.
+
+    All weights are copied. Those of the conditioning are new, and change nothing at first.
+    """
+    copied = copy_of(model)
+    keras.utils.set_random_seed(seed)
+    old = copied.tasks[task]
+    # Not built yet: what it is conditioned by is one of its layers.
+    head = type(old.head).from_config(old.head.get_config())
+    changes: dict[str, Any] = {"condition_on": other, "conditioning": conditioning}
+    seeing = copied.with_head(task, head, loss=old.loss, **changes)
+    new = seeing.tasks[task]
+    conditioned_by: Any = new.conditioning
+    added = {id(weight) for weight in conditioned_by.weights}
+    kept = [weight for weight in new.head.weights if id(weight) not in added]
+    for weight, value in zip(kept, old.head.weights, strict=True):
+        weight.assign(keras.ops.convert_to_numpy(value))
+    return seeing
+
+
+@random_state_kept()
 def fresh_copy(model: MultiTaskModel, seed: int, **changes: Any) -> MultiTaskModel:
     """Rebuilds a model with new initial weights.
 

@@ -21,6 +21,8 @@ from mtlkit.diagnostics.thresholds import ENOUGH_STEPS, RECOVERED
 _EPOCHS, _EPOCHS_ALONE = 8, 16
 #: Steps of a fresh start at least, if the budget allows so many.
 LEAST_STEPS = 100
+#: How much longer a trained model is trained, in shares of its steps so far; epochs at least.
+_LONGER, _LEAST_EPOCHS = 0.5, 2
 #: What the same start unchanged is called among the scores.
 TWIN = "as it is"
 
@@ -150,6 +152,13 @@ class Trials:
         after = {step: partial(look, step) for step in steps}
         trainer.run(self.steps, bench.seed, decay=self.alone, after=after)
         return bench.judge(model, held)
+
+
+def steps_on(bench: Bench, trainer: Trainer, seconds: float) -> int:
+    """For how many steps a trained model is trained on; 0 if the budget allows too few."""
+    least = max(_LEAST_EPOCHS * trainer.steps_of_epoch, LEAST_STEPS)
+    wanted = bench.longer * max(_LONGER * (steps_trained(bench.model) or 0), least)
+    return trainer.affordable(seconds, wanted / trainer.steps_of_epoch)
 
 
 def too_dear(trainer: Trainer) -> str:

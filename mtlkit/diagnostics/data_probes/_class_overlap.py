@@ -15,7 +15,7 @@ from mtlkit.diagnostics.data_probes._structured_noise import (
 )
 from mtlkit.diagnostics.details import ClassOverlapDetails
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.thresholds import CLASS_OVERLAP
+from mtlkit.diagnostics.thresholds import CLASS_OVERLAP, MISTAKES_STAY
 from mtlkit.references.reference import Reference
 
 
@@ -77,6 +77,13 @@ def class_overlap(
     elif has_few(reference):
         status = "unclear"
         text = "With so few samples, the reference confuses neighbours that do not overlap, too."
+    elif _still_learns(reference):
+        status = "unclear"
+        text = (
+            f"The reference is right {100 * reference.accuracy:.0f} % of the time, with half of "
+            f"the samples {100 * reference.smaller.accuracy:.0f} %: it may still learn to tell "
+            "neighbours apart."
+        )
     else:
         status = "found"
         text = f"Labels of clear samples reach over into both neighbours: {100 * rate:.0f} % each."
@@ -95,3 +102,9 @@ def class_overlap(
         ),
         seconds=time.process_time() - start,
     )
+
+
+def _still_learns(reference: Reference) -> bool:
+    """Whether the last doubling of the samples took away much of the mistakes."""
+    before = 1 - reference.smaller.accuracy
+    return 1 - reference.accuracy < MISTAKES_STAY * before

@@ -13,8 +13,8 @@ from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.references._ridge import Ridge, one_hot
 from mtlkit.references.reference import Reference
 
-#: Below it a signal is believed; above it, it is denied only if the control succeeds.
-_LEVEL = 0.01
+#: Below the first a signal is believed; above the second it is denied, if the control succeeds.
+_LEVEL, _DOUBT = 0.01, 0.05
 #: The fewest permutations with which the smallest p-value reaches the level.
 _LEAST = round(1 / _LEVEL) - 1
 #: Strengths of the watermark, in standard deviations of the features it moves.
@@ -36,10 +36,12 @@ def signal(
     """Tests whether labels can be predicted from images better than permuted ones.
 
     The reference is fitted to permuted labels again and again: `p = (1 + #{s_perm >= s}) /
-    (1 + permutations)`, with the accuracy on left-out samples for classes, and the share of
-    the variance that is explained for values. Where it finds nothing, a control shows whether
-    it could have: faint watermarks of the classes, of growing strength, are written into the
-    features of samples with permuted labels.
+    (1 + permutations)`, on left-out samples. For values `s` is the share of the variance that is
+    explained. For classes it is the accuracy, and that share for one-hot labels: where most labels
+    are of one class, a weak signal changes no prediction, but it changes how sure each is. The
+    statistic counts that is the most standard deviations above its mean over permutations. Where
+    nothing is found, a control shows whether it could have been: faint watermarks of the classes,
+    of growing strength, are written into the features of samples with permuted labels.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.
@@ -47,13 +49,14 @@ def signal(
         num_classes: Number of classes.
         permutations: Number of permutations, 99 at least: with fewer no signal could be found.
         reference: The reference of these samples, if there is one already.
-        rivals: Others among which it was the best: of permuted labels, too, the best counts, or
-            the choice would look like a signal.
+        rivals: Others among which it was the best. They are asked, too, with the labels as they
+            are and with permuted ones.
         seed: Seed of permutations and watermarks.
 
     Returns:
         Evidence `"signal"`. `"found"`: there is a signal. `"absent"`: there is none that the
-        reference sees, and the control found its watermark. `"unclear"`: nor did the control.
+        reference sees, and the control found its watermark. `"unclear"`: nor did the control, or
+        luck would bring this much about only once or a few times in a hundred.
 
     Raises:
         ValueError: If there are too few permutations.
@@ -82,9 +85,13 @@ def signal(
     rng = np.random.default_rng(seed)
     score = _score(reference.scores, reference.y, reference.classes)
     orders = [rng.permutation(len(reference)) for _ in range(permutations)]
-    each = [[_permuted(one, order) for order in orders] for one in (reference, *rivals)]
-    null = np.max(each, axis=0)
-    p_value = (1 + int((null >= score).sum())) / (1 + permutations)
+    panel = (reference, *rivals)
+    # By order of the labels, first as they are, by reference and by statistic.
+    found = np.array([[_statistics(one, order) for one in panel] for order in (None, *orders)])
+    spread = np.maximum(found.std(axis=0), 1e-12)
+    most = ((found - found.mean(axis=0)) / spread).max(axis=(1, 2))
+    p_value = float((most >= most[0]).sum()) / (1 + permutations)
+    null = found[1:, :, 0].max(axis=1)
     details: SignalDetails = {"score": score, "null_scores": null, "chance": float(null.mean())}
     what = "accuracy" if reference.classes else "share of the variance"
     said = f"{what} of left-out samples {score:.3f}, with permuted labels {null.mean():.3f}"
@@ -94,10 +101,13 @@ def signal(
     else:
         power = _power(reference, rng) if reference.classes else None
         details["watermarks_found"] = power
-        status = "absent" if power is None or any(power.values()) else "unclear"
+        has_power = power is None or any(power.values())
+        status = "absent" if has_power and p_value > _DOUBT else "unclear"
         text = f"No signal was found: {said}."
-        if status == "unclear":
+        if not has_power:
             text += " The test is too weak on these samples to deny one."
+        elif status == "unclear":
+            text += f" There may be a weak one (p = {p_value:.2f})."
     return Evidence(
         "signal",
         status,
@@ -116,14 +126,24 @@ def signal(
 def _score(scores: NDArray, y: NDArray, classes: bool) -> float:
     if classes:
         return float((scores.argmax(axis=1) == y).mean())
-    values = y.reshape(len(y), -1)
-    left = ((scores - values) ** 2).sum() / ((values - values.mean(0)) ** 2).sum()
-    return float(max(0.0, 1 - left))  # what is worse than the mean explains nothing
+    return max(0.0, _explained(scores, y))  # what is worse than the mean explains nothing
 
 
-def _permuted(reference: Reference, order: NDArray) -> float:
-    scores = reference.predictor.left_out(reference.targets[order], reference.strength)
-    return _score(scores, reference.y[order], reference.classes)
+def _explained(scores: NDArray, values: NDArray) -> float:
+    """The share of the variance that is explained."""
+    values = values.reshape(len(values), -1)
+    spread = max(float(((values - values.mean(0)) ** 2).sum()), 1e-12)
+    return 1 - float(((scores - values) ** 2).sum()) / spread
+
+
+def _statistics(reference: Reference, order: NDArray | None) -> list[float]:
+    """The score with labels in this order, and for classes the share of the variance, too."""
+    y, targets, scores = reference.y, reference.targets, reference.scores
+    if order is not None:
+        y, targets = y[order], targets[order]
+        scores = reference.predictor.left_out(targets, reference.strength)
+    score = _score(scores, y, reference.classes)
+    return [score, _explained(scores, targets)] if reference.classes else [score]
 
 
 def _power(reference: Reference, rng: np.random.Generator) -> dict[str, bool]:

@@ -13,7 +13,7 @@ from mtlkit.diagnostics._effects import status_of
 from mtlkit.diagnostics._training.bench import Bench, Gap, steps_trained
 from mtlkit.diagnostics._training.copies import compiled, compiled_like, copy_of
 from mtlkit.diagnostics._training.trainer import Trainer
-from mtlkit.diagnostics._training.trials import LEAST_STEPS, Trials, too_dear
+from mtlkit.diagnostics._training.trials import Trials, steps_on, too_dear
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._input_scale import input_scale
 from mtlkit.diagnostics.model_probes._mismatch import loss_mismatch
@@ -25,8 +25,6 @@ NAMES = ("under_trained", "optimizer", "loss_mismatch", "input_scale")
 #: Shares of the budget of what is tried, in this order. What does not apply takes no time, and
 #: leaves it to the others.
 _SHARES = {"input_scale": 0.8, "loss_mismatch": 0.45, "under_trained": 0.2, "optimizer": 1.0}
-#: How much longer to train, as a share of the training so far; and at least, in epochs.
-_LONGER, _LEAST_EPOCHS = 0.5, 2
 #: A rate that suits most networks.
 _RATE = 1e-3
 
@@ -135,9 +133,7 @@ def _under_trained(bench: Bench, gap: Gap, seconds: float) -> Evidence:
     copied = compiled_like(copy_of(bench.model), bench.model)
     trainer = Trainer(copied, bench.x, bench.y, adapt=False)
     done = steps_trained(bench.model) or 0
-    wanted = max(_LONGER * done, _LEAST_EPOCHS * trainer.steps_of_epoch, LEAST_STEPS)
-    wanted *= bench.longer
-    steps = trainer.affordable(seconds, wanted / trainer.steps_of_epoch)
+    steps = steps_on(bench, trainer, seconds)
     if not steps:
         return bench.not_tested(name, too_dear(trainer))
     trainer.run(steps, bench.seed)

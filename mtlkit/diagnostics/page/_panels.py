@@ -292,6 +292,7 @@ _CHANGES = (
     "under_trained",
     "optimizer",
     "loss_mismatch",
+    "head_lacks_context",
 )
 PANELS = (
     Panel(_CHANGES, _changes, "What each change of the model reaches"),

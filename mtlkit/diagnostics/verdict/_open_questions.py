@@ -215,7 +215,8 @@ def _enlarged(case: Case) -> bool:
 def _context_is_shown(case: Case) -> bool:
     """The label seems to mean something only beside another one, which the inputs show."""
     one = case.evidence.get("needs_context")
-    return one is not None and bool(one.details.get("shown"))
+    shown = one is not None and bool(one.details.get("shown"))
+    return shown and bool(_context_or_labels(case))
 
 
 def _related_label(case: Case) -> bool:
@@ -257,11 +258,14 @@ def _shows_noise(case: Case) -> str:
 
 
 def _context_or_labels(case: Case) -> tuple[str, ...]:
+    context = () if "head_lacks_context" in case.causes else ("needs_context",)
     few = ("too_little_data",) if "too_little_data" in case.causes else ()
-    return tuple(dict.fromkeys(("needs_context", *case.weak, *case.of_labels, *few)))
+    return tuple(dict.fromkeys((*context, *case.weak, *case.of_labels, *few)))
 
 
 def _shows_context(case: Case) -> str:
+    if "head_lacks_context" in case.evidence and not is_open("head_lacks_context", case.evidence):
+        return _MORE  # such a head was tried
     return f"{_CONDITIONED}, or {_MORE}" if len(_context_or_labels(case)) > 1 else _CONDITIONED
 
 

@@ -47,7 +47,7 @@ def with_second_opinion(
         return found
     opinions: dict[str, Evidence] = {}
     confirmed = False
-    for other in panel.others[:OTHERS_ASKED]:
+    for other in panel.independent[:OTHERS_ASKED]:
         opinions[other.kind.name] = seen = probe(other)
         confirmed = _agree(found, seen)
         if confirmed:
@@ -79,7 +79,7 @@ def _is_too_wide(found: Evidence) -> bool:
 
 def _surer(found: Evidence, probe: Callable[[Reference], Evidence], panel: Panel) -> Evidence:
     """Another reference's evidence, if it is surer and says the same as the best one's estimate."""
-    for other in panel.others[:OTHERS_ASKED]:
+    for other in panel.independent[:OTHERS_ASKED]:
         seen = probe(other)
         if _agree(found, seen) and found.interval and seen.effect is not None:
             low, high = found.interval

@@ -39,3 +39,13 @@ def test_overlap_that_may_as_well_be_flips_is_asserted_by_nobody(monkeypatch):
 )
 def test_other_labels_do_not_overlap(made):
     assert of(reference(*made)).status == "absent"
+
+
+def test_a_reference_that_still_learns_to_tell_neighbours_apart_asserts_nothing():
+    """Its mistakes are neighbours, but fewer with each sample."""
+    made = reference("blurred")
+    assert of(made).found
+    half = made.smaller
+    half.predicted = (half.y + 4) % 8  # as if it had known nothing with half of the samples
+    found = of(made)
+    assert found.status == "unclear" and "may still learn to tell neighbours apart" in found.text

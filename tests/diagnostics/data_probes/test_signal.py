@@ -42,6 +42,28 @@ def test_the_best_of_several_is_compared_with_the_best_of_permuted_labels(visibl
     assert (among.details["null_scores"] >= alone.details["null_scores"]).all()
 
 
+def test_a_weak_signal_shows_where_nearly_all_labels_are_of_one_class():
+    """No sample is predicted to be of the rare class, but some are surer than others."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1500, 8))
+    rare = (rng.random(1500) < 0.05 + 0.12 * (x[:, 0] > 0)).astype(int)
+    made = Reference(x, rare, kind="linear")
+    assert made.predicted.max() == 0
+    assert signal(x, rare, reference=made, permutations=99).found
+    permuted = rng.permutation(rare)
+    other = made.with_labels(permuted)
+    assert not signal(x, permuted, reference=other, permutations=99).found
+
+
+def test_what_luck_seldom_brings_about_is_not_denied(visible, monkeypatch):
+    y = np.random.default_rng(0).permutation(visible.y)
+    options = {"reference": visible.with_labels(y), "permutations": 99}
+    assert signal(visible.x, y, **options).status == "absent"
+    monkeypatch.setattr("mtlkit.diagnostics.data_probes._signal._DOUBT", 1.0)
+    found = signal(visible.x, y, **options)
+    assert found.status == "unclear" and "There may be a weak one" in found.text
+
+
 def test_values(visible):
     x = visible.x
     shade = x[:, :4].mean(axis=(1, 2, 3)) - x[:, 4:].mean(axis=(1, 2, 3))

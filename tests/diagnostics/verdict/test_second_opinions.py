@@ -22,7 +22,7 @@ def one(kind, effect, status="found", low=0.0, high=1.0, name="class_overlap", *
 def asked(best, *others):
     panel = SimpleNamespace(
         best=best,
-        others=list(others),
+        independent=list(others),
         references={other.kind.name: other for other in others},
     )
     return with_second_opinion(best.says, lambda reference: reference.says, panel)
