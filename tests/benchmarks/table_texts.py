@@ -241,6 +241,23 @@ def plane(kept: Results) -> str:
     return with_line(measured(kept), markdown(["arrived", "methods"], rows))
 
 
+def kinds_of_tasks(kept: Results) -> str:
+    """The mean R² of each method for each kind of tasks; methods that are level share a row."""
+    kept = kept["tasks"]
+    kinds = list(kept["found"])
+    by_scores: dict[tuple[str, ...], list[str]] = {}
+    order = sorted(
+        kept["found"][kinds[0]], key=lambda name: -kept["found"]["imbalanced"][name]["r2"]
+    )
+    for name in order:
+        scores = tuple(f"{kept['found'][kind][name]['r2']:.2f}" for kind in kinds)
+        by_scores.setdefault(scores, []).append(f'`"{name}"`')
+    rows = [[", ".join(names), *scores] for scores, names in by_scores.items()]
+    errors = [one["error"] for kind in kinds for one in kept["found"][kind].values()]
+    line = measured(kept, f"standard errors over 5 seeds up to {max(errors):.2f}")
+    return with_line(line, markdown(["methods", *kinds], rows))
+
+
 def compared(kept: Results) -> str:
     """Methods beside single tasks and equal weights on a set of photographs."""
     tasks = {task: metric for task, (metric, _) in kept["metrics"].items()}

@@ -45,6 +45,12 @@ TABLES = (
     Table("poses-contexts", "poses.py --json results/poses.json", "poses.json", texts.contexts),
     Table("dense", "dense.py FOLDER", "dense.json", texts.dense),
     Table("plane", "balancing_synthetic.py plane", "balancing_synthetic.json", texts.plane),
+    Table(
+        "kinds-of-tasks",
+        "balancing_synthetic.py tasks",
+        "balancing_synthetic.json",
+        texts.kinds_of_tasks,
+    ),
     *(
         Table(f"balancing-{name}", f"{FOLDER} {name}", f"balancing_{name}.json", texts.compared)
         for name in ("clothing", "rotfashion", "eth80", "grocery")

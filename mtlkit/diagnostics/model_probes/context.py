@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+import numpy as np
 from numpy.typing import ArrayLike
 
 from mtlkit._statistics import mean_interval
@@ -16,11 +18,15 @@ from mtlkit.diagnostics._training.trials import steps_on, too_dear
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes.ceiling import bench_and_ceiling
 from mtlkit.diagnostics.thresholds import ENOUGH_STEPS
+from mtlkit.losses import labelled
 from mtlkit.model import MultiTaskModel
+from mtlkit.model._outputs import outputs_of
 
 NAMES = ("head_lacks_context",)
 #: Each class of the other task has weights of its own; of more classes, the rows would be few.
 _MOST_EXPERTS = 128
+#: Training samples of which the other task is asked.
+_ASKED = 1000
 
 
 def probe(
@@ -150,12 +156,31 @@ def _why_not(bench: Bench, gap: Gap, other: str | None, context: Evidence | None
         return f"The head sees the predictions of {bench.task.condition_on!r} already."
     if steps_trained(bench.model) is None:
         return "The model is not compiled, so it has no optimizer."
+    if not _is_read(bench, other):
+        return (
+            f"The model predicts {other!r} no better than a constant, so nothing can be seen of it."
+        )
     if gap.is_good:
         return (
             f"With {bench.score.text(gap.user)} the model is not evidently behind the "
             f"reference's {bench.score.text(gap.reference)}, so no conditioned head was tried."
         )
     return ""
+
+
+def _is_read(bench: Bench, other: str) -> bool:
+    """Whether the model knows the other task, at least of the samples that it was trained on."""
+    labels = np.asarray(bench.y[other])
+    known = np.flatnonzero(np.asarray(labelled(labels)))
+    rows = np.random.default_rng(bench.seed).permutation(known)[:_ASKED]
+    x = keras.tree.map_structure(lambda array: array[rows], bench.x)
+    decoded = bench.model.tasks[other].head.decode(outputs_of(bench.model, x)[other])
+    if "label" not in decoded or not len(rows):
+        return False
+    right = decoded["label"] == labels[rows]
+    constant = np.bincount(labels[known].astype("int64")).max() / len(known)
+    _, (low, _) = mean_interval(right.astype("float64") - constant)
+    return low > 0
 
 
 def _kind(model: MultiTaskModel, other: str) -> str:

@@ -99,6 +99,13 @@ def test_where_it_is_not_tried(model, data, options, why):
     assert found.status == "not_tested" and why in found.text
 
 
+def test_a_task_that_the_model_does_not_know_shows_nothing(model, data):
+    x, y, x_val, y_val = data
+    unknown = {**y, "kind": np.random.default_rng(1).integers(2, size=len(x))}
+    found = run(model, (x, unknown, x_val, y_val))
+    assert found.status == "not_tested" and "no better than a constant" in found.text
+
+
 def test_a_head_that_sees_another_task_already(model, data):
     seeing = conditioned_copy(model, "pose", "kind", "film", seed=0)
     seeing.compile("adam")

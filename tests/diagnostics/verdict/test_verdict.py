@@ -57,6 +57,22 @@ def test_labels_of_both_neighbours_are_flipped_or_classes_overlap():
     assert beside.limit == "model" and beside.undetermined == given.undetermined
 
 
+def test_a_context_that_the_inputs_show_is_open_until_a_head_has_seen_it():
+    details = {"shown": True}
+    shown = Evidence(
+        "needs_context", "unclear", "", 0.2, (0.1, 0.3), threshold=0.05, details=details
+    )
+    evidence = {"signal": SIGNAL, "needs_context": shown}
+    before = decide(evidence, "pose")
+    assert before.undetermined == ("needs_context",) and "condition_on" in before.missing
+    helps = Evidence("head_lacks_context", "found", "", 0.2, (0.1, 0.3))
+    given = decide({**evidence, "head_lacks_context": helps}, "pose")
+    assert names(given) == ["head_lacks_context"] and not given.undetermined
+    assert given.limit == "model" and "what another task predicts" in given.sentence
+    in_vain = decide({**evidence, "head_lacks_context": replace(helps, status="absent")}, "pose")
+    assert in_vain.undetermined == ("needs_context",) and "condition_on" not in in_vain.missing
+
+
 def test_a_hierarchy_may_be_a_leak_which_holds_nothing_back():
     leak = Evidence("label_leak", "unclear", "", 0.3, (0.2, 0.4), details={"bits": 1.0})
     given = decide({"signal": SIGNAL, "label_leak": leak}, "pose")
