@@ -80,6 +80,10 @@ SKILLED_ENOUGH = 0.8
 #: unless twice as many samples would still add this much accuracy.
 STILL_LEARNS = 0.03
 
+#: Where neighbouring rows have like labels, labels that slipped fit this many times as well once
+#: moved back; those of a series that is meant to look ahead fit well where they are.
+SLIPPED = 4.0
+
 # --- data ----------------------------------------------------------------------------------------
 
 #: Energy of the last octave of spatial frequency, in shares of that of the octave before it. Photos
@@ -97,6 +101,8 @@ NOISE_STAYS = 0.6
 NOISE_STAYS_LEARNING = 0.8
 #: Where most labels would be wrong, a reference that knows next to nothing looks the same.
 MOST_WRONG = 0.5
+#: A rate below this many times the threshold may be mistakes of the reference near borders.
+SURE_NOISE = 2.5
 #: A rate below this does not matter.
 STRUCTURED_NOISE = 0.05
 #: With fewer samples to read a floor from, mistakes of the reference look like one.
@@ -120,6 +126,9 @@ STANDS_OUT = 0.05
 #: Exchanged labels stay within the two classes, so there are about as many predictions of both
 #: as labels. A linear reference takes what is near an end of a scale for the end itself.
 AS_MANY = (0.7, 1.15)
+#: A class that is predicted less often than this share of its labels is not known by itself: it may
+#: be a kind of another class that the inputs do not show, rather than its wrong labels.
+HARDLY_PREDICTED = 0.3
 #: Above it, labels flipped half of the time are not told from twins.
 HALF_EXCHANGED = 0.42
 #: What merging the classes must gain, in accuracy, to matter.
@@ -145,8 +154,9 @@ FAR_FROM_LEARNED = 0.5
 RARE_CLASS = 0.5
 #: Rare classes are learned badly if so much of the frequent ones' recall is missing.
 RARE_LAG = 0.5
-#: Two tasks are one under two names if so large a share of their classes belongs together.
-SAME_TASK = 0.8
+#: Two tasks are one under two names if so large a share of their labels belongs together; related
+#: ones, such as both eyes of a patient, agree in four of five.
+SAME_TASK = 0.95
 #: The least mutual information that is a leak, in bits: with less, a label is not given away
 #: however sure it is that the two depend on each other.
 LEAST_BITS = 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from scipy import stats
@@ -21,8 +22,8 @@ _PAIRS = 8
 def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:
     """Sorts ranked trials, the best first.
 
-    Those that sacrifice another task come last, and before them those of fewer epochs than a
-    better one: what more epochs would have made of them is not known.
+    Those that sacrifice another task, there or once trained for longer, come last, and before them
+    those of fewer epochs than a better one: what more epochs would have made of them is not known.
     """
     sign = -1 if direction == "max" else 1
     short = too_short(records, direction)
@@ -37,7 +38,16 @@ def leaders(records: list[TrialRecord], direction: str) -> list[TrialRecord]:
             record.trial,
         )
 
-    return sorted(records, key=key)
+    return sorted((_as_known_later(record, records) for record in records), key=key)
+
+
+def _as_known_later(record: TrialRecord, records: list[TrialRecord]) -> TrialRecord:
+    """A record with the tasks that the same head sacrificed once it was trained for longer."""
+    for other in records:
+        longer = (other.budget or 0) > (record.budget or 0)
+        if other.sacrificed and longer and _text(other) == _text(record):
+            return replace(record, sacrificed=other.sacrificed)
+    return record
 
 
 def too_short(records: list[TrialRecord], direction: str) -> set[str]:

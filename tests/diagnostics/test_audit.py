@@ -7,7 +7,7 @@ from diagnostics.made_images import blobs, bright_rows, flipped
 from objects_and_poses import objects_and_poses
 
 import mtlkit as mtl
-from mtlkit.diagnostics import audit
+from mtlkit.diagnostics import Evidence, audit
 from mtlkit.diagnostics.causes import RULES
 
 X, Y = bright_rows(300)
@@ -253,3 +253,16 @@ def test_wrong_labels_are_found_beside_another_task():
     found = of({"pose": wrong, "kind": kind}, x=x)
     assert causes(found) == ["uniform_noise"]
     assert found.verdict.causes[0].effect == pytest.approx(0.2, abs=0.05)
+
+
+def test_what_only_slow_references_read_is_a_signal(monkeypatch):
+    """Boosted trees are not asked of labels in other orders, but read them as they are."""
+    rng = np.random.default_rng(0)
+    code = rng.integers(100, size=1500)
+    x = np.stack([code, rng.normal(size=1500)], axis=1).astype("float32")
+    y = rng.integers(3, size=100)[code]
+    absent = Evidence("signal", "absent", "No signal was found.", 0.0, (0.0, 0.0))
+    monkeypatch.setattr("mtlkit.diagnostics._data_steps.signal", lambda *args, **kwargs: absent)
+    found = of({"kind": y}, task="kind", x=x)
+    assert found.evidence["signal"].found and "boosted trees" in found.evidence["signal"].text
+    assert not causes(found)

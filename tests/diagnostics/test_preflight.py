@@ -74,6 +74,36 @@ class TestHealthy:
         pandas = pytest.importorskip("pandas")
         assert preflight(healthy, pandas.DataFrame(X), pandas.Series(CLASSES)).ok
 
+    def test_weights_that_begin_at_zero(self):
+        """The first step makes them move, and those behind them."""
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                layers.Dense(12, activation="relu"),
+                layers.Dense(3, activation="softmax", kernel_initializer="zeros"),
+            ]
+        )
+        assert not said(model, SPARSE, X, CLASSES)
+
+    def test_batch_norm_before_all_else(self):
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                layers.BatchNormalization(),
+                layers.Dense(12, activation="relu"),
+                layers.Dense(3, activation="softmax"),
+            ]
+        )
+        assert "far_from_constant" not in said(model, SPARSE, 300 * X + 100, CLASSES)
+
+
+@pytest.mark.parametrize("rate", [10.0, 1e-7])
+def test_rates_of_a_schedule(rate):
+    decay = keras.optimizers.schedules.CosineDecay(rate, 100)
+    optimizer = keras.optimizers.SGD(decay)
+    found = said(network(), SPARSE, X, CLASSES, optimizer)["learning_rate"]
+    assert "model.compile(" in found.code and optimizer._learning_rate is decay
+
 
 LABELS = {
     "one_hot_labels": (3, "softmax", SPARSE, np.eye(3)[CLASSES]),

@@ -82,10 +82,26 @@ class TestRows:
 
     def test_the_first_row_is_the_best_trial(self, tmp_path):
         """A longer trial that sacrifices another task takes no rank away."""
-        records = [made.record(0, 0.9, budget=9, sacrificed=["identity"]), made.record(1, 0.8)]
+        other = {"family": "bins", "units": 8}
+        records = [
+            made.record(0, 0.9, budget=9, sacrificed=["identity"], point=other),
+            made.record(1, 0.8),
+        ]
         result = made.result(tmp_path / "search", records)
         rows = [row for row in result.leaderboard if row["trial"]]
         assert rows[0]["trial"] == result.best_trial.trial == "1" and rows[0]["rank"] == 1
+
+    def test_what_sacrifices_once_trained_for_longer_is_not_ahead_when_short(self, tmp_path):
+        other = {"family": "bins", "units": 8}
+        records = [
+            made.record(0, 0.9, point=other),
+            made.record(1, 0.8, budget=9, point=other, sacrificed=["identity"]),
+            made.record(2, 0.7),
+        ]
+        result = made.result(tmp_path / "search", records)
+        assert result.best_trial.trial == "2"
+        status = {row["trial"]: row["status"] for row in result.leaderboard}
+        assert status["0"] == status["1"] == "sacrifices identity"
 
     def test_curves(self, tmp_path):
         records = [made.record(0, 0.8), made.record(1, 0.4), made.record(2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -231,6 +232,22 @@ class Program:
         return list(zip(weights, gradients(lambda: self._loss(True), weights), strict=True))
 
     @cached_property
+    def without_gradient(self) -> list[Any]:
+        """The trainable weights whose gradient is zero, at first and after a few steps, too.
+
+        Weights that begin at zero may keep others waiting for the first step.
+        """
+        none = [weight for weight, gradient in self.gradients if not gradient.any()]
+        if not none or self.rate is None:
+            return none
+        with self._taken_back(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of weights without a gradient
+            for _ in range(STEPS):
+                self.model.train_on_batch(self.batch_x, self.batch_y)
+            later = gradients(lambda: self._loss(True), none)
+        return [weight for weight, gradient in zip(none, later, strict=True) if not gradient.any()]
+
+    @cached_property
     def has_losses(self) -> bool:
         """Whether there is a loss to compute for the batch."""
         return any(out.loss is not None and out.labels is not None for out in self.outputs)
@@ -255,7 +272,7 @@ class Program:
         losses: list[float] = []
         with self._taken_back():
             if rate is not None:
-                self.model.optimizer.learning_rate = rate
+                self._set_rate(rate)
             for _ in range(STEPS):
                 self.model.reset_metrics()
                 logs = self.model.train_on_batch(self.batch_x, self.batch_y, return_dict=True)
@@ -266,6 +283,19 @@ class Program:
                 losses.append(self._loss_now(training=True))
             after = self._predicted(training=False)
         return losses, after
+
+    def _set_rate(self, rate: float) -> None:
+        optimizer = self.model.optimizer
+        if self.has_schedule:  # which a number cannot replace
+            optimizer._learning_rate = keras.optimizers.schedules.ExponentialDecay(rate, 1, 1.0)
+        else:
+            optimizer.learning_rate = rate
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether the learning rate follows a schedule."""
+        schedule = keras.optimizers.schedules.LearningRateSchedule
+        return isinstance(getattr(self.model.optimizer, "_learning_rate", None), schedule)
 
     @property
     def rate(self) -> float | None:

@@ -94,6 +94,8 @@ def constant_output(program: Program) -> Iterator[Problem]:
         predicted = program.predicted.get(out.name)
         if predicted is None or _varies(predicted) or _varies_in_training(program, out.name):
             continue
+        if _varies_after_steps(program, out.name):
+            continue  # weights that begin at zero
         node = node_of(out.tensor)
         while node.input_tensors and id(node) in values and not _varies(values[id(node)][0]):
             node = node_of(node.input_tensors[0])
@@ -113,6 +115,13 @@ def _varies_in_training(program: Program, name: str) -> bool:
     if not any(isinstance(layer, batch_norm) for layer in program.model._flatten_layers()):
         return False
     return _varies(program.predicted_in_training[name])
+
+
+def _varies_after_steps(program: Program, name: str) -> bool:
+    """Whether an output varies once the model has been trained for a few steps."""
+    if not program.has_losses or program.rate is None:
+        return False
+    return _varies(program.steps()[1][name])
 
 
 def _varies(values: NDArray) -> bool:

@@ -73,7 +73,8 @@ def first_loss(program: Program) -> Iterator[Problem]:
 
 def _constant_and_first(program: Program, out: Output) -> tuple[float, float] | None:
     """The loss of the best constant, and the first loss, of an output of a known kind."""
-    labels, predicted = program.labels.get(out.name), program.predicted.get(out.name)
+    # Batch normalisation has no statistics of the data yet, but normalises in training.
+    labels, predicted = program.labels.get(out.name), program.predicted_in_training.get(out.name)
     if labels is None or predicted is None or out.loss is None or out.is_checked_by_head:
         return None
     constant = _constant(out, labels)
@@ -180,7 +181,7 @@ def gradients_of_layers(program: Program) -> Iterator[Problem]:
             layer=_layer(wrong[0]),
         )
         return
-    none = [weight for weight, gradient in found if not gradient.any()]
+    none = program.without_gradient
     if none:
         stop = _stop(program)
         share = len(none) / len(found)
@@ -268,7 +269,7 @@ def first_steps(program: Program) -> Iterator[Problem]:
                 if helped
                 else ", and it rises with a tenth of the rate, too."
             ),
-            f"model.optimizer.learning_rate = {rate / 10:.2g}",
+            _at_rate(program, rate / 10),
             value=rate,
         )
         return
@@ -290,10 +291,17 @@ def _too_slow(program: Program, rate: float, fall: float) -> Iterator[Problem]:
                 "warning",
                 f"In {STEPS} steps on the same samples the loss falls by {100 * fall:.2g} %; at "
                 f"{factor:,} times the rate by {100 * gained:.2g} %.",
-                f"model.optimizer.learning_rate = {factor * rate:.2g}",
+                _at_rate(program, factor * rate),
                 value=rate,
             )
             return
+
+
+def _at_rate(program: Program, rate: float) -> str:
+    """The line that sets another rate."""
+    if program.has_schedule:
+        return f"model.compile(keras.optimizers.Adam({rate:.2g}), ...)  # or a schedule from there"
+    return f"model.optimizer.learning_rate = {rate:.2g}"
 
 
 def _is_rising(losses: list[float]) -> bool:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import bootstrap_interval, holm, p_better
-from mtlkit.diagnostics._checks import checked_inputs
+from mtlkit.diagnostics._checks import LEAST_SAMPLES, checked_inputs
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, timed
 from mtlkit.diagnostics.details import AlignmentDetails
 from mtlkit.diagnostics.evidence import Evidence, not_tested
-from mtlkit.diagnostics.thresholds import ALPHA
+from mtlkit.diagnostics.thresholds import ALPHA, SLIPPED
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.references.reference import Reference
 
@@ -103,6 +103,7 @@ def _scan(reference: Reference, stored: NDArray, used: NDArray) -> dict[str, Any
     }
     moved = [offset for offset in rows if offset]
     return {
+        "series": _is_series(reference, stored),
         "chance": reference.chance if reference.classes else 0.0,
         "rows": rows,
         "known": known,
@@ -214,6 +215,8 @@ def _judge(
     threshold = least_effect(scan["chance"], max(mean.values()))
     # The best of ten offsets gains a little by luck; without significance it is nothing.
     status = status_of(interval, threshold) if value < ALPHA else "absent"
+    if status == "found" and scan["series"] and _fits_as_it_is(scan, max(mean.values())):
+        status = "unclear"
     return {
         "offset": best,
         "gain": float(gain.mean()),
@@ -223,6 +226,28 @@ def _judge(
         "status": status,
         "block_offsets": [slipped.get(number, 0) for number in range(len(blocks))],
     }
+
+
+def _fits_as_it_is(scan: dict[str, Any], best: float) -> bool:
+    """Whether labels are read well where they stand, too."""
+    return best - scan["chance"] < SLIPPED * (scan["mean"][0] - scan["chance"])
+
+
+def _is_series(reference: Reference, labels: NDArray) -> bool:
+    """Whether the labels of neighbouring rows are alike."""
+    if not reference.classes:
+        values = np.asarray(labels, "float64").reshape(len(labels), -1)[:, 0]
+        both = ~np.isnan(values[:-1]) & ~np.isnan(values[1:])
+        pairs = values[:-1][both], values[1:][both]
+        if len(pairs[0]) < LEAST_SAMPLES or min(np.std(one) for one in pairs) == 0:
+            return False
+        return bool(np.corrcoef(*pairs)[0, 1] > 3 / np.sqrt(len(pairs[0])))
+    both = (labels[:-1] >= 0) & (labels[1:] >= 0)
+    shares = np.bincount(labels[labels >= 0].astype("int64")) / max((labels >= 0).sum(), 1)
+    expected = float((shares**2).sum())
+    found = float((labels[:-1] == labels[1:])[both].mean()) if both.any() else 0.0
+    spread = np.sqrt(expected * (1 - expected) / max(both.sum(), 1))
+    return bool(found > expected + 3 * spread)
 
 
 def _alignment_text(task: str, one: dict[str, Any], scan: dict[str, Any]) -> str:
@@ -235,4 +260,7 @@ def _alignment_text(task: str, one: dict[str, Any], scan: dict[str, Any]) -> str
         )
     if one["status"] == "absent":
         return f"Labels did not slip by a few rows: no shift gains more than {one['gain']:.3f}."
-    return f"Whether the labels of {task} have slipped is open."
+    return (
+        f"Moved by {one['offset']:+d} rows, the labels of {task} score {one['gain']:.3f} more: "
+        "they have slipped, or rows look ahead or back in time."
+    )

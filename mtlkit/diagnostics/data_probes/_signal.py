@@ -19,6 +19,8 @@ _LEVEL, _DOUBT = 0.01, 0.05
 _LEAST = round(1 / _LEVEL) - 1
 #: Strengths of the watermark, in standard deviations of the features it moves.
 _WATERMARKS = (0.25, 0.5, 1.0)
+#: Shares of the variance of values that are planted.
+_SHARES = (0.05, 0.1, 0.25)
 #: Features that each class of the watermark moves.
 _MARKED = 8
 
@@ -37,11 +39,12 @@ def signal(
 
     The reference is fitted to permuted labels again and again: `p = (1 + #{s_perm >= s}) /
     (1 + permutations)`, on left-out samples. For values `s` is the share of the variance that is
-    explained. For classes it is the accuracy, and that share for one-hot labels: where most labels
-    are of one class, a weak signal changes no prediction, but it changes how sure each is. The
-    statistic counts that is the most standard deviations above its mean over permutations. Where
-    nothing is found, a control shows whether it could have been: faint watermarks of the classes,
-    of growing strength, are written into the features of samples with permuted labels.
+    explained, of the values and of their ranks, which no outlier outweighs. For classes it is the
+    accuracy, and that share of one-hot labels: where most labels are of one class, a weak signal
+    changes no prediction, but it changes how sure each is. The statistic counts that is the most
+    standard deviations above its mean over permutations. Where nothing is found, a control shows
+    whether it could have been: faint watermarks of the classes, of growing strength, are written
+    into the features of samples with permuted labels; permuted values get a share of variance.
 
     Args:
         x: Images of shape `(samples, height, width, channels)`.
@@ -92,6 +95,8 @@ def signal(
     most = ((found - found.mean(axis=0)) / spread).max(axis=(1, 2))
     p_value = float((most >= most[0]).sum()) / (1 + permutations)
     null = found[1:, :, 0].max(axis=1)
+    if not reference.classes:
+        null = np.maximum(null, 0.0)  # what is worse than the mean explains nothing
     details: SignalDetails = {"score": score, "null_scores": null, "chance": float(null.mean())}
     what = "accuracy" if reference.classes else "share of the variance"
     said = f"{what} of left-out samples {score:.3f}, with permuted labels {null.mean():.3f}"
@@ -99,9 +104,9 @@ def signal(
         status: Status = "found"
         text = f"The inputs show something of the labels: {said}."
     else:
-        power = _power(reference, rng) if reference.classes else None
+        power = (_power if reference.classes else _power_of_values)(reference, rng)
         details["watermarks_found"] = power
-        has_power = power is None or any(power.values())
+        has_power = any(power.values())
         status = "absent" if has_power and p_value > _DOUBT else "unclear"
         text = f"No signal was found: {said}."
         if not has_power:
@@ -142,8 +147,18 @@ def _statistics(reference: Reference, order: NDArray | None) -> list[float]:
     if order is not None:
         y, targets = y[order], targets[order]
         scores = reference.predictor.left_out(targets, reference.strength)
-    score = _score(scores, y, reference.classes)
-    return [score, _explained(scores, targets)] if reference.classes else [score]
+    if reference.classes:
+        return [_score(scores, y, classes=True), _explained(scores, targets)]
+    by_rank = _ranked(targets)
+    ranked = reference.predictor.left_out(by_rank, reference.strength)
+    return [_explained(scores, targets), _explained(ranked, by_rank)]
+
+
+def _ranked(values: NDArray) -> NDArray[np.float32]:
+    """The values by their ranks, as those of a normal distribution: no outlier outweighs others."""
+    from scipy.stats import norm, rankdata
+
+    return norm.ppf((rankdata(values, axis=0) - 0.5) / len(values)).astype("float32")
 
 
 def _power(reference: Reference, rng: np.random.Generator) -> dict[str, bool]:
@@ -163,4 +178,23 @@ def _power(reference: Reference, rng: np.random.Generator) -> dict[str, bool]:
             for order in (rng.permutation(len(reference)) for _ in range(20))
         ]
         found[f"{strength:g}"] = marked > max(null)
+    return found
+
+
+def _power_of_values(reference: Reference, rng: np.random.Generator) -> dict[str, bool]:
+    """Which shares of the variance the same test finds, where they are known to be shown."""
+    permuted = _ranked(reference.targets[rng.permutation(len(reference))])
+    direction = rng.normal(size=(reference.features.shape[1], permuted.shape[1]))
+    shown = _ranked(reference.features @ direction)
+    found = {}
+    for share in _SHARES:
+        values = np.sqrt(1 - share) * permuted + np.sqrt(share) * shown
+        ridge = Ridge(reference.features)
+        strength = ridge.best_strength(values)
+        seen = _explained(ridge.left_out(values, strength), values)
+        null = [
+            _explained(ridge.left_out(values[order], strength), values[order])
+            for order in (rng.permutation(len(reference)) for _ in range(20))
+        ]
+        found[f"{share:g}"] = seen > max(null)
     return found

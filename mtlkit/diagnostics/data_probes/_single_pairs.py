@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics.thresholds import AS_MANY, HALF_EXCHANGED, LEAST_OF_PAIR, STANDS_OUT
+from mtlkit.diagnostics.thresholds import (
+    AS_MANY,
+    HALF_EXCHANGED,
+    HARDLY_PREDICTED,
+    LEAST_OF_PAIR,
+    STANDS_OUT,
+)
 from mtlkit.references._partners import Floor, ladder_of
 from mtlkit.references.reference import Reference
 
@@ -22,17 +28,19 @@ class Exchanged:
         partner: The class whose label many of its samples have.
         floor: How many, even where images are clear, less those that are wrong by chance.
         share: The share of the samples that are of the class.
+        is_known: Whether the partner is predicted, too.
     """
 
     label: int
     partner: int
     floor: Floor
     share: float
+    is_known: bool = True
 
     @property
     def told(self) -> bool:
-        """Whether images tell the two classes apart, so that the floor is known."""
-        return self.floor.high < HALF_EXCHANGED
+        """Whether inputs tell the two classes apart, so that the floor is known."""
+        return self.is_known and self.floor.high < HALF_EXCHANGED
 
 
 def exchanged_classes(reference: Reference, least: int = LEAST_OF_PAIR) -> list[Exchanged]:
@@ -93,7 +101,17 @@ def _look(reference: Reference, label: int, least: int) -> Exchanged | None:
         max(0.0, end - chance) for end in (ladder.floor.rate, ladder.floor.low, ladder.floor.high)
     )
     floor = Floor(rate, low, high, ladder.floor.slope)
-    return Exchanged(label, partner, floor, len(mine) / len(reference))
+    is_known = bool(known_classes(reference)[partner])
+    return Exchanged(label, partner, floor, len(mine) / len(reference), is_known)
+
+
+def known_classes(reference: Reference) -> NDArray[np.bool_]:
+    """Which classes are predicted about as often as they are labels, or at least now and then."""
+    counts = [
+        np.bincount(one, minlength=reference.num_classes)
+        for one in (reference.predicted, reference.y)
+    ]
+    return np.asarray(counts[0] >= HARDLY_PREDICTED * counts[1])
 
 
 def _as_many(reference: Reference, pair: list[int]) -> bool:

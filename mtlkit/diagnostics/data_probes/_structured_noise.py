@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtlkit.diagnostics.data_probes._single_pairs import exchanged_classes, of_all_labels
+from mtlkit.diagnostics.data_probes._single_pairs import (
+    exchanged_classes,
+    known_classes,
+    of_all_labels,
+)
 from mtlkit.diagnostics.data_probes._suspects import no_suspects, suspects
 from mtlkit.diagnostics.evidence import Evidence, Status
 from mtlkit.diagnostics.thresholds import (
@@ -91,6 +95,12 @@ def structured_noise(
         )
     elif floor.low > STRUCTURED_NOISE and not is_reliable(reference, pairing):
         status, text = "unclear", "With so few samples, mistakes of the reference look the same."
+    elif floor.low > STRUCTURED_NOISE and not _are_known(reference, pairing):
+        status, text = (
+            "unclear",
+            "Some classes are hardly ever predicted: their labels were exchanged, or inputs do not "
+            "show what sets them apart.",
+        )
     elif floor.low > STRUCTURED_NOISE:
         status = "found"
         text = (
@@ -230,6 +240,12 @@ def is_reliable(reference: Reference, pairing: Pairing) -> bool:
     return (
         enough and not has_few(reference) and pairing.ladder.floor.rate >= EXCHANGE_STAYS * before
     )
+
+
+def _are_known(reference: Reference, pairing: Pairing) -> bool:
+    """Whether most labels that look exchanged are of classes that are predicted, too."""
+    exchanged = reference.y[pairing.partners == reference.y]
+    return not len(exchanged) or bool(known_classes(reference)[exchanged].mean() > 0.5)
 
 
 def has_few(reference: Reference) -> bool:

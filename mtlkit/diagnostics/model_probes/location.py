@@ -171,7 +171,15 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     """Whether a head that keeps positions finds what the user's head does not."""
     name = "head_destroys_space"
     if not arms.codes:
-        return bench.evidence(name, "absent", "The task reads a vector, which has no positions.")
+        if bench.images.ndim < 4:
+            return bench.evidence(
+                name, "absent", "The task reads a vector, which has no positions."
+            )
+        why = (
+            "The task reads a vector: whether positions were thrown away before it is not known. "
+            "A head that reads an earlier map (`feature=`) shows it."
+        )
+        return bench.not_tested(name, why)
     best = arms.on_trunk[arms.best]
     skill = float(best.mean())
     own = arms.on_trunk.get(OWN)  # not if it needs more than the map

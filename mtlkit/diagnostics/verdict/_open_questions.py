@@ -46,6 +46,7 @@ _SECOND_LABEL = "a second label for a few hundred samples, given without knowing
 _SEVERAL_LABELS = "several labels per sample"
 _THE_REST = "the rest of the diagnosis, which was interrupted"
 _CONDITIONED = "a head that sees what the other task predicts (`condition_on=`)"
+_SAME_ORDER = "a check that labels and samples are in the same order"
 _WHERE_USED = "whether the other label is known when the model is used"
 
 Evidences = Mapping[str, Evidence]
@@ -163,6 +164,13 @@ def _model_is_behind(case: Case) -> bool:
     return bool(case.of_model)
 
 
+def _wrong_or_late(case: Case) -> bool:
+    """Labels that slipped by a few rows of a series are wrong only where the label changes."""
+    slip = case.evidence.get("misaligned_labels")
+    gains = slip is not None and slip.interval is not None and slip.interval[0] > 0
+    return gains and "uniform_noise" in case.causes
+
+
 def _flips_or_overlap(case: Case) -> bool:
     named = case.causes & {*LABELS, "needs_context", "symmetry"}
     return are_mixed_alike(case.evidence) and not named
@@ -240,19 +248,24 @@ def _why_no_signal(case: Case) -> tuple[str, ...]:
 def _shows_signal(case: Case) -> str:
     decide = []
     if others_are_read(case.evidence):
-        decide.append("a check that labels and samples are in the same order")
+        decide.append(_SAME_ORDER)
     if "resolution" in case.evidence:
         decide.append("the same images at a higher resolution")
     return ", or ".join(decide)
 
 
 def _noise_or_none(case: Case) -> tuple[str, ...]:
-    coarse = () if higher_was_seen(case.evidence) else ("resolution",)
+    coarse = ("resolution",) if _may_be_coarse(case) else ()
     return ("uniform_noise", "no_signal", *coarse)
 
 
+def _may_be_coarse(case: Case) -> bool:
+    """Whether the inputs are images that may have too few pixels."""
+    return "resolution" in case.evidence and not higher_was_seen(case.evidence)
+
+
 def _shows_noise(case: Case) -> str:
-    if higher_was_seen(case.evidence):
+    if not _may_be_coarse(case):
         return "a second label for some samples"
     return "the same images at a higher resolution, or a second label for some samples"
 
@@ -290,6 +303,10 @@ def _few_or_labels(case: Case) -> tuple[str, ...]:
     return ("too_little_data", *case.of_labels)
 
 
+def _imbalance_or_hidden(case: Case) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("imbalance", *case.hidden)))
+
+
 def _shows_rare(case: Case) -> str:
     by_model = case.evidence["imbalance"].details.get("of") == "the model"
     return _OF_RARE if by_model else _OF_A_MODEL
@@ -308,7 +325,8 @@ def _all_are_poor(case: Case) -> bool:
 def _not_measured(case: Case) -> tuple[str, ...]:
     """What may be, where too little is known to tell anything."""
     evidence = case.evidence
-    asked = (*_MAY_HIDE, *OF_MODELS) if "model_gap" in evidence else _MAY_HIDE
+    hidden = _MAY_HIDE if "confusion" in evidence else ("too_little_data",)  # of values
+    asked = (*hidden, *OF_MODELS) if "model_gap" in evidence else hidden
     measured = [name for name in asked if name not in (*WIRED_WRONG, "weak_features")]
     left = [name for name in measured if name not in evidence or is_open(name, evidence)]
     if _all_are_poor(case):
@@ -337,11 +355,12 @@ QUESTIONS = (
     Question(_few_samples, _hidden_by_few, _MORE),
     Question(_few_or_wrong_labels, _few_or_labels, _MORE),
     Question(_model_is_behind, lambda case: case.of_model, _LONGER),
+    Question(_wrong_or_late, ("uniform_noise", "misaligned_labels"), _SAME_ORDER),
     Question(_flips_or_overlap, ("structured_noise", "class_overlap"), _SEVERAL_LABELS),
     Question(_is_explained, (), ""),
     Question(_signal_is_unclear, ("no_signal", "too_little_data"), "more samples"),
     Question(_noise_or_few, ("uniform_noise", "too_little_data"), _MORE),
-    Question(_uneven_or_few, ("imbalance", "too_little_data"), _shows_rare),
+    Question(_uneven_or_few, _imbalance_or_hidden, _shows_rare),
     Question(_poor_score, lambda case: case.hidden, _MORE),
     Question(_merging_helps, ("structured_noise", "ambiguity"), _SECOND_LABEL),
     Question(_interrupted, _not_come_to, _THE_REST),

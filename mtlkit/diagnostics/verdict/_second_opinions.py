@@ -14,6 +14,7 @@ from mtlkit.diagnostics.thresholds import (
     SEVERAL_CLASSES,
     SKILLED_ENOUGH,
     STILL_LEARNS,
+    SURE_NOISE,
 )
 from mtlkit.references.panel import Panel
 from mtlkit.references.reference import Reference
@@ -57,7 +58,7 @@ def with_second_opinion(
         **found.details,
         "second_opinions": {name: _said(seen) for name, seen in opinions.items()},
     }
-    robust = sure and _is_robust(found.name, panel.best) and not contradicted
+    robust = sure and _is_robust(found.name, panel.best) and not contradicted and _is_large(found)
     if confirmed or robust or _is_good(panel.best):
         return replace(found, details=details)
     said = "; ".join(
@@ -111,6 +112,13 @@ def _is_robust(name: str, reference: Reference) -> bool:
     """
     several = reference.num_classes >= SEVERAL_CLASSES
     return name == "structured_noise" or (name == "uniform_noise" and several)
+
+
+def _is_large(found: Evidence) -> bool:
+    """Whether a rate of wrong labels is more than mistakes near the borders of classes make."""
+    if found.name != "uniform_noise" or found.interval is None:
+        return True
+    return found.interval[0] > SURE_NOISE * (found.threshold or 0.0)
 
 
 def _is_good(reference: Reference) -> bool:

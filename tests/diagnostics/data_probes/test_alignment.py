@@ -13,6 +13,21 @@ def test_labels_that_slipped_are_moved_back(offset):
     assert found.p_value < 1e-6 and found.effect > 0.3
 
 
+def test_a_series_that_looks_ahead_may_be_meant_to():
+    rng = np.random.default_rng(0)
+    state = np.zeros(2002)
+    for row in range(1, len(state)):
+        state[row] = 0.9 * state[row - 1] + rng.normal()
+    x = (state[:2000, None] + 0.5 * rng.normal(size=(2000, 4))).astype("float32")
+    ahead = np.digitize(state[2:], np.quantile(state, [0.33, 0.67]))
+    found = alignment(x, ahead)
+    assert found.status == "unclear" and "look ahead or back in time" in found.text
+    assert alignment(x, state[2:].astype("float32")).status != "found"
+    # Of rows in no order, labels that fit others are in the wrong place.
+    order = rng.permutation(2000)
+    assert alignment(x[order], np.roll(ahead[order], 1)).found
+
+
 def test_aligned_labels_stay():
     x, y = blobs(600, 7)
     assert alignment(x, y).status == "absent"

@@ -57,9 +57,21 @@ def test_a_task_that_gives_the_label_away_is_a_leak_and_no_context():
     told = np.where(rng.random(800) < 0.8, y, rng.integers(4, size=800))
     assert needs_context(x + noise, y, {"told": told}).status == "unclear"
     found = label_leak(y, {"told": 3 - told})
-    assert found.found and found.p_value <= 0.001
+    assert found.status == "unclear" and found.p_value <= 0.001  # as of related tasks
     # 80 % are told, a quarter of the others by luck; a guess has a quarter.
     assert found.effect == pytest.approx(0.85 - 0.25, abs=0.06)
+    again = np.where(rng.random(800) < 0.98, y, rng.integers(4, size=800))
+    assert label_leak(y, {"again": 3 - again}).found
+
+
+def test_a_related_label_that_changes_no_guess_is_no_context_for_certain():
+    """Two rare findings of a common cause: the other one makes neither the more likely guess."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4)).astype("float32")
+    hidden = rng.normal(size=2000)
+    y, other = ((1.2 * hidden + rng.normal(size=2000) > 1.6).astype(int) for _ in range(2))
+    found = needs_context(x, y, {"other": other})
+    assert found.details["leaks"] and not found.found
 
 
 def test_mutual_information_by_hand():

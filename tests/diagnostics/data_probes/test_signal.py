@@ -74,6 +74,25 @@ def test_values(visible):
     assert absent.status == "absent" and absent.effect < 0.1
 
 
+def test_outliers_hide_no_signal_of_values():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1500, 5)).astype("float32")
+    price = np.exp(1.5 * x[:, 0] + 1.5 * rng.standard_t(2, size=1500)).astype("float32")
+    made = Reference(x, price, kind="linear")
+    assert made.skill < 0.1
+    found = signal(x, price, reference=made, permutations=99)
+    assert found.found and 0 <= found.details["chance"] < 0.05
+    other = rng.permutation(price)
+    assert not signal(x, other, reference=made.with_labels(other), permutations=99).found
+
+
+def test_few_values_cannot_deny_a_signal():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(25, 20)), rng.normal(size=25).astype("float32")
+    found = signal(x, y, reference=Reference(x, y, kind="linear"), permutations=99)
+    assert found.status == "unclear"
+
+
 def test_few_samples_cannot_deny_a_signal():
     rng = np.random.default_rng(0)
     found = signal(rng.random((50, 8, 8, 1)), np.arange(50) % 25, permutations=99)

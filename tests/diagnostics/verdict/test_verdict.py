@@ -137,8 +137,10 @@ def test_next_to_no_signal_is_not_called_noise():
     }
     given = decide(evidence, "pose")
     assert given.limit == "undetermined" and given.causes == ()
-    assert set(given.undetermined) == {"uniform_noise", "no_signal", "resolution"}
-
+    assert set(given.undetermined) == {"uniform_noise", "no_signal"}  # of what is no image
+    images = decide({**evidence, "resolution": Evidence("resolution", "absent", "")}, "pose")
+    assert set(images.undetermined) == {"uniform_noise", "no_signal", "resolution"}
+    assert "resolution" in images.missing and "resolution" not in given.missing
     # At a higher resolution there is a signal: then that is the cause, alone.
     evidence["resolution"] = Evidence("resolution", "found", "", 0.6, (0.5, 0.7))
     assert names(decide(evidence, "pose")) == ["resolution"]
@@ -149,6 +151,25 @@ def test_next_to_no_signal_is_not_called_noise():
     del evidence["resolution"]
     evidence["model_gap"] = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1), details=learned)
     assert names(decide(evidence, "pose")) == ["uniform_noise"]
+
+
+def test_labels_of_a_series_are_wrong_or_late():
+    noise = Evidence("uniform_noise", "found", "", 0.1, (0.08, 0.12))
+    late = Evidence("misaligned_labels", "unclear", "", 0.08, (0.07, 0.09), threshold=0.08)
+    given = decide({"signal": SIGNAL, "uniform_noise": noise, "misaligned_labels": late}, "pose")
+    assert given.undetermined == ("uniform_noise", "misaligned_labels") and not given.causes
+    assert "same order" in given.missing
+    in_order = replace(late, status="absent", effect=-0.3, interval=(-0.4, -0.2))
+    certain = {"signal": SIGNAL, "uniform_noise": noise, "misaligned_labels": in_order}
+    assert names(decide(certain, "pose")) == ["uniform_noise"]
+
+
+def test_values_leave_no_question_of_classes_open():
+    gap = Evidence("model_gap", "absent", "", 0.0, (-0.1, 0.1))
+    poor = Evidence("signal", "found", "", 0.2, (0.1, 0.3), unit="share of the variance")
+    given = decide({"signal": replace(poor, details={"score": 0.2})}, "price")
+    assert given.limit == "undetermined" and given.undetermined == ("too_little_data",)
+    assert set(decide({"signal": poor, "model_gap": gap}).undetermined).isdisjoint(LABELS)
 
 
 def test_no_signal_explains_all_but_what_would_bring_it_back():
@@ -180,7 +201,8 @@ def test_only_a_higher_resolution_tells_whether_the_signal_was_lost():
 def test_what_is_evident_but_has_several_explanations(cause, low):
     unclear = Evidence(cause, "unclear", "", 0.1, (0.06, 0.14), threshold=0.05)
     given = decide({"signal": SIGNAL, cause: unclear})
-    assert given.limit == "undetermined" and set(given.undetermined) == {cause, "too_little_data"}
+    few = {"too_little_data"} if cause == "uniform_noise" else set()  # of imbalance it was asked
+    assert given.limit == "undetermined" and set(given.undetermined) == {cause, *few}
     weak = Evidence(cause, "unclear", "", low[0], (low[1], 0.14), threshold=0.05)
     assert decide({"signal": SIGNAL, cause: weak}).limit == "healthy"
     known = Evidence("optimizer", "found", "", 0.3, (0.2, 0.4))
