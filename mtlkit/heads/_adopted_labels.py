@@ -90,6 +90,11 @@ def check_labels(
     found = np.flatnonzero(bad.any(axis=1) & there)
     if found.size:
         value = rows[found[0]][bad[found[0]]][0]
+        if value == -1 and y.dtype.kind == "f":
+            cure = (
+                "\nWhere -1 means unlabelled, floating-point labels need NaN: "
+                "y = np.where(y == -1, np.nan, y)"
+            )
         raise ValueError(
             f"{expected}. Received: {value} at sample {found[0]} "
             f"({found.size} of {len(y)} labels are like that){cure}"

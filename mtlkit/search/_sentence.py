@@ -24,6 +24,11 @@ def sentence_of(result: SearchResult) -> str:
             f"No head learned the task {result.target}: {trials}, {_scored(result, best)}, is no "
             f"better than {_baseline(constant)}. {_what_to_do(result)}"
         )
+    if ahead is not None and best["score"] == ahead.score:
+        return (
+            f"The best head for the task {result.target} is {_scored(result, best)}, {trials}; "
+            f"{_baseline(ahead)}, which is simpler, does as well."
+        )
     if ahead is not None:
         return (
             f"No head for the task {result.target} is ahead of {_baseline(ahead)}: {trials} is "

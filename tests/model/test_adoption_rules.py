@@ -140,6 +140,7 @@ class TestLabels:
             (dense(3, "softmax"), "one_hot", [[1, 0, -1]], "at sample 0"),
             (dense(1, "sigmoid"), "binary", [0.3, 0.9], '"kind": "regression"'),
             (dense(1, "sigmoid"), "binary", [1, 2], "2 at sample 1"),
+            (dense(1, "sigmoid"), "binary", [1.0, -1.0], "y = np.where(y == -1, np.nan, y)"),
             (dense(2, "sigmoid"), "multi_label", [[1.0, np.nan]], "all of it or nothing"),
             (dense(1), "regression", [1.0, np.inf], "inf at sample 1"),
             (dense(1), "regression", [-1, 1, 1], "which means unlabelled"),

@@ -199,6 +199,13 @@ class TestResult:
         page = Page(tmp_path / "page.html")
         assert "The best of the trials" in page and 'class="strong"' not in page.source
 
+    def test_a_simple_one_that_does_as_well(self, tmp_path):
+        found = result(tmp_path, [0.3, NEIGHBOURS.score])
+        assert found.ahead == NEIGHBOURS and "diagnose" not in found.sentence
+        assert found.sentence.endswith(
+            "nearest neighbours among small images (0.43), which is simpler, does as well."
+        )
+
     def test_none_is_better_than_a_constant(self, tmp_path):
         found = result(tmp_path, [0.13, 0.15])
         assert found.sentence.startswith("No head learned the task orientation: the best of 2 ")
