@@ -128,7 +128,7 @@ STANDS_OUT = 0.05
 AS_MANY = (0.7, 1.15)
 #: A class that is predicted less often than this share of its labels is not known by itself: it may
 #: be a kind of another class that the inputs do not show, rather than its wrong labels.
-HARDLY_PREDICTED = 0.3
+HARDLY_PREDICTED = 0.6
 #: Above it, labels flipped half of the time are not told from twins.
 HALF_EXCHANGED = 0.42
 #: What merging the classes must gain, in accuracy, to matter.
