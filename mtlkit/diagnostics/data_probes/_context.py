@@ -21,6 +21,8 @@ from mtlkit.references.reference import Reference
 
 #: Permutations of the test of dependence, and of the association of being right.
 _PERMUTATIONS = 999
+#: Parts of the samples, each of which is predicted from the others.
+_FOLDS = 10
 #: Classes of another task with fewer samples than this are too small to look within.
 _LEAST_OF_CLASS = 5
 #: Of several tasks, the one is reported of which most is known.
@@ -39,9 +41,8 @@ def needs_context(
     """Compares what a task scores with and without the label of another task.
 
     Five arms are scored on left-out samples, for each other task `A` of classes: the image
-    alone; with the true `A`; with the *predicted* `A` (probabilities for left-out samples,
-    never for samples that were fitted); with `A` shuffled; and `A` alone. What the reference
-    gets wrong by the image alone, two simple models correct with `A`: a regression in which each
+    alone; with the true `A`; with the *predicted* `A` (probabilities for left-out samples, never for
+    samples that were fitted); with `A` shuffled; and `A` alone. What the reference gets wrong by the image alone, two simple models correct with `A`: a regression in which each
     class of `A` weighs the image in its own way, and neighbours within the same class of `A`; the
     better one counts in each arm. So a label that means something only beside `A`, such as the
     pose of an object from its own front, is seen to need it.
@@ -227,7 +228,7 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
     rows = {
         "image": told.right(None),
         "true": told.right(true),
-        "predicted": told.right(other.probabilities),
+        "predicted": told.right(_predicted(other, true, rng)),
         "shuffled": told.right(rng.permutation(true)),
         "alone": Ridge(true).left_out(reference.targets, 1e-3).argmax(axis=1) == reference.y,
     }
@@ -254,6 +255,19 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
         "accuracy_of_other": other.accuracy,
         "association": _association(reference.correct, other.correct, labels, rng),
     }
+
+
+def _predicted(other: Reference, targets: NDArray, rng: np.random.Generator) -> NDArray:
+    """Probabilities of the other label, of each sample without its fold.
+
+    Left out one by one, predictions would give labels away: without its own label, each is a little
+    too low where that label is high.
+    """
+    if not other.kind.quick:  # which leaves out whole folds
+        return other.probabilities
+    folds = rng.permutation(len(targets)) % _FOLDS
+    scores = other.ridge.without_its_fold(targets, other.ridge.best_strength(targets), folds)
+    return np.clip(scores, 0, 1)
 
 
 class _Corrected:
