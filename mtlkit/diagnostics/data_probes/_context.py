@@ -40,12 +40,13 @@ def needs_context(
 ) -> Evidence:
     """Compares what a task scores with and without the label of another task.
 
-    Five arms are scored on left-out samples, for each other task `A` of classes: the image
-    alone; with the true `A`; with the *predicted* `A` (probabilities for left-out samples, never for
-    samples that were fitted); with `A` shuffled; and `A` alone. What the reference gets wrong by the image alone, two simple models correct with `A`: a regression in which each
-    class of `A` weighs the image in its own way, and neighbours within the same class of `A`; the
-    better one counts in each arm. So a label that means something only beside `A`, such as the
-    pose of an object from its own front, is seen to need it.
+    Five arms are scored on left-out samples, for each other task `A` of classes: the image alone;
+    with the true `A`; with the *predicted* `A`, probabilities of which each is made without a whole
+    fold; with `A` shuffled; and `A` alone. What the reference gets wrong by the image alone, two
+    simple models correct with `A`: a regression in which each class of `A` weighs the image in its
+    own way, and neighbours within the same class of `A`; the better one counts in each arm. So a
+    label that means something only beside `A`, such as the pose of an object from its own front, is
+    seen to need it.
 
     To be told `A` also helps a simple model that could have read it off the image. Therefore the
     effect is what the true `A` adds to the predicted one: what the image does not show. What
