@@ -112,9 +112,20 @@ def _tasks(arguments: argparse.Namespace, model: MultiTaskModel | None) -> list[
     named = [*(arguments.tasks or ()), *(arguments.labels or ())]
     of_columns = arguments.data.suffix.lower() in TABLES and not _is_of_images(arguments)
     if model is not None:
+        if arguments.command in ("train", "preflight"):
+            _check_tasks(model, arguments.tasks or [])
         named = [*model.tasks, *named]
     elif of_columns:
         named += [task for task, _ in arguments.kinds]
     elif arguments.command in ("diagnose", "search") and not arguments.labels:
         return None
     return list(dict.fromkeys(named)) or None
+
+
+def _check_tasks(model: MultiTaskModel, named: list[str]) -> None:
+    """Raises a ValueError where some of the tasks of a model are named, or others."""
+    if named and set(named) != set(model.tasks):
+        raise ValueError(
+            f"Expected no --task beside a model, or all of its tasks: {', '.join(model.tasks)}. "
+            f"Received: --task {' --task '.join(named)}; leave it out"
+        )

@@ -10,7 +10,7 @@ from mtlkit._cli.given import new_model, of_tasks, read_data, read_model, target
 from mtlkit._cli.output import file_name, open_output, say_where, warn_of_other_splits
 from mtlkit._files import write_bytes
 from mtlkit.search import SearchResult, search_heads
-from mtlkit_cli import FINE, INTERRUPTED
+from mtlkit_cli import FINE, FOUND, INTERRUPTED
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     if any(one.interrupted for one in found.values()) or len(found) < len(chosen):
         print("Interrupted: finished trials are kept; the same command goes on.")
         return INTERRUPTED
-    return FINE
+    in_vain = [task for task, one in found.items() if not any(r.ranked for r in one.trials)]
+    for task in in_vain:
+        print(found[task].sentence)
+    return FOUND if in_vain else FINE
 
 
 def _written(found: Mapping[str, SearchResult], folder: Path) -> list[str]:

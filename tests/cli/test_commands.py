@@ -200,6 +200,8 @@ def test_preflight_finds_a_problem(here, capsys):
     model.save("wrong.keras")
     assert main(["preflight", "columns.npz", "--model", "wrong.keras"]) == FOUND
     assert "softmax_twice" in capsys.readouterr().out
+    assert main(["train", "columns.npz", "--model", "wrong.keras", "--task", "size"]) == WRONG
+    assert "Expected no --task beside a model" in the_error(capsys)
 
 
 # === diagnose and search ===
@@ -250,6 +252,16 @@ def test_search_writes_page_winner_and_model(table, here, capsys):
     assert keras.saving.deserialize_keras_object(best["task"]).name == "colour"
     assert main(["search", table, "--task", "size", *given[4:]]) == WRONG
     assert "Received: size" in the_error(capsys)
+
+
+def test_a_search_in_vain_says_so(table, here, capsys, monkeypatch):
+    from mtlkit.search import SearchResult
+
+    monkeypatch.setattr(SearchResult, "trials", property(lambda self: []))
+    given = ["search", table, "--task", "colour", "--label", "price", "--ignore", "who"]
+    given += ["--ignore", "grade", "--epochs", "1", "--max-trials", "1", "--output", "vain"]
+    assert main(given) == FOUND
+    assert "None of the 0 trials for the task colour has a score." in capsys.readouterr().out
 
 
 def test_demo(here, capsys, monkeypatch):
