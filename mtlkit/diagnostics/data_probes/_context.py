@@ -144,7 +144,7 @@ def label_leak(
 
         rng = np.random.default_rng(0)
         y = rng.integers(4, size=400)
-        again = np.where(rng.random(400) < 0.9, 3 - y, rng.integers(4, size=400))
+        again = np.where(rng.random(400) < 0.98, 3 - y, rng.integers(4, size=400))
         assert label_leak(y, {"again": again}).found
         assert label_leak(y, {"position": np.arange(400) % 2}).status == "absent"
         assert label_leak(y, {"half": y // 2}).status == "unclear"
