@@ -285,7 +285,7 @@ def _signal(samples: Samples) -> Evidence:
         rivals=rivals,
         seed=samples.seed,
     )
-    # What takes too long for labels in other orders may read them as they are.
+    # A reference that is too slow for permuted labels may still read the real ones.
     if found.found or panel.best.kind.quick or not _skills(samples).found:
         return found
     text = f"{found.text} But {panel.best.kind.says} predict left-out labels."

@@ -80,6 +80,15 @@ def with_interactions(components: NDArray, contexts: Sequence[NDArray]) -> NDArr
     return np.concatenate(parts, axis=1, dtype="float32")
 
 
+def ridge_without_its_fold(reference: Reference) -> NDArray:
+    """What the ridge on a reference's features predicts of each sample, without its fold."""
+    folds = np.random.default_rng(reference.seed).permutation(len(reference)) % _FOLDS
+    ridge, targets = reference.ridge, reference.targets
+    of_ridge = reference.predictor is ridge
+    strength = reference.strength if of_ridge else ridge.best_strength(targets)
+    return ridge.without_its_fold(targets, strength, folds)
+
+
 def predicted_without_its_fold(panel: Panel, labels: NDArray) -> NDArray[np.float32]:
     """Scores of another task's classes, of which each is made without the sample's own label.
 
@@ -98,9 +107,8 @@ def predicted_without_its_fold(panel: Panel, labels: NDArray) -> NDArray[np.floa
         if one.kind.predictor is Ridge
     ]
     best = max(fitted, key=lambda one: one.skill)
-    folds = np.random.default_rng(best.seed).permutation(len(best)) % _FOLDS
     scores = np.empty((len(labels), len(names)), "float32")
-    scores[there] = best.ridge.without_its_fold(best.targets, best.strength, folds)
+    scores[there] = ridge_without_its_fold(best)
     if not there.all():
         whole = panel.references[best.kind.name].features
         scores[~there] = best.ridge.predict(best.targets, whole[~there], best.strength)

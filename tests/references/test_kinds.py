@@ -64,7 +64,8 @@ def test_each_reference_learns_and_leaves_out(inputs_kind):
     panel = Panel(inputs(inputs_kind, y), y)
     assert list(panel.references) == [kind.name for kind in KINDS[inputs_kind]]
     for name, skill in panel.skills.items():
-        assert skill > 0.4, name
+        least = 0.4 if (inputs_kind, name) == ("tokens", "neighbours") else 0.5
+        assert skill > least, name
     noise = panel.with_labels(np.random.default_rng(2).integers(2, size=240))
     for name, skill in noise.skills.items():  # as any label is predicted without itself
         assert skill < 0.25, name

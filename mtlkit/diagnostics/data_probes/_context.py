@@ -15,14 +15,16 @@ from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, ti
 from mtlkit.diagnostics.evidence import Evidence, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA, LEAST_BITS, SAME_TASK
 from mtlkit.references._neighbours import Neighbours
-from mtlkit.references._other_tasks import components_of, with_interactions
+from mtlkit.references._other_tasks import (
+    components_of,
+    ridge_without_its_fold,
+    with_interactions,
+)
 from mtlkit.references._ridge import Ridge, one_hot
 from mtlkit.references.reference import Reference
 
 #: Permutations of the test of dependence, and of the association of being right.
 _PERMUTATIONS = 999
-#: Parts of the samples, each of which is predicted from the others.
-_FOLDS = 10
 #: Classes of another task with fewer samples than this are too small to look within.
 _LEAST_OF_CLASS = 5
 #: Of several tasks, the one is reported of which most is known.
@@ -229,7 +231,7 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
     rows = {
         "image": told.right(None),
         "true": told.right(true),
-        "predicted": told.right(_predicted(other, true, rng)),
+        "predicted": told.right(_predicted(other)),
         "shuffled": told.right(rng.permutation(true)),
         "alone": Ridge(true).left_out(reference.targets, 1e-3).argmax(axis=1) == reference.y,
     }
@@ -258,7 +260,7 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
     }
 
 
-def _predicted(other: Reference, targets: NDArray, rng: np.random.Generator) -> NDArray:
+def _predicted(other: Reference) -> NDArray:
     """Probabilities of the other label, of each sample without its fold.
 
     Left out one by one, predictions would give labels away: without its own label, each is a little
@@ -266,9 +268,7 @@ def _predicted(other: Reference, targets: NDArray, rng: np.random.Generator) -> 
     """
     if not other.kind.quick:  # which leaves out whole folds
         return other.probabilities
-    folds = rng.permutation(len(targets)) % _FOLDS
-    scores = other.ridge.without_its_fold(targets, other.ridge.best_strength(targets), folds)
-    return np.clip(scores, 0, 1)
+    return np.clip(ridge_without_its_fold(other), 0, 1)
 
 
 class _Corrected:

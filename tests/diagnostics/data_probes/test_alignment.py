@@ -23,7 +23,7 @@ def test_a_series_that_looks_ahead_may_be_meant_to():
     found = alignment(x, ahead)
     assert found.status == "unclear" and "look ahead or back in time" in found.text
     assert alignment(x, state[2:].astype("float32")).status != "found"
-    # Of rows in no order, labels that fit others are in the wrong place.
+    # Where rows have no order, labels that fit other rows are in the wrong place.
     order = rng.permutation(2000)
     assert alignment(x[order], np.roll(ahead[order], 1)).found
 
