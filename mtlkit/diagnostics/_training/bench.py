@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,6 +202,14 @@ class Gap:
         if not self.evident:
             return float(skill > self.user)
         return (skill - self.user) / max(self.reference - self.user, 1e-6)
+
+
+def least_gain(
+    rows: NDArray, rivals: Iterable[NDArray], comparisons: int = 1
+) -> tuple[float, tuple[float, float]]:
+    """By how much the skill of samples is ahead of that of the best rival, and the interval."""
+    gains = (mean_interval(rows - rival, comparisons=comparisons) for rival in rivals)
+    return min(gains, key=lambda found: found[0])
 
 
 def alone_and_afresh(bench: Bench, rate: float, **changes: Any) -> MultiTaskModel:

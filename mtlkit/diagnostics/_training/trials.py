@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import status_of
-from mtlkit.diagnostics._training.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics._training.bench import Bench, Gap, least_gain, steps_trained
 from mtlkit.diagnostics._training.copies import fresh_copy
 from mtlkit.diagnostics._training.standardised import Standardised
 from mtlkit.diagnostics._training.trainer import BATCH, Trainer
@@ -84,10 +84,7 @@ class Trials:
         best = self.rows[self.best or ""]
         skill = float(best.mean())
         against = [bench.user_rows] + ([] if self.twin is None else [self.twin])
-        effect, interval = min(
-            (mean_interval(best - other, comparisons=len(self.rows)) for other in against),
-            key=lambda found: found[0],
-        )
+        effect, interval = least_gain(best, against, len(self.rows))
         # What the task gains alone is no gain over a model of all tasks.
         gain = {"gain": effect, "gain_interval": interval}
         if not self.alone:

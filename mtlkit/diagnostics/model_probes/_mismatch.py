@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import status_of
-from mtlkit.diagnostics._training.bench import Bench, Gap
+from mtlkit.diagnostics._training.bench import Bench, Gap, least_gain
 from mtlkit.diagnostics._training.copies import compiled, fresh_copy
 from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics.evidence import Evidence, Status
@@ -81,10 +81,7 @@ def _compare(
     bench: Bench, gap: Gap, rows: dict[str, NDArray]
 ) -> tuple[float, tuple[float, float], Status]:
     """By how much the plain loss is ahead of the user's and of the model, on held-out samples."""
-    effect, interval = min(
-        (mean_interval(rows["plain"] - other) for other in (rows["own"], bench.user_rows)),
-        key=lambda found: found[0],
-    )
+    effect, interval = least_gain(rows["plain"], (rows["own"], bench.user_rows))
     status = status_of(interval, gap.delta)
     if status == "found" and gap.recovered(float(rows["plain"].mean())) < LOSS_RECOVERS:
         status = "unclear"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import status_of
-from mtlkit.diagnostics._training.bench import Bench, Gap, steps_trained
+from mtlkit.diagnostics._training.bench import Bench, Gap, least_gain, steps_trained
 from mtlkit.diagnostics._training.copies import compiled_like, conditioned_copy, copy_of
 from mtlkit.diagnostics._training.trainer import Trainer
 from mtlkit.diagnostics._training.trials import steps_on, too_dear
@@ -114,10 +114,7 @@ def probe(
     unchanged = copy_of(bench.model)
     _trainer(bench, unchanged).run(steps, seed)
     rows = {"conditioned": bench.judge(conditioned), "longer": bench.judge(unchanged)}
-    rivals = (rows["longer"], bench.user_rows)
-    effect, interval = min(
-        (mean_interval(rows["conditioned"] - rival) for rival in rivals), key=lambda found: found[0]
-    )
+    effect, interval = least_gain(rows["conditioned"], (rows["longer"], bench.user_rows))
     status = status_of(interval, gap.delta)
     if status == "absent" and steps < ENOUGH_STEPS * (steps_trained(bench.model) or 0):
         status = "unclear"  # too few steps to tell

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlkit._statistics import mean_interval
 from mtlkit.diagnostics._effects import status_of
-from mtlkit.diagnostics._training.bench import Bench, Gap
+from mtlkit.diagnostics._training.bench import Bench, Gap, least_gain
 from mtlkit.diagnostics._training.copies import fresh_copy
 from mtlkit.diagnostics.details import CollapseDetails
 from mtlkit.diagnostics.evidence import Evidence
@@ -184,9 +184,7 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     skill = float(best.mean())
     own = arms.on_trunk.get(OWN)  # not if it needs more than the map
     rivals = [bench.user_rows] if own is None else [bench.user_rows, own]
-    effect, interval = min(
-        (mean_interval(best - rows) for rows in rivals), key=lambda found: found[0]
-    )
+    effect, interval = least_gain(best, rivals)
     threshold = _threshold(gap)
     status = status_of(interval, threshold) if gap.recovered(skill) >= HEAD_RECOVERS else "absent"
     text = (
