@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from importlib import import_module
@@ -14,6 +15,18 @@ __all__ = ["main"]
 
 #: Errors that a user can mend; they are printed in one line.
 _MENDABLE = (ValueError, OSError, ImportError)
+#: What errors of the library call an argument, and the option that gives it here.
+_OPTIONS = {
+    "tasks": "--task",
+    "kinds": "--kind",
+    "ignore": "--ignore",
+    "inputs": "--inputs",
+    "split": "--split-column",
+    "group": "--group-column",
+    "table": "--table",
+    "image_column": "--image-column",
+    "image_size": "--image-size",
+}
 #: As a shell says of a program that a pipe ended.
 _BROKEN_PIPE = 141
 
@@ -34,8 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
     except _MENDABLE as error:
         if arguments.traceback:
             raise
-        print(f"mtlkit: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"mtlkit: error: {_as_options(str(error))}", file=sys.stderr)
         return WRONG
+
+
+def _as_options(message: str) -> str:
+    """An error in one line, in which arguments of functions are options of the command."""
+    return re.sub(
+        r"`(\w+)`", lambda name: _OPTIONS.get(name[1], name[0]), " ".join(message.split())
+    )
 
 
 def _note(message: Warning | str, *where: object) -> None:

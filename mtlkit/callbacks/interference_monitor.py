@@ -101,7 +101,7 @@ class InterferenceMonitor(keras.callbacks.Callback):
         sample_weight: As in `fit`.
         log_dir: A folder. TensorBoard reads scalars in it, and the history is kept in it as
             `interference.json`, by which a training that was killed goes on. `None`: neither.
-        verbose: 1 to print the report at the end of training.
+        verbose: 1 to print the report at the end of training, 0 not to. `None`: as in `fit`.
         seed: Seed of the samples that are drawn.
         keras_logs: Whether the last measurement is added to the logs of each epoch, as
             `interference_{task}_{task}` (cosines, of the last place) in the history.
@@ -151,7 +151,7 @@ class InterferenceMonitor(keras.callbacks.Callback):
         space: str | Sequence[str] = FEATURES,
         sample_weight: Any = None,
         log_dir: str | os.PathLike[str] | None = None,
-        verbose: int = 1,
+        verbose: int | None = None,
         seed: int = 0,
         *,
         keras_logs: bool = False,
@@ -201,7 +201,7 @@ class InterferenceMonitor(keras.callbacks.Callback):
         self._nothing = self._why_not(model)
         if self._nothing is None:
             self._prepare(model)
-        elif self.verbose:
+        elif self._is_loud():
             print(self._nothing, flush=True)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -227,8 +227,11 @@ class InterferenceMonitor(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._measure()
-        if self.verbose and self._nothing is None:
+        if self._nothing is None and self._is_loud():
             print(self.report(), flush=True)
+
+    def _is_loud(self) -> bool:
+        return bool(self.params.get("verbose", 1) if self.verbose is None else self.verbose)
 
     # === What users call ===
 

@@ -46,6 +46,12 @@ def read_table(path: Path) -> Any:
         raise ValueError(f"Expected a whole table in '{path}'. Received: {error}") from error
     if not len(table):
         raise ValueError(f"Expected a table with rows. Received: none in '{path}'")
+    if len(table.columns) == 1 and ";" in (header := str(table.columns[0])):
+        raise ValueError(
+            f"Expected columns with commas between them in '{path}'. Received: semicolons, as in "
+            f"{header!r}. Save it with commas, or read it with pandas: "
+            f"table = pandas.read_csv({str(path)!r}, sep=';', decimal=',')"
+        )
     return table
 
 
@@ -78,6 +84,13 @@ def input_columns(table: Any, names: Sequence[str]) -> NDArray[np.float32]:
         raise ValueError(
             "Expected at least one column of inputs, beside those of labels. Received: none"
         )
+    faults = {name: fault for name in names if (fault := _fault(table[name]))}
+    if faults:
+        received = "; ".join(f"{name!r}: {fault}" for name, fault in faults.items())
+        raise ValueError(
+            f"Expected finite numbers in the columns of inputs. Received: {received}. Turn them "
+            "into numbers and fill gaps, or name a column as a task, or leave it out with `ignore`"
+        )
     return np.stack([_numbers(table[name], name) for name in names], axis=1)
 
 
@@ -107,27 +120,30 @@ def _is_numeric(values: Any) -> bool:
     return getattr(values.dtype, "kind", "O") in "biuf"
 
 
-def _numbers(values: Any, name: str) -> NDArray[np.float32]:
-    cure = "or name it as a task, or leave it out with `ignore`"
+def _fault(values: Any) -> str:
+    """What is wrong with a column of inputs; empty if nothing is."""
     if not _is_numeric(values):
         said = next((one for one in values if not isinstance(one, int | float)), values.iloc[0])
-        row = values.tolist().index(said) + 1
-        raise ValueError(
-            f"Expected numbers in the input column {name!r}. Received: {said!r} in row {row}. "
-            f"Turn it into numbers, {cure}"
-        )
-    numbers = values.astype("float64").to_numpy(na_value=np.nan).astype("float32")
-    wrong = ~np.isfinite(numbers)
-    if wrong.any():
-        raise ValueError(
-            f"Expected finite numbers in the input column {name!r}. Received: none, or infinite "
-            f"ones, in {wrong.sum()} of {len(wrong)} rows, the first in row {wrong.argmax() + 1}. "
-            f"Fill them, {cure}"
-        )
+        return f"{said!r} in row {values.tolist().index(said) + 1}"
+    wrong = ~np.isfinite(_float32(values))
+    if not wrong.any():
+        return ""
+    return (
+        f"gaps or infinite numbers in {wrong.sum()} of {len(wrong)} rows, the first in row "
+        f"{wrong.argmax() + 1}"
+    )
+
+
+def _numbers(values: Any, name: str) -> NDArray[np.float32]:
+    numbers = _float32(values)
     if len(np.unique(numbers)) < len(np.unique(values)) / 2:
         warnings.warn(
             f"Input column {name!r}: float32 does not tell its numbers apart, such as "
-            f"{values.iloc[0]!r}. Subtract their minimum, {cure}",
+            f"{values.iloc[0]!r}. Subtract their minimum, or leave it out with `ignore`",
             stacklevel=4,
         )
     return numbers
+
+
+def _float32(values: Any) -> NDArray[np.float32]:
+    return values.astype("float64").to_numpy(na_value=np.nan).astype("float32")

@@ -82,7 +82,7 @@ def load_table(
     table = table.rename(columns=str)
     if isinstance(tasks, str) or not tasks:
         raise ValueError(
-            "Expected tasks: a list of the columns that are labels, out of "
+            "Expected `tasks`: a list of the columns that are labels, out of "
             f"{', '.join(map(str, table.columns))}. Received: {tasks or 'none'}"
         )
     split = "split" if split is None and "split" in table.columns else split

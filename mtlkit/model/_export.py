@@ -151,6 +151,12 @@ def _check(format: _Format, name: str, path: str, decode: bool) -> None:
             f"Expected a path that ends with {format.suffix!r} for format={name!r}, such as "
             f"{str(Path(path).with_suffix(format.suffix))!r}. Received: filepath={path!r}"
         )
+    others = [n for n, one in FORMATS.items() if one.suffix and path.endswith(one.suffix)]
+    if not format.suffix and others:
+        raise ValueError(
+            f"Expected the path of a folder for format={name!r}. Received: filepath={path!r}. "
+            f"For such a file: model.export({path!r}, format={others[0]!r})"
+        )
     backend = keras.backend.backend()
     if format.packages and backend not in format.packages:
         raise ValueError(

@@ -159,18 +159,26 @@ def _products(rows: Any) -> Any:
     return rows @ ops.transpose(rows)
 
 
-def check_space(space: Any, weighting: Any, aggregator: Any, tasks: Sequence[Task]) -> None:
-    """Raises a ValueError unless a balancer can work in a space."""
+def check_space_name(space: Any) -> None:
+    """Raises a ValueError unless there is such a space."""
     if space not in ("features", "parameters"):
         raise ValueError(
             f'Expected balancer_space to be "features" or "parameters". Received: {space!r}'
         )
-    if space == "parameters" and weighting is not None:
+
+
+def check_space(space: Any, weighting: Any, aggregator: Any, tasks: Sequence[Task]) -> None:
+    """Raises a ValueError unless a balancer can work in a space."""
+    check_space_name(space)
+    if space == "features":
+        return
+    if weighting is not None or aggregator is None:
+        both = None if weighting is None else [weighting, aggregator]
         raise ValueError(
             'Expected, with balancer_space="parameters", an aggregator alone, such as '
-            f'balancer="upgrad". Received: balancer={[weighting, aggregator]}'
+            f'balancer="upgrad". Received: balancer={both}'
         )
-    for task in tasks if space == "parameters" and aggregator is not None else ():
+    for task in tasks:
         if task.condition_on is not None and task.condition_gradient != "stop":
             raise ValueError(
                 f'Task {task.name!r}: expected condition_gradient="stop" with '

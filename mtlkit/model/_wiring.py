@@ -135,10 +135,16 @@ def wire(
             raise ValueError(
                 f"Task {task.name!r}: expected a head that takes "
                 f"{_described(names[task.name], features[task.name])}. Received: "
-                f"{type(task.head).__name__}, which says: {error}"
+                f"{type(task.head).__name__}, {_why(error, features[task.name])}"
                 f"{_spatial_maps(maps, features[task.name])}"
             ) from error
     return Wired({task.name: outputs[task.name] for task in tasks}, fan_outs, gates, reads)
+
+
+def _why(error: Exception, features: Any) -> str:
+    """Why a head does not take its features: that it takes a single one, or as its layers say."""
+    several = isinstance(features, Sequence) and "to a shape" in str(error)
+    return "which takes a single map." if several else f"which says: {error}"
 
 
 def _features(

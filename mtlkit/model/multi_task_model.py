@@ -534,6 +534,25 @@ class MultiTaskModel(keras.Model):
         self._task(task)
         return keras.Model(self.input, self.output[task], name=f"{self.name}_{task}")
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the model with its weights and optimizer, as `keras.Model.save` does.
+
+        Args:
+            filepath: Path of a file `.keras`.
+            *args: As in `keras.Model.save`.
+            **kwargs: As in `keras.Model.save`.
+
+        Raises:
+            ValueError: If the path is one of HDF5, from which the model could not be loaded.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "Expected the path of a file .keras: HDF5 does not keep how tasks are connected. "
+                f"Received: filepath={str(filepath)!r}. Save it so: "
+                f"model.save({str(Path(filepath).with_suffix('.keras'))!r})"
+            )
+        super().save(filepath, *args, **kwargs)
+
     def export(
         self,
         filepath: str | Path,

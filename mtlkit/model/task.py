@@ -108,7 +108,7 @@ class Task:
         if self.name in _RESERVED:
             raise ValueError(
                 f"Expected a task name other than {list(_RESERVED)}, which Keras uses in its "
-                f"logs; such as {self.name + '_task'!r}. Received: name={self.name!r}"
+                f"logs; such as {'task_' + self.name!r}. Received: name={self.name!r}"
             )
         if not isinstance(self.head, Head):
             raise ValueError(

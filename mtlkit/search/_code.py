@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,15 +19,33 @@ _PLAIN = (bool, int, float, str, type(None))
 _FIELDS = ("feature", "gradient", "weight", "condition_on")
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How a trial was trained: a half cosine from a rate to zero, over all its steps."""
+
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    samples: int
+
+    @property
+    def code(self) -> str:
+        """The lines that compile a model for it."""
+        steps = self.epochs * -(-self.samples // self.batch_size)
+        rate = f"keras.optimizers.schedules.CosineDecay({self.learning_rate:.3g}, {steps})"
+        fit = f"model.fit(x, y, epochs={self.epochs}, batch_size={self.batch_size})"
+        return f"model.compile(keras.optimizers.Adam({rate}))  # {steps} steps: {fit}"
+
+
 def code_of(
-    task: Task, arguments: Mapping[str, Any], learning_rate: float, given: Task | None = None
+    task: Task, arguments: Mapping[str, Any], schedule: Schedule, given: Task | None = None
 ) -> str:
     """Returns the lines that put a trial's head into a model, and train it as the trial was.
 
     Args:
         task: The task of the trial.
         arguments: The arguments that the head was made with.
-        learning_rate: The rate from which a half cosine fell to zero.
+        schedule: How the trial was trained.
         given: The task as the model has it, whose fields stay where they are the same. `None`:
             one with the defaults.
     """
@@ -36,14 +55,12 @@ def code_of(
     changed = {key: value for key, value in changed.items() if value != getattr(given, key)}
     said = {k: v for k, v in arguments.items() if not _is_usual(type(task.head), k, v)}
     values = [_text(value) for value in (*said.values(), *changed.values())]
-    rate = f"keras.optimizers.schedules.CosineDecay({learning_rate:.3g}, epochs * steps_per_epoch)"
-    compiled = f"model.compile(keras.optimizers.Adam({rate}))"
     if None in values or not type(task.head).__module__.startswith("mtlkit."):
-        return f"{_OF_CONFIG.format(name=task.name)}\n{compiled}"
+        return f"{_OF_CONFIG.format(name=task.name)}\n{schedule.code}"
     named = [f"{key}={text}" for key, text in zip((*said, *changed), values, strict=True)]
     head = f"mtl.heads.{type(task.head).__name__}({', '.join(named[: len(said)])})"
     parts = ", ".join([f'"{task.name}"', head, *named[len(said) :]])
-    return f"model = model.with_head({parts})\n{compiled}"
+    return f"model = model.with_head({parts})\n{schedule.code}"
 
 
 #: Where no line makes the arguments: all that the search may have changed, from its result.

@@ -17,7 +17,7 @@ from mtlkit.search._baselines import (
     constants_of,
     kept_baselines,
 )
-from mtlkit.search._code import code_of
+from mtlkit.search._code import Schedule, code_of
 from mtlkit.search._data import SearchData
 from mtlkit.search._frozen import FrozenFeatures
 from mtlkit.search._head_space import HeadSpace
@@ -70,7 +70,7 @@ class SearchResult:
         store: Store,
         space: HeadSpace,
         settings: Settings,
-        data: SearchData | None = None,
+        data: SearchData,
         frozen: FrozenFeatures | None = None,
     ) -> None:
         self.directory = store.directory
@@ -113,8 +113,8 @@ class SearchResult:
         kept = kept_baselines(self._store)
         if kept is not None:
             return kept
-        labels = None if self._data is None else self._data.y_val.get(self.target)
-        return [] if labels is None else constants_of(self.metric, self._space.as_judged(labels))
+        labels = self._space.as_judged(self._data.y_val[self.target])
+        return constants_of(self.metric, labels)
 
     @property
     def baseline(self) -> Baseline | None:
@@ -223,10 +223,16 @@ class SearchResult:
         Args:
             trial: Number of the trial. `None`: the best one.
         """
-        point = self._point(trial or self.best_trial.trial)
+        trial = trial or self.best_trial.trial
+        point = self._point(trial)
+        schedule = Schedule(
+            self._space.learning_rate(point),
+            self._records[trial].budget or self._settings.epochs,
+            self._settings.batch_size,
+            self._data.samples,
+        )
         arguments = self._space.arguments(point)
-        rate = self._space.learning_rate(point)
-        return code_of(self._space.task(point), arguments, rate, self._space.given_task)
+        return code_of(self._space.task(point), arguments, schedule, self._space.given_task)
 
     def to_json(self) -> str:
         """Returns what was found as JSON: the sentence, all rows, the best configuration."""

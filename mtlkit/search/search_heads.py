@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 from mtlkit._counts import check_count
 from mtlkit._files import read_arrays, read_json, write_arrays, write_json
 from mtlkit._versions import versions
+from mtlkit.model._data_checks import check_inputs
+from mtlkit.model.multi_task_model import MultiTaskModel
 from mtlkit.model.task import Task
 from mtlkit.search._data import SearchData
 from mtlkit.search._head_space import HeadSpace
@@ -197,6 +200,7 @@ def search_heads(
         )
     if epochs is not None:
         check_count("epochs", epochs, 1)
+    _check_time_budget(time_budget)
     report = reporter(verbose)
     report(f"searching the head for {target}; what is known is kept in {directory}")
     space = HeadSpace(
@@ -209,12 +213,16 @@ def search_heads(
         seed=0 if seed is None else seed,
     )
     arrays = SearchData.of(data, target)
+    given = space.given_model()
+    check_inputs(arrays.x, given.inputs, "training data")
+    check_inputs(arrays.x_val, given.inputs, "validation data")
     store = Store(directory)
     _begin_with_the_same_backbone(store, space, report)
     if freeze_backbone:
         space.adapt(arrays.x)
     how = _settings(
         space,
+        given,
         epochs=(_FROZEN_EPOCHS if freeze_backbone else _EPOCHS) if epochs is None else epochs,
         batch_size=batch_size,
         guard=guard,
@@ -291,6 +299,7 @@ def _one_after_the_other(
             input_shape=options["input_shape"],
         )
         SearchData.of(data, target)
+    _check_time_budget(options["time_budget"])
     logs = options.pop("tensorboard")
     results: dict[str, SearchResult] = {}
     for target in targets:
@@ -316,9 +325,17 @@ def _one_after_the_other(
     return results
 
 
-def _settings(space: HeadSpace, **options: Any) -> Settings:
+def _check_time_budget(seconds: Any) -> None:
+    number = isinstance(seconds, Real) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and seconds > 0):
+        raise ValueError(
+            "Expected time_budget: seconds above 0, or None for no limit. "
+            f"Received: time_budget={seconds!r}"
+        )
+
+
+def _settings(space: HeadSpace, model: MultiTaskModel, **options: Any) -> Settings:
     """The settings of the search; the metrics are those of the model as it is given."""
-    model = space.given_model()
     objective = model.objective(space.target)
     others = {
         name: (model.objective(name).name, model.objective(name).direction)

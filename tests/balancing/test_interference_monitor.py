@@ -417,7 +417,7 @@ def test_frozen_backbone_and_stopped_gradients(capsys):
     frozen.freeze_backbone()
     for head in frozen.tasks.values():
         head.head.trainable = True
-    monitor = fitted(frozen, x, y, InterferenceMonitor(x, y))
+    monitor = fitted(frozen, x, y, InterferenceMonitor(x, y, verbose=1))
     assert "nothing to measure, since no weight of the backbone is trained" in monitor.report()
     assert "nothing to measure" in capsys.readouterr().out
     assert monitor.history == [] and monitor.table() == []
@@ -481,7 +481,9 @@ def test_figure_is_saved(tmp_path):
 
 
 def test_report_is_printed_and_logs_are_left_alone(capsys):
-    _, kept = readable_fit(InterferenceMonitor(*held(), every=3))
+    readable_fit(InterferenceMonitor(*held(), every=3))
+    assert capsys.readouterr().out == ""  # as `fit`, which is silent
+    _, kept = readable_fit(InterferenceMonitor(*held(), every=3, verbose=1))
     assert (
         "Gradients of 2 tasks at the feature map 'last' (3 measurements" in capsys.readouterr().out
     )

@@ -197,15 +197,17 @@ def judged(verdict: Any, trouble: str, task: Mapping[str, Any]) -> str:
     return "right" if hit else "open"
 
 
-def model_of(shape: tuple[int, ...], y: Mapping[str, NDArray]) -> mtl.MultiTaskModel:
-    """A plain model of all tasks."""
+def model_of(
+    shape: tuple[int, ...], y: Mapping[str, NDArray], y_val: Mapping[str, NDArray]
+) -> mtl.MultiTaskModel:
+    """A plain model of all tasks; groups that are held out may bring classes of their own."""
     heads = mtl.heads
     tasks = [
         mtl.Task(
             name,
             heads.RegressionHead()
             if values.dtype.kind == "f"
-            else heads.ClassificationHead(int(values.max()) + 1),
+            else heads.ClassificationHead(int(max(values.max(), y_val[name].max())) + 1),
         )
         for name, values in y.items()
     ]
@@ -243,7 +245,7 @@ def run(
         )
     else:
         keras.utils.set_random_seed(seed)
-        model = model_of(np.shape(x)[1:], y)
+        model = model_of(np.shape(x)[1:], y, y_val)
         model.fit(x, y, epochs=epochs, batch_size=64, verbose=0)
         start = time.process_time()
         found = mtl.diagnostics.diagnose(

@@ -114,12 +114,13 @@ def test_info_of_archives(here, capsys):
         (["info", "nowhere.npz"], "Received: 'nowhere.npz', which is not there"),
         (["info", "goods.csv"], "list of the columns that are labels"),
         (["info", "goods.csv", "--task", "prize"], "Received: prize"),
-        (["info", "goods.csv", "--task", "price"], "Received: 'red' in row 2. Turn it"),
+        (["info", "goods.csv", "--task", "price"], "'red' in row 2. Turn them"),
+        (["info", "goods.csv", "--task", "price"], "leave it out with --ignore"),
         (["info", "goods.csv", "--task", "price", "--inputs", "x"], "Received: --inputs; leave"),
         ([*["info", *TABLE], "--kind", "colour=kind"], "a kind out of classes, values"),
         (["train", *TABLE, "--model", "none.keras"], "'none.keras', which is not there"),
         ([*["info", *TABLE], "--group-column", "whom"], "Received: whom"),
-        (["diagnose", "folder", "--task", "a"], "one table"),
+        (["diagnose", "folder", "--task", "a"], "--table names one elsewhere"),
     ],
 )
 def test_errors_are_one_line(arguments, words, table, here, capsys):

@@ -96,8 +96,13 @@ def test_groups_are_not_divided_and_seeds_differ():
     [
         (table(), {"tasks": []}, "columns that are labels, out of a, b, kind. Received: none"),
         (table(), {"tasks": ["size"]}, "columns out of a, b, kind. Received: size"),
-        (table(), {"tasks": ["a"]}, "input column 'kind'. Received: 'x' in row 1"),
+        (table(), {"tasks": ["a"]}, "columns of inputs. Received: 'kind': 'x' in row 1. Turn"),
         (table(c=[0.5] * 39 + [None]), {"tasks": ["kind"]}, "'c'.* 1 of 40 rows, .* row 40"),
+        (
+            table(c=[np.inf] * 40, town=["Rome"] * 40),
+            {"tasks": ["kind"]},
+            r"'c': .* in 40 of 40 rows, the first in row 1; 'town': 'Rome' in row 1\. ",
+        ),
         (table(), {"tasks": ["kind"], "ignore": ["a", "b"]}, "one column of inputs"),
         (table(split=["train"] * 39 + ["tets"]), {"tasks": ["kind"]}, "'tets' in row 40"),
         (table(split=["test"] * 40), {"tasks": ["kind"]}, "rows for training. Received: test"),
@@ -125,6 +130,9 @@ def test_files(tmp_path):
         data = load_table(tmp_path / name, ["kind"])
         assert data.name == "goods"
         np.testing.assert_array_equal(data.x_test, load_table(given, ["kind"]).x_test)
+    given.to_csv(tmp_path / "europe.csv", index=False, sep=";")
+    with pytest.raises(ValueError, match=r"Received: semicolons, .* 'a;b;kind'.*sep=';'"):
+        load_table(tmp_path / "europe.csv", ["kind"])
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         load_table(tmp_path / "none.csv", ["kind"])
     with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.parquet"):

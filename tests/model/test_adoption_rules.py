@@ -295,6 +295,21 @@ class TestErrors:
         with pytest.raises(ValueError, match="feature='conv3'"):
             model.with_head("orientation", mtl.heads.OrientationHead(32))
 
+    def test_a_head_of_two_maps(self):
+        x = keras.Input((8, 8, 1))
+        first = keras.layers.Conv2D(2, 3, name="first")(x)
+        second = keras.layers.Conv2D(2, 3, name="second")(first)
+        pooled = [keras.layers.GlobalAveragePooling2D()(one) for one in (first, second)]
+        joined = keras.layers.Concatenate()(pooled)
+        outputs = [
+            keras.layers.Dense(2, activation="softmax", name="kind")(joined),
+            keras.layers.Dense(1, name="size")(keras.layers.Flatten()(second)),
+        ]
+        model = mtl.MultiTaskModel.from_keras(keras.Model(x, outputs))
+        with pytest.raises(ValueError, match=r"takes a single map\.\n.*feature='second'"):
+            model.with_head("kind", mtl.heads.ClassificationHead(2))
+        assert model.with_head("kind", mtl.heads.ClassificationHead(2), feature="second").tasks
+
     def test_a_layer_that_is_not_there(self):
         model = mtl.MultiTaskModel.from_keras(problem_model())
         with pytest.raises(ValueError, match="or one of its layers, .*'conv3'"):

@@ -171,8 +171,27 @@ def test_filters_that_are_no_list():
 
 @pytest.mark.parametrize("name", ["loss", "val", "compile_metrics"])
 def test_names_of_keras(name):
-    with pytest.raises(ValueError, match=f"which Keras uses.*'{name}_task'"):
+    with pytest.raises(ValueError, match=f"which Keras uses.*'task_{name}'"):
         mtl.Task(name, mtl.heads.RegressionHead())
+    mtl.Task(f"task_{name}", mtl.heads.RegressionHead())
+
+
+def test_a_file_that_could_not_be_loaded(tmp_path):
+    model = mtl.MultiTaskModel(
+        mtl.backbones.DenseBackbone(2), [mtl.Task("a", mtl.heads.RegressionHead())]
+    )
+    with pytest.raises(ValueError, match=r"HDF5 does not keep.*m\.keras"):
+        model.save(tmp_path / "m.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_space_without_an_aggregator():
+    with pytest.raises(ValueError, match=r"an aggregator alone.*balancer=None"):
+        mtl.MultiTaskModel(
+            mtl.backbones.DenseBackbone(2),
+            [mtl.Task("a", mtl.heads.RegressionHead())],
+            balancer_space="parameters",
+        )
 
 
 def test_absurd_weights():

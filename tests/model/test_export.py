@@ -207,6 +207,8 @@ class TestErrors:
     def test_path(self, format, suffix, tmp_path):
         with pytest.raises(ValueError, match=f"Expected a path that ends with '{suffix}'"):
             small_model("pool").export(tmp_path / "model.bin", format)
+        with pytest.raises(ValueError, match=f"path of a folder .* format='{format}'"):
+            small_model("pool").export(tmp_path / f"model{suffix}")
 
     def test_a_missing_package(self, monkeypatch, tmp_path):
         monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")

@@ -379,8 +379,9 @@ class TestBadInput:
             ({"candidates": small.CANDIDATES * 2}, r"different names.*'bins', 'classes'"),
             ({"settings": {"speed": 1}}, r"settings out of.*'speed'"),
             ({"settings": {"feature": "stage9"}, "max_trials": 1}, r"stage9"),
+            ({"time_budget": -1}, r"time_budget: seconds above 0.*-1"),
         ],
-        ids=range(5),
+        ids=range(6),
     )
     def test_arguments(self, changes, message, tmp_path):
         with pytest.raises(ValueError, match=message):
@@ -397,6 +398,19 @@ class TestBadInput:
         with pytest.raises(ValueError, match="MultiTaskData, or arrays as"):
             mtl.search.search_heads(
                 small.backbone(), small.tasks(), "orientation", data, directory=tmp_path
+            )
+
+    def test_inputs_without_a_number(self, tmp_path):
+        (x, y), held_out = small.data()
+        x = np.copy(x)
+        x[3, 0, 0] = np.nan
+        with pytest.raises(ValueError, match=r"finite numbers in the training data.*sample 3"):
+            mtl.search.search_heads(
+                small.backbone(),
+                small.tasks(),
+                "orientation",
+                ((x, y), held_out),
+                directory=tmp_path,
             )
 
     def test_labels(self, tmp_path):

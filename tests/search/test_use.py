@@ -11,7 +11,7 @@ import small_searches as small
 
 import mtlkit as mtl
 from mtlkit._durations import duration
-from mtlkit.search._code import code_of
+from mtlkit.search._code import Schedule, code_of
 from mtlkit.search._records import TrialRecord
 from mtlkit.search._training import in_words
 from mtlkit.search._trials import Trials
@@ -121,8 +121,6 @@ class TestCode:
                 "model": mtl.MultiTaskModel(small.backbone(), small.tasks()),
                 "mtl": mtl,
                 "keras": keras,
-                "epochs": 3,
-                "steps_per_epoch": 2,
             }
             exec(code, names)
             found = names["model"].tasks["orientation"]
@@ -134,24 +132,24 @@ class TestCode:
     def test_of_a_task_that_changes(self):
         head = mtl.heads.ClassificationHead(3)
         task = mtl.Task("kind", head, weight=0.5, gradient="stop", condition_on="place")
-        code = code_of(task, {"num_classes": np.int64(3), "dropout": 0.25}, 0.00123456)
+        code = code_of(task, {"num_classes": np.int64(3), "dropout": 0.25}, Schedule(0.00123456, 3, 16, 100))
         assert code.splitlines() == [
             'model = model.with_head("kind", mtl.heads.ClassificationHead(num_classes=3, '
             'dropout=0.25), gradient="stop", weight=0.5, condition_on="place")',
             "model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.00123, "
-            "epochs * steps_per_epoch)))",
+            "21)))  # 21 steps: model.fit(x, y, epochs=3, batch_size=16)",
         ]
 
     def test_says_what_differs_from_the_given_task(self):
         given = mtl.Task("kind", mtl.heads.ClassificationHead(3), weight=3.0, feature="stage1")
         task = mtl.Task("kind", mtl.heads.ClassificationHead(3), feature="stage1")
-        code = code_of(task, {"num_classes": 3}, 0.001, given)
+        code = code_of(task, {"num_classes": 3}, Schedule(0.001, 3, 16, 100), given)
         assert "ClassificationHead(num_classes=3), weight=1)" in code
 
     def test_of_objects_that_no_line_makes(self):
         tree = {"a": ["a0", "a1"], "b": ["b0", "b1"]}
         task = mtl.Task("kind", mtl.heads.HierarchicalHead(tree))
-        code = code_of(task, {"hierarchy": task.head.hierarchy}, 0.001)
+        code = code_of(task, {"hierarchy": task.head.hierarchy}, Schedule(0.001, 3, 16, 100))
         lines = 'task = keras.saving.deserialize_keras_object(result.best_config["task"])'
         assert code.startswith(lines) and 'model.with_head("kind", task.head' in code
 

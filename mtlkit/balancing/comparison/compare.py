@@ -22,7 +22,7 @@ from mtlkit.balancing.comparison._tuning import tries
 from mtlkit.balancing.comparison.result import EQUAL, SINGLE, TUNED, Comparison
 from mtlkit.balancing.scalarization import EqualWeighting
 from mtlkit.metrics.skill import constant_skill
-from mtlkit.model._parameter_balance import check_space
+from mtlkit.model._parameter_balance import check_space, check_space_name
 from mtlkit.model._wiring import Space
 from mtlkit.search._running import reporter
 
@@ -367,7 +367,7 @@ def _spaces(given: Space | Mapping[str, Space], balancers: Mapping[str, Any]) ->
             f"Expected balancer_space of methods out of {list(balancers)}. Received: {unknown}"
         )
     if isinstance(given, str):
-        check_space(given, None, None, ())
+        check_space_name(given)
     found: dict[str, Space] = {}
     for name, balancer in balancers.items():
         weighting, aggregator = split(balancer)

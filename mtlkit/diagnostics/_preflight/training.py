@@ -289,12 +289,17 @@ def _too_slow(program: Program, rate: float, fall: float) -> Iterator[Problem]:
             yield Problem(
                 "learning_rate",
                 "warning",
-                f"In {STEPS} steps on the same samples the loss falls by {100 * fall:.2g} %; at "
-                f"{factor:,} times the rate by {100 * gained:.2g} %.",
+                f"In {STEPS} steps on the same samples the loss {_change(fall)}; at {factor:,} "
+                f"times the rate it {_change(gained)}.",
                 _at_rate(program, factor * rate),
                 value=rate,
             )
             return
+
+
+def _change(fall: float) -> str:
+    """In words, by how much a loss falls or rises."""
+    return f"{'falls' if fall >= 0 else 'rises'} by {100 * abs(fall):.2g} %"
 
 
 def _at_rate(program: Program, rate: float) -> str:
@@ -364,12 +369,13 @@ def stale_batch_norm(program: Program) -> Iterator[Problem]:
     matters = inference - training > STALE_SHARE * scale
     if matters and inference > STALE_STATISTICS * training:
         momentum = max(float(layer.momentum) for layer in layers)
+        one = len(layers) == 1
+        named = "the batch normalisation" if one else f"{len(layers)} batch normalisations"
         yield Problem(
             "stale_batch_norm",
             "warning",
             f"On the same samples the loss is {training:.3g} in training mode and {inference:.3g} "
-            f"in inference mode: the statistics of {len(layers)} batch normalisations (momentum "
-            f"{momentum:g}) lag behind.",
+            f"in inference mode: the statistics of {named} (momentum {momentum:g}) lag behind.",
             "keras.layers.BatchNormalization(momentum=0.9)  # or train for longer",
             layer=layers[0].name,
             value=inference / max(training, 1e-12),
