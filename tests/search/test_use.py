@@ -132,7 +132,8 @@ class TestCode:
     def test_of_a_task_that_changes(self):
         head = mtl.heads.ClassificationHead(3)
         task = mtl.Task("kind", head, weight=0.5, gradient="stop", condition_on="place")
-        code = code_of(task, {"num_classes": np.int64(3), "dropout": 0.25}, Schedule(0.00123456, 3, 16, 100))
+        schedule = Schedule(0.00123456, 3, 16, 100)
+        code = code_of(task, {"num_classes": np.int64(3), "dropout": 0.25}, schedule)
         assert code.splitlines() == [
             'model = model.with_head("kind", mtl.heads.ClassificationHead(num_classes=3, '
             'dropout=0.25), gradient="stop", weight=0.5, condition_on="place")',
