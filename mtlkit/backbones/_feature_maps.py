@@ -76,9 +76,13 @@ class FeatureMaps:
     @property
     def spatial(self) -> dict[str, tuple[int | None, ...]]:
         """Shapes of the maps that are no vectors, in the order of the layers, by name."""
+        return {name: tuple(x.shape) for name, x in self.tensors.items() if len(x.shape) > 2}
+
+    @property
+    def tensors(self) -> dict[str, Any]:
+        """All that can be read in the graph of the backbone itself, by name."""
         own = self.backbone.output if self._by_dict and self._is_graph else {}
-        tensors = {**self._layer_outputs, **own}
-        return {name: tuple(x.shape) for name, x in tensors.items() if len(x.shape) > 2}
+        return {**self._layer_outputs, **own}
 
     @property
     def pyramid(self) -> list[str]:

@@ -42,6 +42,7 @@ from mtlkit.diagnostics.data_probes import (
     symmetry,
     uncertainty,
     uniform_noise,
+    unseen_classes,
 )
 from mtlkit.diagnostics.data_probes._context import of_classes
 from mtlkit.diagnostics.data_probes._duplicates import rows_by_input
@@ -235,6 +236,9 @@ def _steps(samples: Samples) -> Iterator[tuple[str, Callable[[], Evidence]]]:
         yield "invalid_split", lambda: not_tested("invalid_split", "No validation data were given.")
     else:
         yield "invalid_split", lambda: splits(samples.inputs, samples.stored, *held, seed=seed)
+        if of_classes:
+            given = samples.labels, held[1][samples.task]
+            yield "unseen_classes", lambda: unseen_classes(*given)
     yield "duplicates", lambda: _copies(samples)
     # These two ask of many other labels.
     yield "misaligned_labels", lambda: _slipped(samples)
@@ -374,8 +378,10 @@ def _copies(samples: Samples) -> Evidence:
 def _leak(samples: Samples) -> Evidence:
     """Whether the label is told by marks in the training images, or by another label."""
     best, held = samples.panel.best, samples.held_out
-    if held is not None:
-        found = marks(best.x, best.y, looked_at(held[0]), reference=best, seed=samples.seed)
+    of_known = np.ones(0, bool) if held is None else np.isin(held[1][samples.task], best.y)
+    if held is not None and of_known.any():  # other classes may well look otherwise
+        x_val = looked_at(held[0][of_known])
+        found = marks(best.x, best.y, x_val, reference=best, seed=samples.seed)
         if found.found or not samples.others:
             return found
     return label_leak(best.y, samples.others_of_rows, seed=samples.seed)

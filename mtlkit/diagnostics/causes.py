@@ -70,6 +70,17 @@ RULES = (
         remedy="Make new splits that share no sample, then diagnose again.",
     ),
     Rule(
+        "unseen_classes",
+        "data",
+        "classes without training samples",
+        "held-out samples are of classes that no training sample has",
+        remedy=(
+            "Divide the samples so that training has each class. If new classes are the point, "
+            "learn an embedding, and compare new samples with known ones."
+        ),
+        code="head = mtl.heads.ContrastiveHead({classes})\n" + WITH_HEAD,
+    ),
+    Rule(
         "misaligned_labels",
         "data",
         "labels that belong to other samples",

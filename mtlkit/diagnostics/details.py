@@ -85,6 +85,13 @@ class SplitDetails(AnyDetails):
     copies_with_other_labels: Mapping[str, int]
 
 
+class UnseenClassesDetails(AnyDetails):
+    """Details of `"unseen_classes"`: which classes, and the number of their samples."""
+
+    classes: Numbers
+    samples: int
+
+
 class DuplicateDetails(AnyDetails):
     """Details of `"duplicates"`.
 
@@ -591,6 +598,7 @@ class WeakFeaturesDetails(AnyDetails):
 #: The details of each piece of evidence, by its name.
 DETAILS: dict[str, Any] = {
     "invalid_split": SplitDetails,
+    "unseen_classes": UnseenClassesDetails,
     "duplicates": DuplicateDetails,
     "misaligned_labels": AlignmentDetails,
     "signal": SignalDetails,

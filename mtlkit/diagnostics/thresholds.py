@@ -162,6 +162,8 @@ SAME_TASK = 0.95
 LEAST_BITS = 0.02
 #: Copies in the validation data lift its accuracy by at most their share: two points matter.
 COPIES_THAT_MATTER = 0.02
+#: Samples of classes that were never shown are all missed, so that their share is what they cost.
+UNSEEN = 0.02
 #: A symmetric image differs from its turned self no more than from its nearest neighbour, give
 #: or take: noise moves both alike.
 NEAREST_TWIN = 1.5

@@ -34,6 +34,23 @@ def map_reader(model: MultiTaskModel, task: Task | None = None) -> keras.Model:
     return keras.Model(maps.inputs, feature)
 
 
+def last_positions(model: MultiTaskModel) -> str | None:
+    """The name of the backbone's last map with two axes of positions; `None` without one."""
+    maps = FeatureMaps(model.backbone, model.get_config()["input_shape"])
+    names = [name for name, shape in maps.spatial.items() if len(shape) == 4]
+    return names[-1] if names else None
+
+
+def read_after(model: MultiTaskModel, task: Task, name: str) -> keras.Model | None:
+    """The layers from a map of the backbone to the feature that a task reads, if it leads there."""
+    maps = FeatureMaps(model.backbone, model.get_config()["input_shape"])
+    end = (feature_names(maps, task) or maps.names)[-1]
+    try:
+        return keras.Model(maps.tensors[name], maps.tensors[end])
+    except ValueError:  # more leads there, or it does not
+        return None
+
+
 def read_map(reader: keras.Model, images: NDArray, data_format: str | None = None) -> NDArray:
     """Returns feature maps, channels last; `data_format` is that of the backbone."""
     features = np.asarray(outputs_of(reader, images))

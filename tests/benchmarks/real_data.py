@@ -60,7 +60,14 @@ TROUBLE: dict[str, tuple[str, ...]] = {
 }
 #: Causes that are in the data.
 OF_DATA = (
-    *("invalid_split", "misaligned_labels", "no_signal", "uniform_noise", "structured_noise"),
+    *(
+        "invalid_split",
+        "unseen_classes",
+        "misaligned_labels",
+        "no_signal",
+        "uniform_noise",
+        "structured_noise",
+    ),
     *("ambiguity", "symmetry", "class_overlap", "imbalance", "too_little_data", "resolution"),
     *("needs_context", "label_leak"),
 )

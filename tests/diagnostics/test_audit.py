@@ -44,7 +44,8 @@ def test_several_values_at_a_time():
 def test_every_cause_in_the_data_was_looked_for(clean):
     wanted = {rule.cause for rule in RULES if rule.limit == "data"}
     missing = wanted - set(clean.evidence) - {"no_signal"}
-    assert missing == {"needs_context", "label_leak"}
+    # Those two ask other tasks, or held-out samples, as does the third.
+    assert missing == {"needs_context", "label_leak", "unseen_classes"}
 
 
 def test_numbers_are_plain_and_cost_is_told(clean):

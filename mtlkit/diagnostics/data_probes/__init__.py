@@ -19,6 +19,7 @@ from mtlkit.diagnostics.data_probes._suspects import suspects
 from mtlkit.diagnostics.data_probes._symmetry import symmetry
 from mtlkit.diagnostics.data_probes._uncertainty import uncertainty
 from mtlkit.diagnostics.data_probes._uniform_noise import uniform_noise
+from mtlkit.diagnostics.data_probes._unseen_classes import unseen_classes
 
 __all__ = [
     "alignment",
@@ -43,4 +44,5 @@ __all__ = [
     "symmetry",
     "uncertainty",
     "uniform_noise",
+    "unseen_classes",
 ]

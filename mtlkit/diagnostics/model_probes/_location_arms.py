@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,26 @@ _RATE = 2e-3
 _EPOCHS = 10
 #: Steps below which an arm tells nothing.
 _LEAST_STEPS = 30
+
+
+@dataclass(frozen=True)
+class ReadMap:
+    """A map of the frozen trunk, channels last, of training and of held-out samples.
+
+    Attributes:
+        train: Of training samples with labels.
+        held: Of held-out ones.
+        name: The name by which a head reads it; `None` for the one that the task reads.
+    """
+
+    train: NDArray
+    held: NDArray
+    name: str | None = None
+
+    @property
+    def arrays(self) -> tuple[NDArray, NDArray]:
+        """Both, in the data format of heads."""
+        return _in_data_format(self.train), _in_data_format(self.held)
 
 
 @dataclass
@@ -58,22 +79,26 @@ class Arms:
         return scores
 
 
-def train_arms(bench: Bench, maps: NDArray, held: NDArray) -> Arms:
-    """Trains heads on the frozen trunk, then the user's network afresh, on the task alone."""
+def train_arms(bench: Bench, own: ReadMap, positions: ReadMap | None) -> Arms:
+    """Trains heads on the frozen trunk, then the user's network afresh, on the task alone.
+
+    Args:
+        bench: What they are judged on.
+        own: What the task reads.
+        positions: The map that heads which keep positions read, if there is one.
+    """
     arms = Arms()
-    maps = _in_data_format(maps)
-    held = _in_data_format(held)
     seconds = bench.clock.left
-    heads = [(OWN, bench.task.head, maps, held, "")] if _reads_map(bench.task) else []
-    if maps.ndim == 4:
-        head, code = flat_head(bench)
-        heads.append((FLAT, head, maps, held, code))
+    heads = [(OWN, bench.task.head, *own.arrays, "")] if _reads_map(bench.task) else []
+    if positions is not None:
+        head, code = flat_head(bench, positions.name)
+        heads.append((FLAT, head, *positions.arrays, code))
         if bench.score.period is not None:
             polar, inputs = _polar_head(bench)
             code = _code(
                 bench,
                 f'OrientationHead({bench.score.num_classes}, "polar"{_period(bench)})',
-                reads="input",
+                reads="input" if bench.task.feature is not None else None,
             )
             images = (inputs(bench.images[bench.rows]), inputs(bench.val_images))
             heads.append((POLAR, polar, *images, code))
@@ -128,15 +153,22 @@ def _new_head(bench: Bench, head: Any, maps: NDArray) -> MultiTaskModel:
 def reads_positions(bench: Bench, maps: NDArray) -> float:
     """How much what the user's head says depends on where in the map things are.
 
-    A map is rolled by half its height and width, which a head that pools over positions does
-    not notice. How the weights were trained does not matter, so a new copy is asked, of maps that
-    are not constant.
+    How the weights were trained does not matter, so a new copy is asked, of maps that are not
+    constant.
     """
     if maps.ndim != 4 or len(maps) < 2 or not _reads_map(bench.task):
         return 0.0
-    rolled = np.roll(maps, (maps.shape[1] // 2, maps.shape[2] // 2), axis=(1, 2))
     model = _new_head(bench, bench.task.head, _in_data_format(maps))
-    said, moved = (_flat(outputs_of(model, _in_data_format(m))["head"]) for m in (maps, rolled))
+    return moved_by_rolling(maps, lambda given: outputs_of(model, given)["head"])
+
+
+def moved_by_rolling(maps: NDArray, said_of: Callable[[NDArray], Any]) -> float:
+    """How much what is said of maps changes if they are rolled by half their height and width.
+
+    1 is what other samples change. What pools over positions does not notice it.
+    """
+    rolled = np.roll(maps, (maps.shape[1] // 2, maps.shape[2] // 2), axis=(1, 2))
+    said, moved = (_flat(said_of(_in_data_format(given))) for given in (maps, rolled))
     other = np.abs(said - np.roll(said, 1, axis=0)).mean()
     return float(np.abs(moved - said).mean() / max(other, 1e-9))
 
@@ -160,8 +192,13 @@ def _epochs(trainer: Trainer) -> float:
     return max(_EPOCHS, 300 / trainer.steps_of_epoch)
 
 
-def flat_head(bench: Bench) -> tuple[Any, str]:
-    """A head for the task that keeps positions, and the code that brings it in."""
+def flat_head(bench: Bench, reads: str | None = None) -> tuple[Any, str]:
+    """A head for the task that keeps positions, and the code that brings it in.
+
+    Args:
+        bench: What it is judged on.
+        reads: The name of the map that it reads. `None`: the one that the task reads.
+    """
     size = bench.score.num_classes or bench.score.targets(bench.y_val).shape[1]
     if bench.score.period is not None:
         labels = getattr(bench.task.head, "labels", "bins")
@@ -171,7 +208,7 @@ def flat_head(bench: Bench) -> tuple[Any, str]:
         head, text = ClassificationHead(size, "flatten"), f'ClassificationHead({size}, "flatten")'
     else:
         head, text = RegressionHead(size, "flatten"), f'RegressionHead({size}, "flatten")'
-    return head, _code(bench, text)
+    return head, _code(bench, text, reads)
 
 
 def _polar_head(bench: Bench) -> tuple[Any, Any]:
@@ -184,8 +221,7 @@ def _polar_head(bench: Bench) -> tuple[Any, Any]:
 
 
 def _code(bench: Bench, head: str, reads: str | None = None) -> str:
-    # A task that names its map keeps it, unless another one is named.
-    feature = f', feature="{reads}"' if reads and bench.task.feature is not None else ""
+    feature = f', feature="{reads}"' if reads else ""
     return f'model = model.with_head("{bench.name}", mtl.heads.{head}{feature})'
 
 

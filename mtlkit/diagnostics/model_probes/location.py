@@ -17,15 +17,25 @@ from mtlkit.diagnostics.details import CollapseDetails
 from mtlkit.diagnostics.evidence import Evidence
 from mtlkit.diagnostics.model_probes._features import dead_share, effective_rank, probed
 from mtlkit.diagnostics.model_probes._location_arms import (
+    FLAT,
     OWN,
     POLAR,
     Arms,
+    ReadMap,
+    moved_by_rolling,
     reads_positions,
     train_arms,
 )
 from mtlkit.diagnostics.model_probes.ceiling import bench_and_ceiling
 from mtlkit.diagnostics.thresholds import COLLAPSED, HEAD_AHEAD, HEAD_RECOVERS, MOVED
-from mtlkit.references._backbone_features import map_reader, on_grid, read_map
+from mtlkit.model._outputs import outputs_of
+from mtlkit.references._backbone_features import (
+    last_positions,
+    map_reader,
+    on_grid,
+    read_after,
+    read_map,
+)
 
 NAMES = ("head_destroys_space", "backbone_lacks_task", "backbone_collapse")
 #: Training samples that the linear probes are fitted to, and samples that ranks are taken of.
@@ -122,33 +132,64 @@ def probe(
             *(replace(bench.not_tested(name, why), details=details) for name in NAMES[:2]),
             collapse,
         )
-    arms = train_arms(bench, reading.training_maps(), reading.held)
+    arms = train_arms(bench, *reading.maps())
     return _head(bench, gap, reading, arms), _trunk(bench, gap, reading, arms), collapse
 
 
 class _Reading:
-    """The map that the task reads, for training and held-out samples, and probes of it.
+    """What the task reads, and the last map with positions that leads to it; and probes of that.
 
     Attributes:
-        held: The map of the held-out samples.
+        held: What the task reads, of the held-out samples.
         first: The same before any training. (What a trunk has become may be constant.)
+        earlier: The name of the map with positions, where the task reads a vector made of it;
+            `None` where the task reads such a map itself, or there is none.
+        probes: The skills of linear probes of the map with positions, or else of the vector.
     """
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.reader = map_reader(bench.user, bench.task)
         self.held = read_map(self.reader, bench.val_images)
-        fresh = fresh_copy(bench.model, bench.seed)
-        reader = map_reader(fresh, fresh.tasks[bench.name])
+        self._fresh = fresh_copy(bench.model, bench.seed)
+        reader = map_reader(self._fresh, self._fresh.tasks[bench.name])
         self.first = read_map(reader, bench.val_images[:_RANKED])
+        of_images = bench.images.ndim == 4 and self.held.ndim == 2
+        self.earlier = last_positions(bench.user) if of_images else None
         rng = np.random.default_rng(bench.seed)
         self.fitted = rng.permutation(bench.rows)[:_FITTED]
-        maps = read_map(self.reader, bench.images[self.fitted])
-        self.probes = self._probe(np.concatenate([maps, self.held]))
+        maps = [self._positions(images) for images in (bench.images[self.fitted], bench.val_images)]
+        self.probes = self._probe(np.concatenate(maps))
 
-    def training_maps(self) -> NDArray:
-        """The maps of all training samples with labels."""
-        return read_map(self.reader, self.bench.images[self.bench.rows])
+    def maps(self) -> tuple[ReadMap, ReadMap | None]:
+        """What the task reads, and the map with positions, of all training samples with labels."""
+        bench = self.bench
+        images = bench.images[bench.rows]
+        own = ReadMap(read_map(self.reader, images), self.held)
+        if self.earlier is None:
+            return own, own if own.held.ndim == 4 else None
+        return own, ReadMap(
+            self._positions(images), self._positions(bench.val_images), self.earlier
+        )
+
+    def positions_kept(self) -> float | None:
+        """How much the user's head, or the vector that it reads, depends on positions."""
+        bench = self.bench
+        if self.earlier is None:
+            return reads_positions(bench, self.first)
+        rest = read_after(self._fresh, self._fresh.tasks[bench.name], self.earlier)
+        if rest is None:
+            return None
+        maps = self._positions(bench.val_images[:_RANKED], self._fresh)
+        return moved_by_rolling(maps, lambda given: outputs_of(rest, given))
+
+    def _positions(self, images: NDArray, model: Any = None) -> NDArray:
+        """The map with positions, of images, in the user's model or another one."""
+        model = model or self.bench.user
+        task = model.tasks[self.bench.name]
+        if self.earlier is not None:
+            task = replace(task, feature=self.earlier)
+        return read_map(map_reader(model, task), images)
 
     def _probe(self, maps: NDArray) -> dict[str, float]:
         """The skills of linear probes: of the map on a grid, and of its average."""
@@ -176,8 +217,8 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
                 name, "absent", "The task reads a vector, which has no positions."
             )
         why = (
-            "The task reads a vector: whether positions were thrown away before it is not known. "
-            "A head that reads an earlier map (`feature=`) shows it."
+            "The task reads a vector, and no map before it can be read: whether positions were "
+            "thrown away is not known. A head that reads an earlier map (`feature=`) shows it."
         )
         return bench.not_tested(name, why)
     best = arms.on_trunk[arms.best]
@@ -187,9 +228,11 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
     effect, interval = least_gain(best, rivals)
     threshold = _threshold(gap)
     status = status_of(interval, threshold) if gap.recovered(skill) >= HEAD_RECOVERS else "absent"
+    on_map = reading.earlier is not None and arms.best == FLAT
+    where = f" in the map {reading.earlier!r}" if on_map else ""
     text = (
-        f"With the trunk frozen, {arms.best} reaches {bench.score.text(skill)}, where the model "
-        f"has {bench.score.text(bench.user_skill)}"
+        f"With the trunk frozen, {arms.best}{where} reaches {bench.score.text(skill)}, where the "
+        f"model has {bench.score.text(bench.user_skill)}"
     )
     if own is not None:
         reached = bench.score.text(float(own.mean()))
@@ -200,8 +243,11 @@ def _head(bench: Bench, gap: Gap, reading: _Reading, arms: Arms) -> Evidence:
         reached = bench.score.text(float(arms.afresh.mean()))
         text += f"; trained afresh on the task alone, the whole network reaches {reached}"
     status = status if arms.enough else "unclear"
-    moved = reads_positions(bench, reading.first) if status == "found" else None
-    if moved is not None and moved >= MOVED:
+    moved = reading.positions_kept() if status == "found" else None
+    if status == "found" and moved is None:
+        status = "unclear"
+        text += "; whether positions are lost before the vector that it reads is not known"
+    elif moved is not None and moved >= MOVED:
         status = "absent"
         text += "; but the user's head reads positions, too"
     return bench.evidence(

@@ -46,6 +46,19 @@ def test_marks_in_both_splits_are_no_leak_between_them():
     assert marks(marked(), Y, x_val).status == "absent"
 
 
+def test_splits_of_other_devices_are_left_open():
+    """A table: each device has an offset of its own, and labels that are frequent there."""
+    rng = np.random.default_rng(6)
+    device = rng.integers(6, size=900)
+    rows = (
+        rng.random((900, 4)) + 3 * rng.permuted(np.arange(6)[:, None].repeat(4, 1), axis=0)[device]
+    )
+    y = np.where(rng.random(900) < 0.8, device, rng.integers(6, size=900))
+    seen = device < 4
+    found = marks(rows[seen], y[seen], rows[~seen])
+    assert found.status == "unclear" and "held-out samples, too" in found.text
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_images_of_one_kind_have_none(seed):
     found = marks(pictures(600, 10 + seed), Y, pictures(60, 20 + seed))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
-from diagnostics.planted_users import gap, seeing_parity, told_parity, unchanged, user
+from diagnostics.planted_users import SHAPE, gap, seeing_parity, told_parity, unchanged, user
 
 import mtlkit as mtl
 from mtlkit.diagnostics._training.score import Score
@@ -30,10 +31,10 @@ def arms_are_trained_once(trained, monkeypatch):
     """Tests that look at one model in several ways share what was trained for it."""
     train = location.train_arms
 
-    def once(bench, maps, held):
-        key = maps.tobytes(), held.tobytes(), bench.clock.budget
+    def once(bench, own, positions):
+        key = own.train.tobytes(), own.held.tobytes(), bench.clock.budget
         if key not in trained:
-            trained[key] = train(bench, maps, held)
+            trained[key] = train(bench, own, positions)
         return copy.deepcopy(trained[key])
 
     monkeypatch.setattr(location, "train_arms", once)
@@ -61,6 +62,50 @@ def test_a_head_that_averages_positions_away_is_found(pooled, data):
     assert found["backbone_lacks_task"].status == "absent"
     assert found["backbone_collapse"].status == "absent"
     assert unchanged(pooled, weights)
+
+
+def by_hand(vector: keras.layers.Layer) -> mtl.MultiTaskModel:
+    """A model of Keras whose outputs read a vector, adopted and not trained."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input(SHAPE, name="image")
+    maps = keras.layers.Conv2D(4, 3, activation="relu", padding="same", name="conv")(image)
+    features = vector(maps)
+    outputs = {
+        "place": keras.layers.Dense(4, activation="softmax", name="place")(features),
+        "bright": keras.layers.Dense(1, name="bright")(features),
+    }
+    model = keras.Model(image, outputs)
+    model.compile("adam", {"place": "sparse_categorical_crossentropy", "bright": "mse"})
+    return mtl.MultiTaskModel.from_keras(model)
+
+
+@pytest.mark.every_backend
+def test_positions_that_are_lost_before_a_vector(data):
+    model = by_hand(keras.layers.GlobalAveragePooling2D(name="pool"))
+    head = run(model, data, gap())["head_destroys_space"]
+    assert head.status == "found" and head.details["gain"] > 0.5
+    assert head.details["reads_positions"] == pytest.approx(0, abs=1e-5)
+    code = (
+        'model = model.with_head("place", mtl.heads.ClassificationHead(4, "flatten"), '
+        'feature="conv")'
+    )
+    assert head.details["code"] == code
+    exec(code, names := {"model": model, "mtl": mtl})
+    assert names["model"].tasks["place"].feature == "conv"
+
+
+def test_a_vector_that_keeps_positions_is_not_blamed(data, monkeypatch):
+    train = location.train_arms
+
+    def ahead(*arguments):
+        arms = train(*arguments)
+        arms.on_trunk[arms.best] = np.ones_like(arms.afresh)
+        arms.afresh = arms.on_trunk["the user's head"] = np.zeros_like(arms.afresh)
+        return arms
+
+    monkeypatch.setattr(location, "train_arms", ahead)
+    head = run(by_hand(keras.layers.Flatten()), data, gap())["head_destroys_space"]
+    assert head.status == "absent" and head.details["reads_positions"] > 0.5
 
 
 def test_a_healthy_model_is_left_alone(healthy, data):
