@@ -63,6 +63,7 @@ def check_batch(
     samples = check_inputs(x, inputs, what)
     _check_keys(y, tasks, "labels", what)
     for name, labels in y.items():
+        _check_no_mask(labels, name, what)
         array = to_numpy(labels)
         if array.ndim == 0 or len(array) != samples:
             raise ValueError(
@@ -167,6 +168,16 @@ def _keys_cure(values: Any, tasks: Mapping[str, Task]) -> str:
     if len(tasks) == 1 and hasattr(values, "shape"):
         return f". Give {{{next(iter(tasks))!r}: y}}"
     return ""
+
+
+def _check_no_mask(labels: Any, task: str, what: str) -> None:
+    """Raises a ValueError for labels that are masked, which backends would unmask."""
+    if np.ma.is_masked(labels):
+        missing = "numpy.nan" if labels.dtype.kind == "f" else "-1"
+        raise ValueError(
+            f"Task {task!r}: expected missing labels as -1 or NaN in the {what}. Received: a "
+            f"masked array. Give y[{task!r}].filled({missing})"
+        )
 
 
 def _check_weighted_tasks(sample_weight: Mapping[str, Any], y: Any, what: str) -> None:

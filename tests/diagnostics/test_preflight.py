@@ -141,6 +141,19 @@ class TestLabels:
         assert problem["values_loss_for_classes"].severity == "hint"
         assert problem["accuracy_of_values"].severity == "hint"
 
+    def test_marks_of_missing_labels(self):
+        y = np.where(np.arange(90) % 4 == 0, -1, CLASSES)
+        problem = said(network(), SPARSE, X, y)["labels_out_of_range"]
+        assert "from_keras" in problem.code and "23 labels" in problem.text
+
+    def test_one_label(self):
+        found = said(network(), SPARSE, X, np.zeros(90, int))
+        assert found["one_label"].severity == "warning" and "far_from_constant" not in found
+        assert "one_label" in said(network(1, None), "mse", X, np.full(90, 3.0))
+
+    def test_many_classes_of_which_few_occur(self):
+        assert set(said(network(500), SPARSE, X, CLASSES)) == {"unused_outputs"}
+
     def test_prices(self):
         found = said(network(1, None), "mse", X, 2e5 + 3e4 * VALUES)
         assert found["label_scale"].severity == "warning"
@@ -173,6 +186,28 @@ class TestLastActivation:
     def test_a_softmax_before_the_last(self):
         model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax"), layers.Softmax()])
         assert said(model, SPARSE, X, CLASSES)["softmax_twice"].severity == "error"
+
+    @pytest.mark.parametrize("after", [layers.Softmax, lambda: layers.Activation("softmax")])
+    def test_classes_that_cannot_be_unlikely(self, after):
+        model = network(3, "relu")
+        model.add(after())
+        problem = said(model, SPARSE, X, CLASSES)["clipped_logits"]
+        assert problem.severity == "warning" and problem.layer == model.layers[-2].name
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        assert "clipped_logits" in said(network(3, "relu"), loss, X, CLASSES)
+
+    def test_a_softmax_over_samples(self):
+        model = network(3, None)
+        model.add(layers.Softmax(axis=0))
+        assert "no softmax over" in said(model, SPARSE, X, CLASSES)["not_normalised"].text
+
+    def test_of_a_map_the_layer_is_named(self):
+        images = RNG.random((90, 4, 4, 1)).astype("float32")
+        convolution = layers.Conv2D(2, 1, activation="softmax", name="last")
+        model = keras.Sequential([keras.Input((4, 4, 1)), convolution])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        y = (images[..., 0] > 0.5).astype("int32")
+        assert said(model, loss, images, y)["softmax_twice"].code == "activation=None  # of 'last'"
 
     def test_the_share_of_labels_out_of_reach(self):
         problem = said(network(1, "sigmoid"), "mse", X, VALUES)["unreachable_labels"]
@@ -219,6 +254,22 @@ class TestLayers:
         problem = said(model, SPARSE, X, CLASSES)["frozen"]
         assert problem.severity == "hint" and problem.value == pytest.approx(60 / 99)
 
+    def test_a_frozen_part(self):
+        inner = keras.Sequential([keras.Input((4,)), layers.Dense(8, name="deep")], name="part")
+        inner.trainable = False
+        model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(3, activation="softmax")])
+        code = said(model, SPARSE, X, CLASSES)["frozen"].code
+        assert code.startswith("model.get_layer('part').trainable = True")
+
+    def test_statistics_that_were_never_given(self):
+        start = layers.Normalization(name="start")
+        model = keras.Sequential([keras.Input((4,)), start, *network().layers])
+        found = said(model, SPARSE, 3000 + 500 * X, CLASSES)
+        assert found["not_adapted"].severity == "hint"
+        assert found["far_from_constant"].code == "model.get_layer('start').adapt(x)"
+        start.adapt(3000 + 500 * X)
+        assert not said(model, SPARSE, 3000 + 500 * X, CLASSES)
+
     def test_units_that_start_alike(self):
         model = network(kernel_initializer="ones")
         assert said(model, SPARSE, X, CLASSES)["same_weights"].layer == model.layers[0].name
@@ -254,7 +305,7 @@ class TestTraining:
         model = network(1, None)
         found = said(model, "mse", X, VALUES, keras.optimizers.SGD(50.0))
         assert found["learning_rate"].severity in ("warning", "error")
-        assert "learning_rate = 5" in found["learning_rate"].code
+        assert "learning_rate = 0.5" in found["learning_rate"].code
 
     def test_a_rate_that_is_too_low(self):
         found = said(network(), SPARSE, X, CLASSES, keras.optimizers.Adam(1e-8))
@@ -275,6 +326,26 @@ class TestTraining:
         model = keras.Model(inputs, layers.Dense(3, activation="softmax")(hidden))
         problem = said(model, SPARSE, X, CLASSES)["no_gradient"]
         assert problem.layer == "below" and "stop_gradient" in problem.text
+
+    def test_a_rate_that_is_far_too_high(self):
+        found = said(network(1, None), "mse", X, VALUES, keras.optimizers.SGD(5_000.0))
+        rate = float(found["learning_rate"].code.rpartition("=")[2])
+        again = said(network(1, None), "mse", X, VALUES, keras.optimizers.SGD(rate))
+        assert "learning_rate" not in again or again["learning_rate"].severity == "warning"
+
+    def test_weights_that_begin_at_zero_do_not_explode(self):
+        model = network(kernel_initializer="zeros")
+        assert "exploding_gradient" not in said(model, SPARSE, X, CLASSES)
+
+    def test_an_output_without_a_loss(self):
+        inputs = keras.Input((4,))
+        hidden = layers.Dense(8, activation="relu")(inputs)
+        outputs = {
+            "kind": layers.Dense(3, activation="softmax", name="kind")(hidden),
+            "embedding": layers.Dense(2, name="embedding")(hidden),
+        }
+        found = said(keras.Model(inputs, outputs), {"kind": SPARSE}, X, {"kind": CLASSES})
+        assert {n: one.severity for n, one in found.items()} == {"output_without_loss": "hint"}
 
     def test_a_penalty_above_all(self):
         model = network(kernel_regularizer=keras.regularizers.L2(100.0))
@@ -353,6 +424,21 @@ class TestModels:
         model.compile(keras.optimizers.SGD(1e4), SPARSE)
         found = preflight(model, X, CLASSES)
         assert "learning_rate" in [problem.name for problem in found.problems]
+
+    def test_what_a_model_without_a_graph_predicts(self):
+        class Own(keras.Model):
+            def __init__(self, activation):
+                super().__init__()
+                self.dense = layers.Dense(3, activation=activation)
+
+            def call(self, x):
+                return self.dense(x)
+
+        logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        assert said(Own("softmax"), logits, X, CLASSES)["softmax_twice"].severity == "error"
+        assert "logits_as_probabilities" in said(Own(None), SPARSE, X, CLASSES)
+        assert not said(Own(None), logits, X, CLASSES)
+        assert not said(Own("softmax"), SPARSE, X, CLASSES)
 
     def test_errors(self, healthy):
         with pytest.raises(ValueError, match="Expected a compiled model"):

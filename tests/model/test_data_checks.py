@@ -278,3 +278,18 @@ def test_large_images_are_not_copied_whole():
     finally:
         tracemalloc.stop()
     assert peak < images.nbytes / 2
+
+
+def test_masked_labels_are_refused():
+    """Backends would read what is under the mask."""
+    x, labels = (
+        np.zeros((4, 2), "float32"),
+        np.ma.masked_array([0, 1, 2, 0], [False, True, False, True]),
+    )
+    model = mtl.MultiTaskModel(
+        mtl.backbones.DenseBackbone(2), [mtl.Task("a", mtl.heads.ClassificationHead(3))]
+    )
+    model.compile("adam")
+    with pytest.raises(ValueError, match=r"masked array. Give y\['a'\]\.filled\(-1\)"):
+        model.fit(x, {"a": labels}, verbose=0)
+    model.fit(x, {"a": labels.filled(-1)}, verbose=0)

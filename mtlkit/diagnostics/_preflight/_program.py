@@ -123,6 +123,7 @@ class Program:
         self.batch_y = _rows(keras.tree.map_structure(to_numpy, y), self.rows)
         self._losses: dict[bool, float] = {}
         self._trials: dict[float | None, Trial] = {}
+        self._gradients_after_steps: list[NDArray] = []
 
     def __len__(self) -> int:
         return len(keras.tree.flatten(self.x)[0])
@@ -237,15 +238,16 @@ class Program:
 
         Weights that begin at zero may keep others waiting for the first step.
         """
-        none = [weight for weight, gradient in self.gradients if not gradient.any()]
+        none = self._without_at_first
         if not none or self.rate is None:
             return none
-        with self._taken_back(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of weights without a gradient
-            for _ in range(STEPS):
-                self.model.train_on_batch(self.batch_x, self.batch_y)
-            later = gradients(lambda: self._loss(True), none)
-        return [weight for weight, gradient in zip(none, later, strict=True) if not gradient.any()]
+        self.steps()
+        later = zip(none, self._gradients_after_steps, strict=False)
+        return [weight for weight, gradient in later if not gradient.any()]
+
+    @cached_property
+    def _without_at_first(self) -> list[Any]:
+        return [weight for weight, gradient in self.gradients if not gradient.any()]
 
     @cached_property
     def has_losses(self) -> bool:
@@ -270,7 +272,9 @@ class Program:
 
     def _steps(self, rate: float | None) -> Trial:
         losses: list[float] = []
-        with self._taken_back():
+        none = self._without_at_first if rate is None else []
+        with self._taken_back(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of weights without a gradient
             if rate is not None:
                 self._set_rate(rate)
             for _ in range(STEPS):
@@ -282,6 +286,8 @@ class Program:
             else:
                 losses.append(self._loss_now(training=True))
             after = self._predicted(training=False)
+            if none:
+                self._gradients_after_steps = gradients(lambda: self._loss(True), none)
         return losses, after
 
     def _set_rate(self, rate: float) -> None:
@@ -339,7 +345,8 @@ def _outputs(model: keras.Model, y: Any) -> list[Output]:
     for name, tensor in tensors.items():
         given = settings.outputs[name]
         loss = given.loss
-        if loss is not None and tensor is not None:
+        fits_any_output = isinstance(loss, str) and loss.lower() in ("crossentropy", "ce")
+        if loss is not None and (tensor is not None or not fits_any_output):
             loss = resolved_loss(name, loss, None, tensor)
         metrics = tuple(getattr(m, "name", str(m)) for m in given.metrics or ())
         found.append(Output(name, tensor, loss, labels.get(name), None, metrics))

@@ -14,6 +14,7 @@ Check = Callable[[Program], Iterator[Problem]]
 OF_DATA: tuple[Check, ...] = (
     labels.missing_labels,
     labels.wrong_labels,
+    labels.one_label,
     labels.no_shared_samples,
     inputs.broken_inputs,
     inputs.tokens_out_of_range,
@@ -21,6 +22,7 @@ OF_DATA: tuple[Check, ...] = (
 #: Those that read the model, and what it computes for a batch.
 OF_MODEL: tuple[Check, ...] = (
     layers.frozen,
+    layers.not_adapted,
     layers.same_weights,
     layers.no_nonlinearity,
     layers.hidden_softmax,

@@ -76,8 +76,23 @@ def wrong_labels(program: Program) -> Iterator[Problem]:
                 "classes, y = np.unique(y, return_inverse=True)",
                 out.name,
             )
-        elif out.kind in _BY_KIND:
+        elif out.kind in _BY_KIND and np.isfinite(out.labels).all():  # or it was said before
             yield from _BY_KIND[out.kind](out, out.labels.astype("float64"))
+
+
+def one_label(program: Program) -> Iterator[Problem]:
+    """Labels that are all the same."""
+    for out in program.outputs:
+        if out.labels is None or out.kind not in _BY_KIND or out.labels.dtype.kind not in "fiub":
+            continue
+        known = out.labels[out.labelled]
+        if len(known) > 1 and (known == known[:1]).all():
+            yield Problem(
+                "one_label",
+                "warning",
+                f"All {len(known)} labels of {out.name!r} are the same: there is nothing to learn.",
+                task=out.name,
+            )
 
 
 def _of_classes(out: Output, labels: NDArray) -> Iterator[Problem]:
@@ -103,7 +118,18 @@ def _of_classes(out: Output, labels: NDArray) -> Iterator[Problem]:
         )
         return
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= out.units:
+    if low == -1 and high < out.units:
+        yield Problem(
+            "labels_out_of_range",
+            "error",
+            f"{int((labels == -1).sum())} labels of {out.name!r} are -1, which is no class: plain "
+            "Keras leaves no sample out.",
+            "model = mtlkit.MultiTaskModel.from_keras(model)  # leaves them out",
+            out.name,
+            out.layer,
+            low,
+        )
+    elif low < 0 or high >= out.units:
         off = low == 1 and high == out.units
         yield Problem(
             "labels_out_of_range",

@@ -59,10 +59,34 @@ def frozen(program: Program) -> Iterator[Problem]:
             "frozen",
             "hint",
             f"{100 * count / total:.0f} % of the weights are frozen ({names}).",
-            f"model.get_layer({held[0].name!r}).trainable = True; model.compile(...)",
+            f"model.get_layer({_outermost(model, held[0]).name!r}).trainable = True; "
+            "model.compile(...)",
             layer=held[0].name,
             value=count / total,
         )
+
+
+def _outermost(model: Any, layer: Any) -> Any:
+    """The layer of a model that a layer is in, which `get_layer` finds."""
+    return next(one for one in model.layers if layer in one._flatten_layers())
+
+
+def not_adapted(program: Program) -> Iterator[Problem]:
+    """Layers that normalise by statistics which they were never given."""
+    for layer in program.model._flatten_layers(include_self=False):
+        if not isinstance(layer, keras.layers.Normalization) or layer.input_mean is not None:
+            continue
+        mean, variance = (
+            keras.ops.convert_to_numpy(one) for one in (layer.adapt_mean, layer.adapt_variance)
+        )
+        if not mean.any() and (variance == 1).all():
+            yield Problem(
+                "not_adapted",
+                "hint",
+                f"{layer.name!r} was not adapted, so it hands its inputs on as they are.",
+                f"model.get_layer({_outermost(program.model, layer).name!r}).adapt(x)",
+                layer=layer.name,
+            )
 
 
 def same_weights(program: Program) -> Iterator[Problem]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit.backbones._graph import node_of
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._preflight._program import Output, Program
 from mtlkit.diagnostics.thresholds import NORMALISED, UNREACHABLE_LABELS
+from mtlkit.model._label_inference import kind_of_loss, last_activation
 
 #: The values that an activation gives.
 _RANGES = {
@@ -31,6 +34,7 @@ _UNUSUAL_OF_VALUES = {
         "ends in a relu: a unit that gives 0 for all samples has no gradient.",
     ),
 }
+_NEVER_NEGATIVE = ("relu", "relu6")
 _CLASSES = ("classification", "one_hot")
 _BINARY = ("binary", "multi_label")
 
@@ -38,9 +42,10 @@ _BINARY = ("binary", "multi_label")
 def activation_of_output(program: Program) -> Iterator[Problem]:
     """The last activation beside the loss."""
     for out in program.outputs:
-        if out.tensor is None or out.loss is None or out.is_checked_by_head:
+        if out.loss is None or out.is_checked_by_head:
             continue
-        found = next(_of_one(program, out), None)
+        check = _of_one if out.tensor is not None else _without_graph
+        found = next(check(program, out), None)
         if found is not None:
             yield found
 
@@ -70,8 +75,58 @@ def _of_one(program: Program, out: Output) -> Iterator[Problem]:
             )
         elif not out.from_logits:
             yield from _probabilities(program, out)
+        yield from _clipped_logits(out)
     if out.kind == "regression" and out.labels is not None:
         yield from _reach(out, out.labels.astype("float64"))
+
+
+def _clipped_logits(out: Output) -> Iterator[Problem]:
+    """Logits that cannot be negative."""
+    last = node_of(out.tensor)
+    given = out.tensor
+    if not out.from_logits and type(last.operation).__name__ in ("Softmax", "Activation"):
+        given = last.input_tensors[0]
+    elif not out.from_logits:
+        return
+    if last_activation(given) in _NEVER_NEGATIVE:
+        layer = node_of(given).operation.name
+        yield Problem(
+            "clipped_logits",
+            "warning",
+            f"{layer!r} ends in a {last_activation(given)}, and a softmax or sigmoid follows: a "
+            "class that is at 0 has no gradient, and none can be unlikely.",
+            _last_layer(out, out.units, None, given),
+            out.name,
+            layer,
+        )
+
+
+def _without_graph(program: Program, out: Output) -> Iterator[Problem]:
+    """A model that is no graph of layers, by what it predicts."""
+    predicted = program.predicted.get(out.name)
+    if predicted is None or predicted.ndim < 2 or not predicted.size:
+        return
+    units = predicted.shape[-1]
+    kind = kind_of_loss(out.loss, units)
+    positive = bool((predicted >= 0).all())
+    sums_to_1 = positive and float(np.abs(predicted.sum(axis=-1) - 1).max()) < NORMALISED
+    if kind in _CLASSES and out.from_logits and sums_to_1 and units > 1:
+        yield Problem(
+            "softmax_twice",
+            "error",
+            f"Predictions of {out.name!r} sum to 1, as after a softmax, and the loss applies "
+            "another one (from_logits=True): they stay close to one another.",
+            "from_logits=False  # in the loss",
+            out.name,
+        )
+    elif kind in _CLASSES and not out.from_logits and not sums_to_1:
+        yield Problem(
+            "logits_as_probabilities",
+            "error" if not positive else "warning",
+            f"The loss of {out.name!r} takes probabilities, and its predictions do not sum to 1.",
+            "from_logits=True  # in the loss, or a softmax at the end",
+            out.name,
+        )
 
 
 def _probabilities(program: Program, out: Output) -> Iterator[Problem]:
@@ -99,8 +154,8 @@ def _probabilities(program: Program, out: Output) -> Iterator[Problem]:
         yield Problem(
             "not_normalised",
             "warning",
-            f"Outputs of {out.name!r} do not sum to 1 ({out.layer!r} has a {out.activation}): the "
-            "loss is one of classes that exclude each other.",
+            f"Outputs of {out.name!r} do not sum to 1 ({out.layer!r} "
+            f"{_ends_in(out.activation)}): the loss is one of classes that exclude each other.",
             _last_layer(out, out.units, "softmax"),
             out.name,
             out.layer,
@@ -116,6 +171,10 @@ def _probabilities(program: Program, out: Output) -> Iterator[Problem]:
             out.name,
             out.layer,
         )
+
+
+def _ends_in(activation: str | None) -> str:
+    return "has no softmax over the classes" if activation is None else f"has a {activation}"
 
 
 def _reach(out: Output, labels: NDArray) -> Iterator[Problem]:
@@ -166,6 +225,9 @@ def accuracy_of_values(program: Program) -> Iterator[Problem]:
             )
 
 
-def _last_layer(out: Output, units: int, activation: str | None) -> str:
-    given = "" if activation is None else f", activation={activation!r}"
-    return f"keras.layers.Dense({units}{given})"
+def _last_layer(out: Output, units: int, activation: str | None, tensor: Any = None) -> str:
+    operation = node_of(out.tensor if tensor is None else tensor).operation
+    if type(operation).__name__ in ("Dense", "Softmax", "Activation"):
+        given = "" if activation is None else f", activation={activation!r}"
+        return f"keras.layers.Dense({units}{given})"
+    return f"activation={activation!r}  # of {operation.name!r}"

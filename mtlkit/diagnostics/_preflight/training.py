@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._gradients import Unchanged
+from mtlkit.backbones._graph import nodes_before, sublayers
 from mtlkit.diagnostics._preflight._problem import Problem
 from mtlkit.diagnostics._preflight._program import Output, Program
+from mtlkit.diagnostics._preflight.layers import not_adapted
 from mtlkit.diagnostics.thresholds import (
     EXPLODING,
     FAR_FROM_CONSTANT,
@@ -22,6 +24,7 @@ from mtlkit.diagnostics.thresholds import (
     LEAST_LOSS,
     RATES_TRIED,
     RISING,
+    SLOWER,
     STALE_SHARE,
     STALE_STATISTICS,
     STEPS,
@@ -29,6 +32,7 @@ from mtlkit.diagnostics.thresholds import (
     VANISHING,
 )
 from mtlkit.layers.gradient_gates import GradientStop
+from mtlkit.model import MultiTaskModel
 from mtlkit.model._first_losses import RATIO, SMALL
 
 #: Operations that let no gradient through.
@@ -54,6 +58,7 @@ def first_loss(program: Program) -> Iterator[Problem]:
         if found is None:
             continue
         constant, first = found
+        constant = max(constant, _undecided(out))
         far = FAR_FROM_CONSTANT_VALUE if out.kind == "regression" else FAR_FROM_CONSTANT
         margin = 0.0 if out.kind == "regression" else 1.0
         if constant > LEAST_LOSS and first > max(far * constant, constant + margin):
@@ -62,13 +67,24 @@ def first_loss(program: Program) -> Iterator[Problem]:
                 "hint" if out.kind == "regression" else "warning",
                 f"The first loss of {out.name!r} is {first:.3g}; the best constant has "
                 f"{constant:.3g}: outputs start out far off, not undecided.",
-                "normalize = keras.layers.Normalization(); normalize.adapt(x)  # first layer"
+                _normalised(program)
                 if out.kind != "regression"
                 else "y = (y - y.mean()) / y.std()",
                 out.name,
                 out.layer,
                 first / constant,
             )
+
+
+def _normalised(program: Program) -> str:
+    """The line that normalises the inputs."""
+    new = "normalize = keras.layers.Normalization(); normalize.adapt(x)  # first layer"
+    return next((problem.code for problem in not_adapted(program)), new)
+
+
+def _undecided(out: Output) -> float:
+    """The loss where all classes have the same probability."""
+    return float(np.log(out.units)) if out.kind in ("classification", "one_hot") else 0.0
 
 
 def _constant_and_first(program: Program, out: Output) -> tuple[float, float] | None:
@@ -145,8 +161,9 @@ def unequal_losses(program: Program) -> Iterator[Problem]:
         labels, predicted = program.labels.get(out.name), program.predicted.get(out.name)
         if labels is None or predicted is None or out.loss is None:
             continue
+        known = out.labelled[program.rows]
         try:
-            losses[out.name] = _value(out.loss, labels, predicted)
+            losses[out.name] = _value(out.loss, labels[known], predicted[known])
         except (ValueError, TypeError):
             continue
     known = {name: value for name, value in losses.items() if np.isfinite(value) and value > 0}
@@ -181,7 +198,16 @@ def gradients_of_layers(program: Program) -> Iterator[Problem]:
             layer=_layer(wrong[0]),
         )
         return
-    none = program.without_gradient
+    without_loss = [out.name for out in program.outputs if out.loss is None]
+    if without_loss:
+        yield Problem(
+            "output_without_loss",
+            "hint",
+            f"{', '.join(map(repr, without_loss))}: no loss, so what computes it is not trained.",
+            task=without_loss[0],
+        )
+    behind_losses = _behind_losses(program)
+    none = [weight for weight in program.without_gradient if id(weight) in behind_losses]
     if none:
         stop = _stop(program)
         share = len(none) / len(found)
@@ -199,12 +225,23 @@ def gradients_of_layers(program: Program) -> Iterator[Problem]:
     yield from _sizes(found)
 
 
+def _behind_losses(program: Program) -> set[int]:
+    """The weights that some output with a loss depends on; all where there is no graph."""
+    tensors = [out.tensor for out in program.outputs if out.loss is not None]
+    whole = not isinstance(program.model, MultiTaskModel)
+    if not whole or not program.nodes or any(tensor is None for tensor in tensors):
+        return {id(weight) for weight in program.model.weights}
+    layers = (layer for node in nodes_before(tensors) for layer in sublayers(node.operation))
+    return {id(weight) for layer in layers for weight in getattr(layer, "weights", ())}
+
+
 def _sizes(found: list[tuple[Any, NDArray]]) -> Iterator[Problem]:
     """Gradients of layers, relative to their weights, that are far apart or very large."""
     sizes: dict[str, float] = {}
     for weight, gradient in found:
-        if gradient.any() and gradient.ndim > 1 and "bias" not in weight.path.rsplit("/")[-1]:
-            size = float(np.linalg.norm(gradient) / max(_norm(weight), 1e-8))
+        is_bias = "bias" in weight.path.rsplit("/")[-1]
+        if gradient.any() and gradient.ndim > 1 and not is_bias and _norm(weight) > 0:
+            size = float(np.linalg.norm(gradient)) / _norm(weight)
             sizes[_layer(weight)] = max(size, sizes.get(_layer(weight), 0.0))
     if len(sizes) < 2:
         return
@@ -257,19 +294,22 @@ def first_steps(program: Program) -> Iterator[Problem]:
     if not np.isfinite(losses[0]):
         return  # said by the first loss
     if _is_rising(losses):
-        slower, _ = program.steps(rate / 10)
-        helped = not _is_rising(slower)
+        for part in SLOWER:
+            slower, _ = program.steps(rate / part)
+            helped = not _is_rising(slower)
+            if helped:
+                break
         yield Problem(
             "learning_rate",
             "error" if not np.isfinite(losses[-1]) else "warning",
             f"In {len(losses) - 1} steps on the same {len(program.rows)} samples the loss goes "
             f"from {losses[0]:.4g} to {losses[-1]:.4g}"
             + (
-                f"; with a tenth of the rate, to {slower[-1]:.4g}."
+                f"; with a rate {part:,} times as small, to {slower[-1]:.4g}."
                 if helped
-                else ", and it rises with a tenth of the rate, too."
+                else f", and it rises with a rate {part:,} times as small, too."
             ),
-            _at_rate(program, rate / 10),
+            _at_rate(program, rate / part),
             value=rate,
         )
         return
