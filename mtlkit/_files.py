@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mtlkit._warnings import warn
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -70,5 +71,5 @@ def read_json(path: Path) -> Any:
         pass
     aside = path.with_name(f"{path.name}.corrupt")
     os.replace(path, aside)
-    warnings.warn(f"Expected a JSON object in {path}; it is now {aside}", stacklevel=2)
+    warn(f"Expected a JSON object in {path}; it is now {aside}")
     return None

@@ -7,6 +7,7 @@ on two free cores. FOLDER keeps the data, the models and the reports; a step can
 - `demo`: `mtlkit demo`, which trains the stuck model and the one with another head;
 - `diagnose`: `mtlkit diagnose` of the stuck model;
 - `search`: `mtlkit search` for the head of the stuck task; run it twice for a longer leaderboard;
+- `quickstart`: the picture of `examples/quickstart.py`, which is run for each scheme;
 - `draw`: the confusion matrices of both models;
 - `shoot`: screenshots of the two pages, by headless Chromium, which has to be installed.
 
@@ -20,9 +21,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 SCHEMES = ("light", "dark")
+#: Styles of matplotlib; the dark one has the colour of the site.
+STYLES: dict[str, Any] = {
+    "light": ["default"],
+    "dark": ["dark_background", {"figure.facecolor": "#1e2129", "savefig.facecolor": "#1e2129"}],
+}
 NUM_BINS = 32
 
 
@@ -52,6 +59,20 @@ def search(folder: Path) -> None:
     command(folder, "search", "demo/digits.npz", *model, *options)
 
 
+def quickstart(folder: Path) -> None:
+    """Runs the quickstart in each style."""
+    script = HERE.parents[1] / "examples" / "quickstart.py"
+    for scheme in SCHEMES:
+        output = folder / f"quickstart-{scheme}"
+        code = (
+            f"import matplotlib, runpy, sys; matplotlib.style.use({STYLES[scheme]}); "
+            f"sys.argv[1:] = ['--output', {str(output)!r}]; "
+            f"runpy.run_path({str(script)!r}, run_name='__main__')"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+        shutil.copy(output / "confusion.png", HERE / f"quickstart_{scheme}.png")
+
+
 def draw(folder: Path) -> None:
     """Draws what the two models predict on the test images."""
     import keras
@@ -69,11 +90,8 @@ def draw(folder: Path) -> None:
         found = model.predict_tasks(data.x_test, verbose=0)
         predicted[title] = found["orientation"]["label"]
     for scheme in SCHEMES:
-        style = "dark_background" if scheme == "dark" else "default"
-        with matplotlib.style.context(style):
+        with matplotlib.style.context(STYLES[scheme]):
             figure = Figure(figsize=(9, 4.7), layout="constrained")
-            if scheme == "dark":
-                figure.set_facecolor("#1e2129")
             for ax, (title, label) in zip(figure.subplots(1, 2), predicted.items(), strict=True):
                 right = 100 * np.mean(label == true)
                 title = f"{title}: {right:.0f} % right"
@@ -118,7 +136,14 @@ def shrink(path: Path) -> None:
     Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
 
 
-STEPS = {"demo": demo, "diagnose": diagnose, "search": search, "draw": draw, "shoot": shoot}
+STEPS = {
+    "demo": demo,
+    "diagnose": diagnose,
+    "search": search,
+    "quickstart": quickstart,
+    "draw": draw,
+    "shoot": shoot,
+}
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import keras
 
 import mtlkit
 from mtlkit._files import read_json, write_json
+from mtlkit._warnings import warn
 from mtlkit.datasets import MultiTaskData
 from mtlkit.diagnostics._kept import fingerprint
 
@@ -59,10 +59,9 @@ def warn_of_other_splits(arguments: argparse.Namespace, data: MultiTaskData) -> 
         return
     kept = read_json(arguments.model.parent / _SETTINGS)
     if kept is not None and kept.get("inputs") not in (None, _of_inputs(data)):
-        warnings.warn(
+        warn(
             f"'{arguments.model}' was trained on other data, or on other splits of them. Held-out "
-            "samples that it was trained on flatter it: give the same --seed and columns",
-            stacklevel=2,
+            "samples that it was trained on flatter it: give the same --seed and columns"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._warnings import warn
 from mtlkit.backbones._applications import leading_preprocessing, mode_to_add, rescales_bytes
 from mtlkit.backbones._named_maps import INPUT, LAST, graph_of, named_maps
 from mtlkit.backbones._normalized import NormalizedBackbone
@@ -193,11 +193,10 @@ class KerasBackbone(NormalizedBackbone):
             if least < 0
             else "Multiply them by 255"
         )
-        warnings.warn(
+        warn(
             f"Expected images with values in 0...255, which {expects}. Received: values from "
             f"{least:.3g} to {largest:.3g}. {cure}, or name what they need, "
-            "KerasBackbone(model, preprocess=...)",
-            stacklevel=2,
+            "KerasBackbone(model, preprocess=...)"
         )
 
     def get_config(self) -> dict[str, Any]:

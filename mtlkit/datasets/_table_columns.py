@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._warnings import warn
 from mtlkit.datasets._label_reader import LabelReader
 
 #: The files of tables that can be read.
@@ -104,10 +104,9 @@ def label_column(table: Any, task: str) -> NDArray[Any]:
         whole = values.dtype.kind in "iu"
         values = np.array(values.astype("float64").to_numpy(na_value=np.nan))
         if whole and np.nanmin(values, initial=0) == -1:  # as in arrays: no label
-            warnings.warn(
+            warn(
                 f"Column {task!r}: -1 in {np.sum(values == -1)} rows is taken for no label. If it "
-                f"is a number, make the column one of floats: table[{task!r}].astype(float)",
-                stacklevel=4,
+                f"is a number, make the column one of floats: table[{task!r}].astype(float)"
             )
             values[values == -1] = np.nan
         return LabelReader(values, task).read(values)
@@ -137,10 +136,9 @@ def _fault(values: Any) -> str:
 def _numbers(values: Any, name: str) -> NDArray[np.float32]:
     numbers = _float32(values)
     if len(np.unique(numbers)) < len(np.unique(values)) / 2:
-        warnings.warn(
+        warn(
             f"Input column {name!r}: float32 does not tell its numbers apart, such as "
-            f"{values.iloc[0]!r}. Subtract their minimum, or leave it out with `ignore`",
-            stacklevel=4,
+            f"{values.iloc[0]!r}. Subtract their minimum, or leave it out with `ignore`"
         )
     return numbers
 

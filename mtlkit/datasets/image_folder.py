@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlkit._warnings import warn
 from mtlkit.datasets._channels import move_channels
 from mtlkit.datasets._made import made, parts_of
 from mtlkit.datasets._split_rows import split_rows
@@ -179,8 +179,7 @@ def _warn_of_others(folder: Path, files: Sequence[str]) -> None:
     found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _IMAGES)
     others = [path for path in found if path.resolve() not in named]
     if others:
-        warnings.warn(
+        warn(
             f"{len(others)} images in '{folder}' have no row in the table and are not used, the "
-            f"first is {others[0].relative_to(folder)}",
-            stacklevel=4,
+            f"first is {others[0].relative_to(folder)}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._warnings import warn
 from mtlkit.losses import labelled
 from mtlkit.losses._partial_labels import Entries, known_entries
 
@@ -73,11 +73,10 @@ class LabelStandardization(keras.layers.Layer):
         smallest = np.maximum(_CONSTANT * np.abs(mean), np.finfo("float32").tiny)
         scale = np.where(scale > smallest, scale, 1.0)
         if (scale < _BLURRED * np.abs(mean)).any():
-            warnings.warn(
+            warn(
                 f"Task {task!r}: labels differ by {scale.min():.3g} (standard deviation) around "
                 f"{mean[scale.argmin()]:.8g}, which float32 hardly tells apart. Give them as "
-                "differences from a constant, computed in float64: y - y.mean()",
-                stacklevel=2,
+                "differences from a constant, computed in float64: y - y.mean()"
             )
         if not self.built:
             self.build()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from mtlkit._warnings import warn
 
 #: How groups are found in a confusion matrix.
 METHODS = ("linkage", "spectral")
@@ -129,7 +130,7 @@ def _check_above_chance(counts: np.ndarray, force: bool) -> None:
         f"a mean accuracy of {accuracy:.1%} a class, where chance is {1 / len(counts):.1%}: at "
         "chance a confusion matrix is noise, and so are groups found in it"
     )
-    warnings.warn(f"The confusion matrix has {found}.", stacklevel=4)
+    warn(f"The confusion matrix has {found}.")
     if not force:
         raise ValueError(
             "Expected a confusion matrix with an accuracy of at least twice chance (or force=True)."

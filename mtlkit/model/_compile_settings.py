@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+
+from mtlkit._warnings import warn
 
 
 @dataclass
@@ -85,11 +86,10 @@ def carry_over_state(old: Any, new: Any, variables: Sequence[Any]) -> None:
     slots = _slots(before)
     rest = _others(old, slots)
     if len(places) != len(order) or len(order) < len(variables) or any(len(v.shape) for v in rest):
-        warnings.warn(
+        warn(
             "The state of the optimizer is not carried over, since it does not belong to the "
             "weights that are trained now, one by one. "
-            f"Received: {type(before).__name__} with {len(places)} weights, not {len(variables)}",
-            stacklevel=3,
+            f"Received: {type(before).__name__} with {len(places)} weights, not {len(variables)}"
         )
         return
     new.build(variables)

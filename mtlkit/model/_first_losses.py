@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from mtlkit._warnings import warn
 from mtlkit.heads.regression import RegressionHead
 from mtlkit.model.task import Task
 
@@ -62,11 +62,10 @@ def warn_of_unequal_losses(losses: Mapping[str, float], tasks: Mapping[str, Task
     other = max(losses[smallest], SMALL)
     if losses[largest] < RATIO * other:
         return
-    warnings.warn(
+    warn(
         f"Task {largest!r}: its weighted loss is {losses[largest]:.3g} at the start, and that of "
         f"task {smallest!r} {losses[smallest]:.3g}, so the latter hardly trains what both share. "
-        f"{_cure(tasks[largest], losses[largest] / other)}",
-        stacklevel=2,
+        f"{_cure(tasks[largest], losses[largest] / other)}"
     )
 
 

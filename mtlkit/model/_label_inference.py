@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 import keras
 
+from mtlkit._warnings import warn
 from mtlkit.backbones._graph import is_graph, node_of
 from mtlkit.heads._adopted_labels import KINDS, width
 from mtlkit.losses.masked import FunctionLoss, MaskedLoss
@@ -186,8 +186,7 @@ def _warn_of_mismatch(name: str, kind: str, from_logits: bool, activation: str |
         )
     else:
         return
-    warnings.warn(
+    warn(
         f"Task {name!r}: {found}, so that it learns something else than it seems; give the loss "
-        f"{cure}. It is adopted as it is.",
-        stacklevel=5,
+        f"{cure}. It is adopted as it is."
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
+
+from mtlkit._warnings import warn
 
 
 def name_and_order(path: str, inputs: list[str], outputs: list[str]) -> None:
@@ -22,10 +23,9 @@ def name_and_order(path: str, inputs: list[str], outputs: list[str]) -> None:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(Path(path).read_bytes()))
     foreign = sorted(code.customCode.decode() for code in model.operatorCodes if code.customCode)
     if foreign:
-        warnings.warn(
+        warn(
             f"{Path(path).name} has operations that LiteRT alone does not have: {foreign}. Its "
-            "interpreter needs the Flex delegate of TensorFlow to run it",
-            stacklevel=6,
+            "interpreter needs the Flex delegate of TensorFlow to run it"
         )
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     found = {one.name.decode(): one for one in signature.outputs}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
+from mtlkit._warnings import warn
 from mtlkit.callbacks import TaskEarlyStopping
 from mtlkit.model.task import Task
 
@@ -51,11 +51,10 @@ def check_monitors(
                 f'{name}(monitor="{callback.monitor}", mode={mode}). Received: mode="auto"'
             )
         if right not in (None, callback.mode):
-            warnings.warn(
+            warn(
                 f'Expected {type(callback).__name__} with mode="{right}", since '
                 f"{callback.monitor!r} is better the {'higher' if right == 'max' else 'lower'} "
-                f'it is. Received: mode="{callback.mode}"',
-                stacklevel=2,
+                f'it is. Received: mode="{callback.mode}"'
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlkit._warnings import warn
 from mtlkit.backbones._feature_maps import FeatureMaps
 from mtlkit.backbones._trainable_flags import (
     set_trainable,
@@ -139,11 +139,10 @@ class MultiTaskModel(keras.Model):
         maps = FeatureMaps(backbone, input_shape, orbit)
         wired = wire(maps, tasks, balancing.aggregator, balancer_space)
         if balancing.aggregator is not None and not wired.fan_outs and len(wired.gates) < 2:
-            warnings.warn(
+            warn(
                 "There is no feature that two tasks train: "
                 f"{balancing.aggregator} has nothing to combine. "
-                f"The tasks are {[(task.name, task.gradient) for task in tasks]}",
-                stacklevel=2,
+                f"The tasks are {[(task.name, task.gradient) for task in tasks]}"
             )
         super().__init__(inputs=maps.model_inputs, outputs=wired.outputs, name=name, **kwargs)
         self.output_names = keras.tree.flatten({task.name: task.name for task in tasks})
@@ -804,11 +803,10 @@ class MultiTaskModel(keras.Model):
             adapt(self.backbone, learners, batches, self._images)
             heads = [name for name in learners if not self.tasks[name].head.adapted]
             if heads and is_stream(arguments["x"]) and length(arguments["x"]) is None:
-                warnings.warn(
+                warn(
                     f"Task {heads[0]!r}: no label among the batches that were looked at, so its "
                     "labels are taken as they are. Before fit, give the head some: "
-                    f"model.tasks[{heads[0]!r}].head.adapt(labels)",
-                    stacklevel=3,
+                    f"model.tasks[{heads[0]!r}].head.adapt(labels)"
                 )
         if changed:
             size = arguments.get("batch_size") or 32

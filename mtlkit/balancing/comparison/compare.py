@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from mtlkit._counts import check_count
 from mtlkit._durations import duration
+from mtlkit._warnings import warn
 from mtlkit.balancing._names import split
 from mtlkit.balancing.comparison._scores import best_weights, delta_m
 from mtlkit.balancing.comparison._step_times import StepTimes
@@ -230,7 +230,7 @@ class _Run:
             except Exception as error:  # the others are still worth their time
                 self._done += 1
                 told = f"{type(error).__name__}: {error}"
-                warnings.warn(f"{method}, seed {seed} failed. {told}", stacklevel=4)
+                warn(f"{method}, seed {seed} failed. {told}")
                 self._runs.append({"method": method, "seed": seed, "message": told})
 
     def _job(self, method: str, seed: int) -> Job:
