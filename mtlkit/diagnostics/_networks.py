@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlkit.diagnostics.data_probes._imbalance import imbalance_of
+from mtlkit.diagnostics.data_probes._imbalance import confirmed, imbalance_of
 from mtlkit.diagnostics.data_probes._panels import confusion_of
 from mtlkit.diagnostics.data_probes._samples import checked_probabilities
 from mtlkit.diagnostics.data_probes._uncertainty import uncertainty_of
@@ -42,7 +42,8 @@ def of_networks(seed: int, evidence: Mapping[str, Evidence]) -> dict[str, Eviden
     if probabilities is None:
         return found
     if is_unclear("imbalance", evidence):
-        found["imbalance"] = imbalance_of(probabilities, labels, counts, seed=seed)
+        one = imbalance_of(probabilities, labels, counts, seed=seed)
+        found["imbalance"] = confirmed(one, evidence["imbalance"])
     if "confusion" in evidence:
         predicted = probabilities.argmax(axis=1)
         one = confusion_of(labels, predicted, len(counts), of=_NAMES[better])

@@ -387,6 +387,9 @@ class ImbalanceDetails(AnyDetails):
         recall: By class, and `recall_adjusted`.
         recall_of_rare: Where rare classes lag behind, and `recall_of_frequent`.
         gain_of_adjustment: There, too.
+        unit: Where the reference shows a cost, what that is of.
+        harder: There, how much less it recalls of rare classes, at most, where all are equally few,
+            as a share.
     """
 
     of: str
@@ -402,6 +405,8 @@ class ImbalanceDetails(AnyDetails):
     recall_of_rare: NotRequired[float]
     recall_of_frequent: NotRequired[float]
     gain_of_adjustment: NotRequired[float | None]
+    unit: NotRequired[str]
+    harder: NotRequired[float | None]
 
 
 class ResolutionDetails(AnyDetails):

@@ -156,6 +156,10 @@ FAR_FROM_LEARNED = 0.5
 RARE_CLASS = 0.5
 #: Rare classes are learned badly if so much of the frequent ones' recall is missing.
 RARE_LAG = 0.5
+#: Where all classes are equally few, rare ones that are known so much less are hard by themselves.
+HARDER = 0.5
+#: How many times chance a reference has to reach there, so that what it says counts.
+LEARNED_EVENLY = 1.5
 #: Two tasks are one under two names if so large a share of their labels belongs together; related
 #: ones, such as both eyes of a patient, agree in four of five.
 SAME_TASK = 0.95

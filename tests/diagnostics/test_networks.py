@@ -13,8 +13,11 @@ RIGHT = np.eye(2)[RARE]
 SHY = np.where(RARE[:, None] == 1, [0.6, 0.4], [0.9, 0.1])
 GUESS = np.full((100, 2), 0.5)
 #: What the simple reference told.
+GAINS = {"unit": "mean recall", "harder": None}
 BEFORE = {
-    "imbalance": Evidence("imbalance", "unclear", "", 0.1, (0.05, 0.2), threshold=0.02),
+    "imbalance": Evidence(
+        "imbalance", "unclear", "", 0.1, (0.05, 0.2), threshold=0.02, details=GAINS
+    ),
     "uncertainty": Evidence("uncertainty", "absent", "", details={"entropy": {"epistemic": 0.3}}),
     "confusion": Evidence("confusion", "absent", "", details={"matrix": [[80, 10], [5, 5]]}),
 }
@@ -39,6 +42,8 @@ def test_the_better_network_tells_what_frequency_costs_if_that_was_open():
     assert told(SHY, RIGHT)["imbalance"].found
     assert told(RIGHT, SHY)["imbalance"].status == "absent"
     assert told(RIGHT, SHY, user_skill=0.6)["imbalance"].found
+    alone = {"imbalance": replace(BEFORE["imbalance"], details={})}
+    assert told(SHY, RIGHT, alone)["imbalance"].status == "unclear"
     settled = {"imbalance": replace(BEFORE["imbalance"], status="absent")}
     assert "imbalance" not in told(SHY, RIGHT, settled)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,13 +12,15 @@ from mtlkit._statistics import bootstrap_interval, p_better, share_interval
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import checked_probabilities, prepared, timed
 from mtlkit.diagnostics.evidence import Evidence, Status
-from mtlkit.diagnostics.thresholds import ALPHA, RARE_CLASS, RARE_LAG
+from mtlkit.diagnostics.thresholds import ALPHA, HARDER, LEARNED_EVENLY, RARE_CLASS, RARE_LAG
 from mtlkit.references.reference import Reference
 
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
 #: says for perfect probabilities. The best is chosen on other samples than it is judged on.
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Why what is found of a reference decides nothing.
+#: Samples of a class that are kept, at least, where all classes are made equally few.
+_LEAST_OF_CLASS = 10
 _OF_A_BETTER_MODEL = "only the predictions of a better model show whether it needs help"
 
 
@@ -78,8 +81,11 @@ def imbalance(
     counts = np.bincount(ready.y, minlength=ready.num_classes)
     if probabilities is None:
         found = _judged(ready.probabilities, ready.y, counts, seed, "the reference")
+        if not found.found:
+            return found
         text = f"{found.text[:-1]}; {_OF_A_BETTER_MODEL}."
-        return replace(found, status="unclear", text=text) if found.found else found
+        details = {**found.details, "unit": found.unit, "harder": _harder(ready, counts, seed)}
+        return replace(found, status="unclear", text=text, details=details)
     judged = checked_probabilities(probabilities, ready.y, ready.num_classes)
     return _judged(judged, ready.y, counts, seed, "the model")
 
@@ -99,6 +105,60 @@ def imbalance_of(
     labels, trained = np.asarray(y, "int64"), np.asarray(counts)
     judged = checked_probabilities(probabilities, labels, len(trained))
     return _judged(judged, labels, trained, seed, "the model")
+
+
+def confirmed(found: Evidence, before: Evidence) -> Evidence:
+    """What is found of a model, if a simple reference shows the same; else it is left open.
+
+    What rarity costs does not depend on who is asked. Classes that are learned as badly where all
+    are equally few are hard, not rare.
+
+    Args:
+        found: What `imbalance_of` says of a model.
+        before: What `imbalance` said of the reference.
+    """
+    if not found.found:
+        return found
+    harder: Any = before.details.get("harder")
+    unit = before.details.get("unit")
+    if unit is None:
+        why = "of a simple reference, that is not sure"
+    elif unit != found.unit:
+        why = (
+            "a simple reference recalls rare classes once frequency is taken off"
+            if found.unit == "recall"
+            else "taking frequency off does not help a simple reference"
+        )
+    elif found.unit == "recall" and harder is None:
+        why = "whether they are as hard where all classes are equally few is not known"
+    elif found.unit == "recall" and harder >= HARDER:
+        why = (
+            f"where all classes are equally few, a reference still knows {100 * harder:.0f} % less "
+            "of them than of the others, so they may be hard"
+        )
+    else:
+        return found
+    return replace(found, status="unclear", text=f"{found.text[:-1]}; but {why}.")
+
+
+def _harder(reference: Reference, counts: NDArray, seed: int) -> float | None:
+    """How much less is recalled of the rare classes where all classes are equally few, at most.
+
+    As a share of what is recalled of the frequent ones; `None` where that is not known.
+    """
+    share = counts[counts > 0].size * counts / counts.sum()
+    rare, frequent = np.flatnonzero((counts > 0) & (share < RARE_CLASS)), share >= 1
+    if not len(rare):
+        return None
+    most = max(int(np.median(counts[rare])), _LEAST_OF_CLASS)
+    order = np.random.default_rng(seed).permutation(len(reference))
+    rows = np.concatenate([order[reference.y[order] == one][:most] for one in range(len(counts))])
+    even = reference.of_rows(np.sort(rows))
+    of_rare, of_frequent = (even.correct[mask[even.y]] for mask in (share < RARE_CLASS, frequent))
+    _, known = share_interval(of_frequent.sum(), len(of_frequent))
+    least, _ = share_interval(of_rare.sum(), len(of_rare))
+    learned = float(of_frequent.mean()) > LEARNED_EVENLY / len(np.unique(even.y))
+    return max(0.0, (known - least) / known) if learned else None
 
 
 def _judged(

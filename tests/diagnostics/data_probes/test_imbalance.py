@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtlkit.diagnostics import Reference
-from mtlkit.diagnostics.data_probes._imbalance import imbalance, imbalance_of
+from mtlkit.diagnostics import Evidence, Reference
+from mtlkit.diagnostics.data_probes._imbalance import _harder, confirmed, imbalance, imbalance_of
 
 
 def two_gaussians(share, distance, samples=800, seed=0):
@@ -86,6 +86,41 @@ def test_few_rare_samples_say_nothing_of_rare_classes():
     labels = np.repeat([0, 1, 2], [60, 60, 2])
     found = imbalance_of(sure(labels, 3, [1, 1, 0]), labels, [3000, 3000, 100])
     assert found.status == "unclear"
+
+
+def before(unit: str, **details) -> Evidence:
+    """What a reference showed of rare classes."""
+    return Evidence("imbalance", "unclear", "Uneven.", details={"unit": unit, **details})
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        (before("recall", harder=0.1), "found"),
+        (before("recall", harder=0.8), "unclear"),
+        (before("recall", harder=None), "unclear"),
+        (before("mean recall", harder=0.1), "unclear"),
+        (Evidence("imbalance", "unclear", "Uneven."), "unclear"),
+    ],
+)
+def test_a_lag_is_rarity_only_if_a_reference_shows_the_same(shown, status):
+    found = imbalance_of(sure(LABELS, 6, [1, 0.9, 0, 0.1, 0.1, 0]), LABELS, np.bincount(LABELS))
+    assert found.unit == "recall"
+    confirmed_one = confirmed(found, shown)
+    assert confirmed_one.status == status
+    assert (confirmed_one is found) == (status == "found")
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_rare_classes_that_are_hard_by_themselves(hard):
+    """Where all classes are equally few, hard ones are still not known, and rare ones are."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), [400, 400, 60, 60])
+    shown = np.where((y > 1) & hard, rng.permutation(y), y)
+    x = rng.normal(size=(len(y), 6)).astype("float32") * 0.6
+    x[np.arange(len(y)), shown] += 2
+    share = _harder(Reference(x, y), np.bincount(y), seed=0)
+    assert share > 0.5 if hard else share < 0.3
 
 
 def test_what_a_reference_does_not_recall_a_model_may():
