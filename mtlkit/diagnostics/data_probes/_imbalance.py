@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -119,22 +118,17 @@ def confirmed(found: Evidence, before: Evidence) -> Evidence:
     """
     if not found.found:
         return found
-    harder: Any = before.details.get("harder")
-    unit = before.details.get("unit")
+    unit, harder = before.details.get("unit"), before.details.get("harder")
     if unit is None:
         why = "of a simple reference, that is not sure"
-    elif unit != found.unit:
-        why = (
-            "a simple reference recalls rare classes once frequency is taken off"
-            if found.unit == "recall"
-            else "taking frequency off does not help a simple reference"
-        )
-    elif found.unit == "recall" and harder is None:
+    elif unit == found.unit == "mean recall":
+        return found  # measured of both: what the frequencies alone take away
+    elif harder is None:
         why = "whether they are as hard where all classes are equally few is not known"
-    elif found.unit == "recall" and harder >= HARDER:
+    elif harder >= HARDER:
         why = (
-            f"where all classes are equally few, a reference still knows {100 * harder:.0f} % less "
-            "of them than of the others, so they may be hard"
+            "where all classes are equally few, a reference may still know "
+            f"{100 * harder:.0f} % less of them than of the others, so they may be hard"
         )
     else:
         return found

@@ -99,7 +99,8 @@ def before(unit: str, **details) -> Evidence:
         (before("recall", harder=0.1), "found"),
         (before("recall", harder=0.8), "unclear"),
         (before("recall", harder=None), "unclear"),
-        (before("mean recall", harder=0.1), "unclear"),
+        (before("mean recall", harder=0.1), "found"),
+        (before("mean recall", harder=0.8), "unclear"),
         (Evidence("imbalance", "unclear", "Uneven."), "unclear"),
     ],
 )
