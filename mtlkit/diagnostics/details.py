@@ -388,8 +388,8 @@ class ImbalanceDetails(AnyDetails):
         recall_of_rare: Where rare classes lag behind, and `recall_of_frequent`.
         gain_of_adjustment: There, too.
         unit: Where the reference shows a cost, what that is of.
-        harder: There, how much less it recalls of rare classes, at most, where all are equally few,
-            as a share.
+        harder: Unless it shows none, how much less it recalls of rare classes where all are
+            equally few, as a share.
     """
 
     of: str

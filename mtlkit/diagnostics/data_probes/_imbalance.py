@@ -20,6 +20,8 @@ _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Why what is found of a reference decides nothing.
 #: Samples of a class that are kept, at least, where all classes are made equally few.
 _LEAST_OF_CLASS = 10
+#: And samples of rare classes, and of frequent ones, that this says something of.
+_LEAST_ASKED = 30
 _OF_A_BETTER_MODEL = "only the predictions of a better model show whether it needs help"
 
 
@@ -80,10 +82,13 @@ def imbalance(
     counts = np.bincount(ready.y, minlength=ready.num_classes)
     if probabilities is None:
         found = _judged(ready.probabilities, ready.y, counts, seed, "the reference")
-        if not found.found:
+        if found.status == "absent":
             return found
+        details = {**found.details, "harder": _harder(ready, counts, seed)}
+        if not found.found:
+            return replace(found, details=details)
         text = f"{found.text[:-1]}; {_OF_A_BETTER_MODEL}."
-        details = {**found.details, "unit": found.unit, "harder": _harder(ready, counts, seed)}
+        details["unit"] = found.unit
         return replace(found, status="unclear", text=text, details=details)
     judged = checked_probabilities(probabilities, ready.y, ready.num_classes)
     return _judged(judged, ready.y, counts, seed, "the model")
@@ -119,15 +124,13 @@ def confirmed(found: Evidence, before: Evidence) -> Evidence:
     if not found.found:
         return found
     unit, harder = before.details.get("unit"), before.details.get("harder")
-    if unit is None:
-        why = "of a simple reference, that is not sure"
-    elif unit == found.unit == "mean recall":
+    if unit == found.unit == "mean recall":
         return found  # measured of both: what the frequencies alone take away
     elif harder is None:
         why = "whether they are as hard where all classes are equally few is not known"
     elif harder >= HARDER:
         why = (
-            "where all classes are equally few, a reference may still know "
+            "where all classes are equally few, a reference still knows "
             f"{100 * harder:.0f} % less of them than of the others, so they may be hard"
         )
     else:
@@ -136,7 +139,7 @@ def confirmed(found: Evidence, before: Evidence) -> Evidence:
 
 
 def _harder(reference: Reference, counts: NDArray, seed: int) -> float | None:
-    """How much less is recalled of the rare classes where all classes are equally few, at most.
+    """How much less is recalled of the rare classes where all classes are equally few.
 
     As a share of what is recalled of the frequent ones; `None` where that is not known.
     """
@@ -149,10 +152,11 @@ def _harder(reference: Reference, counts: NDArray, seed: int) -> float | None:
     rows = np.concatenate([order[reference.y[order] == one][:most] for one in range(len(counts))])
     even = reference.of_rows(np.sort(rows))
     of_rare, of_frequent = (even.correct[mask[even.y]] for mask in (share < RARE_CLASS, frequent))
-    _, known = share_interval(of_frequent.sum(), len(of_frequent))
-    least, _ = share_interval(of_rare.sum(), len(of_rare))
-    learned = float(of_frequent.mean()) > LEARNED_EVENLY / len(np.unique(even.y))
-    return max(0.0, (known - least) / known) if learned else None
+    if min(len(of_rare), len(of_frequent)) < _LEAST_ASKED:
+        return None
+    known, of_these = float(of_frequent.mean()), float(of_rare.mean())
+    learned = known > LEARNED_EVENLY / len(np.unique(even.y))
+    return max(0.0, (known - of_these) / known) if learned else None
 
 
 def _judged(

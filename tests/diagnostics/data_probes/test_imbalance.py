@@ -101,6 +101,7 @@ def before(unit: str, **details) -> Evidence:
         (before("recall", harder=None), "unclear"),
         (before("mean recall", harder=0.1), "found"),
         (before("mean recall", harder=0.8), "unclear"),
+        (Evidence("imbalance", "unclear", "Uneven.", details={"harder": 0.1}), "found"),
         (Evidence("imbalance", "unclear", "Uneven."), "unclear"),
     ],
 )
