@@ -65,7 +65,7 @@ def quickstart(folder: Path) -> None:
     for scheme in SCHEMES:
         output = folder / f"quickstart-{scheme}"
         code = (
-            f"import matplotlib, runpy, sys; matplotlib.style.use({STYLES[scheme]}); "
+            f"import matplotlib.style, runpy, sys; matplotlib.style.use({STYLES[scheme]}); "
             f"sys.argv[1:] = ['--output', {str(output)!r}]; "
             f"runpy.run_path({str(script)!r}, run_name='__main__')"
         )
@@ -76,7 +76,7 @@ def quickstart(folder: Path) -> None:
 def draw(folder: Path) -> None:
     """Draws what the two models predict on the test images."""
     import keras
-    import matplotlib
+    import matplotlib.style
     import numpy as np
     from matplotlib.figure import Figure
 
