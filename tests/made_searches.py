@@ -57,11 +57,11 @@ def drawn(count, score, heads, seed=0):
     return [record(number, score(point), point) for number, point in enumerate(points)]
 
 
-def result(directory, records, heads=None, settings=SETTINGS, data=True):
+def result(directory, records, heads=None, settings=SETTINGS):
     """The result of a search of which these are the records."""
     store = Store(directory)
     for one in records:
         store.save(one)
     heads = heads or space()
-    arrays = SearchData.of(small.data(), "orientation") if data else None
+    arrays = SearchData.of(small.data(), "orientation")
     return mtl.search.SearchResult(store, heads, settings, arrays)

@@ -52,7 +52,7 @@ RISING = 0.05
 #: A fall below this share in all steps is hardly one.
 HARDLY_FALLS = 1e-3
 #: By how much smaller rates are that are tried where the loss rises.
-SLOWER = (10, 100, 1_000, 10_000)
+SLOWER = (10, 100, 1_000, 10_000, 100_000)
 #: Rates that are tried where the loss hardly falls, in multiples of the model's.
 RATES_TRIED = (100, 10_000)
 #: How many times the fall must grow at such a rate for the model's to be called too small.

@@ -402,8 +402,6 @@ class SearchResult:
         trial = self.best_trial.trial if trial is None else trial
         point = self._point(trial)
         arrays = self._data if data is None else SearchData.of(data, self.target)
-        if arrays is None:
-            raise ValueError("Expected data to train on. Received: data=None")
 
         def trainer(point: Any, run: int) -> tuple[MultiTaskModel, SearchData]:
             if self._frozen is not None and data is None:

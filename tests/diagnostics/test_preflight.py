@@ -305,7 +305,7 @@ class TestTraining:
         model = network(1, None)
         found = said(model, "mse", X, VALUES, keras.optimizers.SGD(50.0))
         assert found["learning_rate"].severity in ("warning", "error")
-        assert "learning_rate = 0.5" in found["learning_rate"].code
+        assert 0 < float(found["learning_rate"].code.rpartition("=")[2]) <= 5
 
     def test_a_rate_that_is_too_low(self):
         found = said(network(), SPARSE, X, CLASSES, keras.optimizers.Adam(1e-8))
@@ -328,10 +328,14 @@ class TestTraining:
         assert problem.layer == "below" and "stop_gradient" in problem.text
 
     def test_a_rate_that_is_far_too_high(self):
+        """The same network does no harm at the rate that is advised."""
+        keras.utils.set_random_seed(0)
         found = said(network(1, None), "mse", X, VALUES, keras.optimizers.SGD(5_000.0))
         rate = float(found["learning_rate"].code.rpartition("=")[2])
+        assert rate <= 500
+        keras.utils.set_random_seed(0)
         again = said(network(1, None), "mse", X, VALUES, keras.optimizers.SGD(rate))
-        assert "learning_rate" not in again or again["learning_rate"].severity == "warning"
+        assert "learning_rate" not in again
 
     def test_weights_that_begin_at_zero_do_not_explode(self):
         model = network(kernel_initializer="zeros")

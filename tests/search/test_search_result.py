@@ -118,7 +118,6 @@ class TestRows:
         assert result.baseline.score == 1 / small.NUM_BINS and result.baseline.name == "chance"
         low, high = result.baseline.interval(0.5)  # Wilson's, of 6 of 12
         assert (round(low, 4), round(high, 4)) == (0.2538, 0.7462)
-        assert made.result(tmp_path, [], data=False).baseline is None
 
 
 class TestBestConfig:
@@ -271,12 +270,6 @@ class TestRepeat:
     def test_bad_arguments(self, options, message, searched):
         with pytest.raises(ValueError, match=message):
             searched.repeat(**options)
-
-    def test_no_data(self, tmp_path):
-        heads = made.space()
-        result = made.result(tmp_path, made.drawn(1, lambda p: 0.5, heads), heads, data=False)
-        with pytest.raises(ValueError, match="Expected data to train on"):
-            result.repeat()
 
 
 def test_setup_and_time(searched, tmp_path):
