@@ -35,6 +35,15 @@ def network(units=3, activation="softmax", hidden="relu", **options):
     )
 
 
+def two_outputs(**units):
+    """A model of classes, and of numbers without an activation, on the same hidden layer."""
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(8, activation="relu")(inputs)
+    outputs = {"kind": layers.Dense(3, activation="softmax", name="kind")(hidden)}
+    outputs |= {name: layers.Dense(count, name=name)(hidden) for name, count in units.items()}
+    return keras.Model(inputs, outputs)
+
+
 def said(model, loss, x, y, optimizer="adam", **options):
     """Names of the problems, with their severities."""
     model.compile(optimizer, loss, **options)
@@ -342,13 +351,7 @@ class TestTraining:
         assert "exploding_gradient" not in said(model, SPARSE, X, CLASSES)
 
     def test_an_output_without_a_loss(self):
-        inputs = keras.Input((4,))
-        hidden = layers.Dense(8, activation="relu")(inputs)
-        outputs = {
-            "kind": layers.Dense(3, activation="softmax", name="kind")(hidden),
-            "embedding": layers.Dense(2, name="embedding")(hidden),
-        }
-        found = said(keras.Model(inputs, outputs), {"kind": SPARSE}, X, {"kind": CLASSES})
+        found = said(two_outputs(embedding=2), {"kind": SPARSE}, X, {"kind": CLASSES})
         assert {n: one.severity for n, one in found.items()} == {"output_without_loss": "hint"}
 
     def test_a_penalty_above_all(self):
@@ -387,13 +390,7 @@ class TestSeveralTasks:
         assert problem.task == "kind" and problem.severity == "error"
 
     def test_losses_that_drown_others(self):
-        inputs = keras.Input((4,))
-        hidden = layers.Dense(8, activation="relu")(inputs)
-        outputs = {
-            "kind": layers.Dense(3, activation="softmax", name="kind")(hidden),
-            "price": layers.Dense(1, name="price")(hidden),
-        }
-        model = keras.Model(inputs, outputs)
+        model = two_outputs(price=1)
         y = {"kind": CLASSES, "price": 100 * (3 + VALUES)}
         model.compile("adam", {"kind": SPARSE, "price": "mse"})
         found = preflight(model, X, y).problems

@@ -242,7 +242,7 @@ class Program:
         if not none or self.rate is None:
             return none
         self.steps()
-        later = zip(none, self._gradients_after_steps, strict=False)
+        later = zip(none, self._gradients_after_steps, strict=True)
         return [weight for weight, gradient in later if not gradient.any()]
 
     @cached_property

@@ -17,11 +17,11 @@ from mtlkit.references.reference import Reference
 #: How much of the logarithm of a class's frequency is taken off its score; 1 is what theory
 #: says for perfect probabilities. The best is chosen on other samples than it is judged on.
 _TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
-#: Why what is found of a reference decides nothing.
 #: Samples of a class that are kept, at least, where all classes are made equally few.
 _LEAST_OF_CLASS = 10
-#: And samples of rare classes, and of frequent ones, that this says something of.
+#: Samples of rare classes, and of frequent ones, that are needed there to compare them.
 _LEAST_ASKED = 30
+#: Why what is found of a reference decides nothing.
 _OF_A_BETTER_MODEL = "only the predictions of a better model show whether it needs help"
 
 
@@ -112,29 +112,26 @@ def imbalance_of(
 
 
 def confirmed(found: Evidence, before: Evidence) -> Evidence:
-    """What is found of a model, if a simple reference shows the same; else it is left open.
+    """Leaves what is found of a model open unless a simple reference shows the same.
 
-    What rarity costs does not depend on who is asked. Classes that are learned as badly where all
-    are equally few are hard, not rare.
+    A cost of rarity shows for any predictor. Classes that are still learned badly where all classes
+    have equally few samples are hard, and rarity need not be the cause.
 
     Args:
         found: What `imbalance_of` says of a model.
         before: What `imbalance` said of the reference.
     """
-    if not found.found:
+    of_both = found.unit == before.details.get("unit") == "mean recall"  # of frequency alone
+    harder = before.details.get("harder")
+    if not found.found or of_both or (harder is not None and harder < HARDER):
         return found
-    unit, harder = before.details.get("unit"), before.details.get("harder")
-    if unit == found.unit == "mean recall":
-        return found  # measured of both: what the frequencies alone take away
-    elif harder is None:
+    if harder is None:
         why = "whether they are as hard where all classes are equally few is not known"
-    elif harder >= HARDER:
+    else:
         why = (
             "where all classes are equally few, a reference still knows "
             f"{100 * harder:.0f} % less of them than of the others, so they may be hard"
         )
-    else:
-        return found
     return replace(found, status="unclear", text=f"{found.text[:-1]}; but {why}.")
 
 
@@ -143,20 +140,26 @@ def _harder(reference: Reference, counts: NDArray, seed: int) -> float | None:
 
     As a share of what is recalled of the frequent ones; `None` where that is not known.
     """
-    share = counts[counts > 0].size * counts / counts.sum()
-    rare, frequent = np.flatnonzero((counts > 0) & (share < RARE_CLASS)), share >= 1
-    if not len(rare):
+    share = _of_equal_share(counts)
+    rare = share < RARE_CLASS
+    known = counts[rare & (counts > 0)]
+    if not len(known):
         return None
-    most = max(int(np.median(counts[rare])), _LEAST_OF_CLASS)
+    most = max(int(np.median(known)), _LEAST_OF_CLASS)
     order = np.random.default_rng(seed).permutation(len(reference))
     rows = np.concatenate([order[reference.y[order] == one][:most] for one in range(len(counts))])
     even = reference.of_rows(np.sort(rows))
-    of_rare, of_frequent = (even.correct[mask[even.y]] for mask in (share < RARE_CLASS, frequent))
+    of_rare, of_frequent = (even.correct[mask[even.y]] for mask in (rare, share >= 1))
     if min(len(of_rare), len(of_frequent)) < _LEAST_ASKED:
         return None
-    known, of_these = float(of_frequent.mean()), float(of_rare.mean())
-    learned = known > LEARNED_EVENLY / len(np.unique(even.y))
-    return max(0.0, (known - of_these) / known) if learned else None
+    recalls = float(of_rare.mean()), float(of_frequent.mean())
+    learned = recalls[1] > LEARNED_EVENLY / len(np.unique(even.y))
+    return max(0.0, 1 - recalls[0] / recalls[1]) if learned else None
+
+
+def _of_equal_share(counts: NDArray) -> NDArray[np.float64]:
+    """The samples of each class, in multiples of an equal share."""
+    return counts * (counts > 0).sum() / counts.sum()
 
 
 def _judged(
@@ -164,7 +167,7 @@ def _judged(
 ) -> Evidence:
     """What the adjustment gains and, unless that decides, how far rare classes lag behind."""
     gained = _measured(probabilities, labels, trained, seed, of)
-    share = trained[labels] * (trained > 0).sum() / trained.sum()
+    share = _of_equal_share(trained)[labels]
     right = probabilities.argmax(axis=1) == labels
     rare, frequent = right[share < RARE_CLASS], right[share >= 1]
     if gained.found or not len(rare) or not len(frequent):

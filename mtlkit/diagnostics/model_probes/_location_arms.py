@@ -83,7 +83,7 @@ def train_arms(bench: Bench, own: ReadMap, positions: ReadMap | None) -> Arms:
     """Trains heads on the frozen trunk, then the user's network afresh, on the task alone.
 
     Args:
-        bench: What they are judged on.
+        bench: The held-out samples, and the score.
         own: What the task reads.
         positions: The map that heads which keep positions read, if there is one.
     """
@@ -165,7 +165,7 @@ def reads_positions(bench: Bench, maps: NDArray) -> float:
 def moved_by_rolling(maps: NDArray, said_of: Callable[[NDArray], Any]) -> float:
     """How much what is said of maps changes if they are rolled by half their height and width.
 
-    1 is what other samples change. What pools over positions does not notice it.
+    A value of 1 means: as much as another sample changes it. Pooling over positions gives 0.
     """
     rolled = np.roll(maps, (maps.shape[1] // 2, maps.shape[2] // 2), axis=(1, 2))
     said, moved = (_flat(said_of(_in_data_format(given))) for given in (maps, rolled))
@@ -196,7 +196,7 @@ def flat_head(bench: Bench, reads: str | None = None) -> tuple[Any, str]:
     """A head for the task that keeps positions, and the code that brings it in.
 
     Args:
-        bench: What it is judged on.
+        bench: The held-out samples, and the score.
         reads: The name of the map that it reads. `None`: the one that the task reads.
     """
     size = bench.score.num_classes or bench.score.targets(bench.y_val).shape[1]

@@ -158,8 +158,9 @@ class _Reading:
         self.earlier = last_positions(bench.user) if of_images else None
         rng = np.random.default_rng(bench.seed)
         self.fitted = rng.permutation(bench.rows)[:_FITTED]
-        maps = [self._positions(images) for images in (bench.images[self.fitted], bench.val_images)]
-        self.probes = self._probe(np.concatenate(maps))
+        self._held = self.held if self.earlier is None else self._positions(bench.val_images)
+        fitted = self._positions(bench.images[self.fitted])
+        self.probes = self._probe(np.concatenate([fitted, self._held]))
 
     def maps(self) -> tuple[ReadMap, ReadMap | None]:
         """What the task reads, and the map with positions, of all training samples with labels."""
@@ -168,9 +169,7 @@ class _Reading:
         own = ReadMap(read_map(self.reader, images), self.held)
         if self.earlier is None:
             return own, own if own.held.ndim == 4 else None
-        return own, ReadMap(
-            self._positions(images), self._positions(bench.val_images), self.earlier
-        )
+        return own, ReadMap(self._positions(images), self._held, self.earlier)
 
     def positions_kept(self) -> float | None:
         """How much the user's head, or the vector that it reads, depends on positions."""
