@@ -1,7 +1,8 @@
-"""Checks of arguments that count something."""
+"""Checks of arguments that are numbers."""
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,3 +13,8 @@ def check_count(argument: str, value: Any, least: int) -> None:
     is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not is_integer or value < least:
         raise ValueError(f"Expected {argument} >= {least}. Received: {argument}={value!r}")
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a real number, of Python or NumPy, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any, Literal
 
 import keras
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._arrays import numbering_cure
-from mtlkit._counts import check_count
+from mtlkit._counts import check_count, is_real
 
 #: Orders of so many numbers are drawn as a whole.
 _SMALL = 1 << 16
@@ -225,7 +224,7 @@ def _shares(sizes: NDArray, sampling: Any) -> NDArray:
     """The share of each data set in what is drawn."""
     if isinstance(sampling, str) and sampling in ("proportional", "equal"):
         power = 1.0 if sampling == "proportional" else 0.0
-    elif isinstance(sampling, Real) and not isinstance(sampling, bool) and float(sampling) >= 1:
+    elif is_real(sampling) and float(sampling) >= 1:
         power = 1 / float(sampling)
     else:
         raise ValueError(

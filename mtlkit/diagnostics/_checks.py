@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtlkit._arrays import to_numpy
+from mtlkit._counts import is_real
 from mtlkit.metrics._labels import is_labelled
 from mtlkit.references._inputs import channels_last
 from mtlkit.references._kinds import as_inputs
@@ -102,8 +103,7 @@ def check_class_names(class_names: Any, labels: NDArray) -> None:
 
 def check_budget(budget: Any) -> None:
     """Checks that a budget is a number of seconds: finite, and above 0."""
-    number = isinstance(budget, numbers.Real) and not isinstance(budget, bool)
-    if not number or not 0 < budget < math.inf:
+    if not is_real(budget) or not 0 < budget < math.inf:
         raise ValueError(
             "Expected a budget of CPU-seconds, a finite number above 0. "
             f"Received: budget={budget!r}"

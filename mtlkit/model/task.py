@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from numbers import Real
 from typing import Any
 
 import keras
 
+from mtlkit._counts import is_real
 from mtlkit.heads.head import Head
 from mtlkit.layers.conditioning import CONDITIONINGS
 
@@ -224,6 +224,4 @@ def check_multiplier(whose: str, argument: str, value: Any) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    # NumPy's numbers are numbers, too.
-    is_real = isinstance(value, Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(float(value))
+    return is_real(value) and math.isfinite(float(value))

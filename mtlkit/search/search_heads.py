@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from mtlkit._counts import check_count
+from mtlkit._counts import check_count, is_real
 from mtlkit._files import read_arrays, read_json, write_arrays, write_json
 from mtlkit._versions import versions
 from mtlkit.model._data_checks import check_inputs
@@ -326,8 +325,7 @@ def _one_after_the_other(
 
 
 def _check_time_budget(seconds: Any) -> None:
-    number = isinstance(seconds, Real) and not isinstance(seconds, bool)
-    if seconds is not None and not (number and seconds > 0):
+    if seconds is not None and not (is_real(seconds) and seconds > 0):
         raise ValueError(
             "Expected time_budget: seconds above 0, or None for no limit. "
             f"Received: time_budget={seconds!r}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from mtlkit._counts import is_real
 from mtlkit.space._values import has_stable_text, text_of
 
 
@@ -147,8 +147,7 @@ class Float:
         return [float(value) for value in values]
 
     def __contains__(self, value: Any) -> bool:
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        return number and self.low <= value <= self.high
+        return is_real(value) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
