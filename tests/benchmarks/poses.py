@@ -41,13 +41,17 @@ SHOWN = {
 
 
 class Poses(NamedTuple):
-    """A data set: images and labels `pose` and `identity`, to train on and to judge by."""
+    """A data set: images and labels `pose` and `identity`, to train on and to judge by.
+
+    `objects` has the object of each training image, where whole objects are held out.
+    """
 
     x: np.ndarray
     y: dict[str, np.ndarray]
     x_test: np.ndarray
     y_test: dict[str, np.ndarray]
     num_bins: int
+    objects: np.ndarray | None = None
 
     @property
     def identities(self) -> int:
@@ -103,7 +107,8 @@ def eth80(num_bins: int, whole_objects: bool) -> Callable[[int, Path | None], Po
         rng = np.random.default_rng(100 + seed)
         if whole_objects:
             held_out = np.isin(objects % 10, rng.permutation(10)[:2])
-            return split(x, categories, pose, held_out, num_bins)
+            parts = split(x, categories, pose, held_out, num_bins)
+            return parts._replace(objects=objects[~held_out])
         return split(x, objects, pose, rng.random(len(x)) < 0.25, num_bins)
 
     return load
