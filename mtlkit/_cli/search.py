@@ -41,9 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if any(one.interrupted for one in found.values()) or len(found) < len(chosen):
         print("Interrupted: finished trials are kept; the same command goes on.")
         return INTERRUPTED
-    in_vain = [task for task, one in found.items() if not any(r.ranked for r in one.trials)]
-    for task in in_vain:
-        print(found[task].sentence)
+    in_vain = any(not any(trial.ranked for trial in one.trials) for one in found.values())
     return FOUND if in_vain else FINE
 
 

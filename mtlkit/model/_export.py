@@ -29,12 +29,19 @@ class _Format:
         packages: What has to be installed beside Keras, by backend; other backends cannot write it.
         write: Writes symbolic outputs by name, given the inputs, the path and Keras's options.
         float32: Whether its runtime computes in float32 alone, whatever the model trains in.
+        since_keras: The first version of Keras that writes it, if mtlkit allows older ones.
     """
 
     suffix: str
     packages: Mapping[str, tuple[str, ...]]
     write: _Write
     float32: bool = False
+    since_keras: tuple[int, int] | None = None
+
+    @property
+    def in_keras(self) -> bool:
+        """Whether the Keras that is installed can write it."""
+        return self.since_keras is None or _keras_version() >= self.since_keras
 
 
 def export(
@@ -163,12 +170,24 @@ def _check(format: _Format, name: str, path: str, decode: bool) -> None:
             f"Expected the backend to be one of {list(format.packages)} for format={name!r}. "
             f"Received: {backend!r}. {_on_tensorflow(name, path, decode)}"
         )
+    if not format.in_keras:
+        least = ".".join(map(str, format.since_keras or ()))
+        raise ImportError(
+            f"Expected Keras {least} or later for format={name!r}. "
+            f"Received: Keras {keras.__version__}. Run: pip install --upgrade keras"
+        )
     missing = [one for one in format.packages.get(backend, ()) if find_spec(one) is None]
     if missing:
         raise ImportError(
             f"Expected {' and '.join(missing)} to be installed for format={name!r}. "
             f"Run: pip install {' '.join(one.replace('_', '-') for one in missing)}"
         )
+
+
+def _keras_version() -> tuple[int, int]:
+    """The version of Keras, as far as it says what there is."""
+    major, minor = keras.__version__.split(".")[:2]
+    return int(major), int(minor)
 
 
 def _on_tensorflow(name: str, path: str | Path, decode: bool) -> str:
@@ -230,6 +249,7 @@ FORMATS: Mapping[str, _Format] = {
         {"tensorflow": ("ai_edge_litert",), "torch": ("litert_torch", "ai_edge_litert")},
         _write_litert,
         float32=True,
+        since_keras=(3, 13),
     ),
 }
 #: Formats that Keras knows and that are not checked here: their outputs come in the tasks' order.

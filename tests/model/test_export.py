@@ -31,6 +31,8 @@ EXACT = [
 
 def needs(format: str) -> None:
     """Skips the test if what writes the format is not installed."""
+    if not FORMATS[format].in_keras:
+        pytest.skip(f"Keras {keras.__version__} does not write {format}")
     missing = [one for one in FORMATS[format].packages[BACKEND] if find_spec(one) is None]
     if missing:
         pytest.skip(f"{missing} not installed")
@@ -214,6 +216,12 @@ class TestErrors:
         monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
         monkeypatch.setattr("mtlkit.model._export.find_spec", lambda name: None)
         with pytest.raises(ImportError, match="Run: pip install ai-edge-litert"):
+            small_model("pool").export(tmp_path / "model.tflite", "litert")
+
+    def test_a_keras_that_is_too_old(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+        monkeypatch.setattr(keras, "__version__", "3.12.1")
+        with pytest.raises(ImportError, match=r"Keras 3\.13 or later .* Received: Keras 3\.12\.1"):
             small_model("pool").export(tmp_path / "model.tflite", "litert")
 
     @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow writes every format")
