@@ -281,7 +281,11 @@ def _add_run(one: argparse.ArgumentParser, epochs: int | None) -> None:
         metavar="DIR",
         help="a folder for the results (default: one in mtlkit-runs/, which is named at the end)",
     )
-    words = "of a trial (default: 9)" if epochs is None else f"at most (default: {epochs})"
+    words = (
+        "of a trial (default: 9, or more if samples are few)"
+        if epochs is None
+        else f"at most (default: {epochs})"
+    )
     one.add_argument("--epochs", type=_count, default=epochs, metavar="N", help=words)
     if one.get_default("seed") is None:
         one.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")

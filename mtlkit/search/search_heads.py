@@ -37,6 +37,9 @@ from mtlkit.space._values import text_of, without_addresses
 
 #: Epochs of a trial, and on a frozen backbone.
 _EPOCHS, _FROZEN_EPOCHS = 9, 27
+#: Of few samples an epoch has few steps, in which no head learns: there, a trial has as many epochs
+#: as make this many steps, but not more than so many times the epochs above.
+_LEAST_STEPS, _MOST_TIMES = 600, 10
 _DEFAULT_TRIALS = 30
 
 
@@ -117,7 +120,8 @@ def search_heads(
             anything with such a `run`. `None`: this process, or its `workers`.
         epochs: Epochs of a trial. With `"hyperband"` of the longest ones: trials begin with a
             third, or with more where a third does not tell heads apart. `None`: 9, or 27 on a
-            frozen backbone, where an epoch takes little.
+            frozen backbone, where an epoch takes little; more of them, up to ten times as many,
+            where an epoch has so few steps that all make fewer than 600.
         batch_size: Samples of a batch.
         guard: The share of its skill (what it scores beyond chance or the best constant) that
             another task may lose against a model that is trained without the target. Trials
@@ -222,7 +226,7 @@ def search_heads(
     how = _settings(
         space,
         given,
-        epochs=(_FROZEN_EPOCHS if freeze_backbone else _EPOCHS) if epochs is None else epochs,
+        epochs=_epochs(arrays.samples, batch_size, freeze_backbone) if epochs is None else epochs,
         batch_size=batch_size,
         guard=guard,
         max_parameters=max_parameters,
@@ -264,6 +268,13 @@ def search_heads(
     if not is_worker():
         _end(result, report)
     return result
+
+
+def _epochs(samples: int, batch_size: int, is_frozen: bool) -> int:
+    """Epochs of the longest trials, unless the user says how many."""
+    usual = _FROZEN_EPOCHS if is_frozen else _EPOCHS
+    steps = math.ceil(samples / batch_size)
+    return min(max(usual, math.ceil(_LEAST_STEPS / steps)), _MOST_TIMES * usual)
 
 
 def _end(result: SearchResult, report: Callable[[str], None]) -> None:
