@@ -48,8 +48,8 @@ def with_power(
     if seen.status != "absent":
         return replace(found, details={**found.details, "planted": seen.effect})
     text = (
-        f"An effect of {size:.2g} that was planted in these labels was not noticed, so the labels "
-        "themselves may have one, too."
+        f"As a test, an effect of {size:.2g} was added to a copy of these labels, and was not "
+        "noticed; so one that is there may go unnoticed, too."
     )
     details = {**found.details, "planted": seen.effect, "without_power": True}
     return replace(found, status="not_tested", text=text, details=details)

@@ -116,8 +116,11 @@ RULES = (
         "missing context from another task",
         "its labels depend on another task's",
         INVALID,
-        remedy="Condition the task on what the other task predicts.",
-        code='mtl.Task("{task}", head, condition_on="{other}")',
+        remedy=(
+            "The inputs do not show the other task's label. If it is known when the model is used, "
+            "give it to the task; a prediction of it does not help."
+        ),
+        code='mtl.Task("{task}", head, condition_on="{other}", condition_from="data")',
     ),
     # What comes of a context that the images do not show looks like any kind of wrong labels.
     Rule(

@@ -319,6 +319,7 @@ class ContextDetails(AnyDetails):
         gain_predicted: What a head that sees the prediction may gain.
         leaks: Whether the other label gives this one away.
         accuracy_of_other: How well the other task is read.
+        read: Whether it is read better than its most frequent class.
         association: Whether the task is right more often where the other one is.
         tasks: The same by task.
         shown: The inputs show what is needed of the other task.
@@ -340,6 +341,7 @@ class ContextDetails(AnyDetails):
     gain_predicted_interval: Interval
     leaks: Any
     accuracy_of_other: float
+    read: bool
     association: Mapping[str, Any]
     tasks: Mapping[str, Mapping[str, Any]]
     shown: NotRequired[bool]

@@ -203,6 +203,7 @@ def search_heads(
         )
     if epochs is not None:
         check_count("epochs", epochs, 1)
+    check_count("batch_size", batch_size, 1)
     _check_time_budget(time_budget)
     report = reporter(verbose)
     report(f"searching the head for {target}; what is known is kept in {directory}")
@@ -273,7 +274,7 @@ def search_heads(
 def _epochs(samples: int, batch_size: int, is_frozen: bool) -> int:
     """Epochs of the longest trials, unless the user says how many."""
     usual = _FROZEN_EPOCHS if is_frozen else _EPOCHS
-    steps = math.ceil(samples / batch_size)
+    steps = max(1, math.ceil(samples / batch_size))
     return min(max(usual, math.ceil(_LEAST_STEPS / steps)), _MOST_TIMES * usual)
 
 

@@ -1,6 +1,7 @@
 """search_heads as users call it: real trials, failures, the guard, time and frozen backbones."""
 
 import dataclasses
+import sys
 import time
 
 import keras
@@ -380,12 +381,30 @@ class TestBadInput:
             ({"settings": {"speed": 1}}, r"settings out of.*'speed'"),
             ({"settings": {"feature": "stage9"}, "max_trials": 1}, r"stage9"),
             ({"time_budget": -1}, r"time_budget: seconds above 0.*-1"),
+            ({"batch_size": 0}, r"batch_size >= 1.*batch_size=0"),
         ],
-        ids=range(6),
+        ids=range(7),
     )
     def test_arguments(self, changes, message, tmp_path):
         with pytest.raises(ValueError, match=message):
             small.search(tmp_path, **changes)
+
+    @pytest.mark.parametrize(
+        ("samples", "options", "epochs"),
+        [
+            (64 * 100, {}, 9),  # enough steps
+            (64 * 30, {}, 20),  # 600 steps
+            (64 * 30, {"batch_size": 32}, 10),
+            (64 * 30, {"epochs": 4}, 4),
+            (10, {}, 90),  # not more than ten times as many
+            (64 * 30, {"freeze_backbone": True}, 27),
+            (64 * 6, {"freeze_backbone": True}, 100),
+        ],
+    )
+    def test_epochs_where_samples_are_few(self, samples, options, epochs, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys.modules["mtlkit.search.search_heads"], "run_alone", lambda *_: None)
+        monkeypatch.setattr(SearchData, "samples", samples)
+        assert small.search(tmp_path, **{"epochs": None, **options}).setup["epochs"] == epochs
 
     def test_target(self, tmp_path):
         with pytest.raises(ValueError, match=r"target to be one of.*'turn'"):

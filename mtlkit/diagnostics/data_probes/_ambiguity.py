@@ -60,7 +60,7 @@ def ambiguity(
     reference = reference or Reference(x, y, num_classes, seed)
     ways = [one for one in reference.pairings if one.distance not in _neighbours(reference)]
     if not ways:
-        text = "Classes are confused with their neighbours on the circle alone."
+        text = "Classes are confused with their neighbours alone."
         return Evidence("ambiguity", "absent", text, samples=len(reference))
     pairing = max(ways, key=lambda one: _gain(reference, one))
     gain = _gain(reference, pairing)

@@ -89,9 +89,10 @@ def amount(
         "samples_of_class": len(order) / reference.num_classes,
         "way_from_constant": float(way),
     }
+    points = round(100 * gain, 1) + 0.0  # no "-0.0"
     text = (
         f"With {counts[-2]:,} samples the reference reaches {scores[-2]:.3f}, with {counts[-1]:,} "
-        f"{scores[-1]:.3f}; twice as many would bring about {100 * gain:.1f} points."
+        f"{scores[-1]:.3f}; twice as many would bring about {points:.1f} points."
     )
     return Evidence(
         "too_little_data",

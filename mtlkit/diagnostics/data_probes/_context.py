@@ -51,8 +51,10 @@ def needs_context(
     seen to need it.
 
     To be told `A` also helps a simple model that could have read it off the image. Therefore the
-    effect is what the true `A` adds to the predicted one: what the image does not show. What
-    a conditioned head may gain is in the details, as `gain_predicted`.
+    effect is what the true `A` adds to the predicted one: what the image does not show. If the
+    reference reads `A` better than a constant does, a better model may read it better still, and
+    the evidence is `"unclear"`. What a conditioned head may gain is in the details, as
+    `gain_predicted`.
 
     Args:
         x: Images.
@@ -256,8 +258,15 @@ def _arms(reference: Reference, labels: NDArray, seed: int) -> dict[str, Any]:
         "gain_predicted_interval": bootstrap_interval(pays, seed=seed),
         "leaks": _leaks(reference.y, labels, reference.num_classes, seed),
         "accuracy_of_other": other.accuracy,
+        "read": _is_read(other),
         "association": _association(reference.correct, other.correct, labels, rng),
     }
+
+
+def _is_read(other: Reference) -> bool:
+    """Whether the image shows something of the other label: beyond its most frequent class."""
+    constant = other.y == np.bincount(other.y).argmax()
+    return p_better(other.correct, constant) < ALPHA
 
 
 def _predicted(other: Reference) -> NDArray:
@@ -360,8 +369,9 @@ def _status(one: dict[str, Any]) -> str:
     status = status_of(one["interval"], one["threshold"])
     if status != "found":
         return status
-    if one["leaks"]:
-        # What it gives away by itself cannot be told from what it adds to the image.
+    # What it gives away by itself cannot be told from what it adds to the image. And where the
+    # image shows something of it, a better model may read the rest.
+    if one["leaks"] or one["read"]:
         return "unclear"
     # The true label must also beat the image alone: noise in a predicted one may have hurt.
     over_image = status_of(one["gain_over_image_interval"], one["threshold"])
@@ -371,19 +381,20 @@ def _status(one: dict[str, Any]) -> str:
 def _context_text(task: str, one: dict[str, Any]) -> str:
     arms = {arm: 100 * found["accuracy"] for arm, found in one["arms"].items()}
     text = (
-        f"accuracy {arms['image']:.1f} % from the image, {arms['true']:.1f} % with the true "
+        f"accuracy {arms['image']:.1f} % from the inputs, {arms['true']:.1f} % with the true "
         f"{task}, {arms['predicted']:.1f} % with the predicted, {arms['shuffled']:.1f} % shuffled"
     )
-    start = {
-        "found": f"The task needs {task}, which the image does not show: ",
-        "absent": f"{task} adds nothing that the image does not show: ",
-        "unclear": (
-            f"{task} alone gives the label away: "
-            if one["leaks"]
-            else f"Whether the task needs {task} is open: "
-        ),
-    }[one["status"]]
-    return f"{start}{text}."
+    if one["status"] == "unclear" and one["leaks"]:
+        start = f"{task} alone says something of the label"
+    elif one["status"] == "unclear" and one["read"]:
+        start = f"Whether the inputs show enough of {task} for this task is open"
+    else:
+        start = {
+            "found": f"The task needs {task}, which the inputs do not show",
+            "absent": f"{task} adds nothing that the inputs do not show",
+            "unclear": f"Whether the task needs {task} is open",
+        }[one["status"]]
+    return f"{start}: {text}."
 
 
 def _dependence(labels: NDArray, other: NDArray, num_classes: int, seed: int) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def test_a_context_that_the_image_shows_is_none():
     assert found.details["arms"]["image"]["accuracy"] > 0.95
 
 
+def test_a_context_that_the_image_shows_in_part_is_open():
+    """A better model may read the rest of it."""
+    x, row, rng = stripes()
+    column = rng.integers(4, size=800)
+    seen = np.flatnonzero(rng.random(800) < 0.4)
+    x[seen, :, 3 * column[seen] + 1] += 1
+    found = needs_context(x, (row + column) % 4, {"column": column})
+    assert found.status == "unclear" and "enough of column" in found.text
+    assert found.interval[0] > found.threshold and found.details["read"]
+
+
 def test_a_context_that_turns_what_the_image_shows_around():
     """Neither the image nor the context weighs anything alone; neighbours within a context do."""
     x, row, rng = stripes()
