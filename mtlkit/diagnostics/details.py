@@ -322,7 +322,7 @@ class ContextDetails(AnyDetails):
         read: Whether it is read better than its most frequent class.
         association: Whether the task is right more often where the other one is.
         tasks: The same by task.
-        shown: The inputs show what is needed of the other task.
+        shown: The inputs show some of what is needed of the other task, or all of it.
     """
 
     task: str
@@ -344,7 +344,7 @@ class ContextDetails(AnyDetails):
     read: bool
     association: Mapping[str, Any]
     tasks: Mapping[str, Mapping[str, Any]]
-    shown: NotRequired[bool]
+    shown: bool
 
 
 class LeakDetails(AnyDetails, total=False):

@@ -12,7 +12,7 @@ from mtlkit._statistics import bootstrap_interval, count_table, holm, p_better, 
 from mtlkit.diagnostics._checks import LEAST_SAMPLES
 from mtlkit.diagnostics._effects import least_effect, status_of
 from mtlkit.diagnostics.data_probes._samples import checked_labels, prepared, timed
-from mtlkit.diagnostics.evidence import Evidence, not_tested
+from mtlkit.diagnostics.evidence import Evidence, Status, not_tested
 from mtlkit.diagnostics.thresholds import ALPHA, LEAST_BITS, SAME_TASK
 from mtlkit.references._neighbours import Neighbours
 from mtlkit.references._other_tasks import (
@@ -93,6 +93,7 @@ def needs_context(
     for one, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
         one["p"] = float(p)
         one["status"] = _status(one)
+        one["shown"] = one["read"] and not one["leaks"] and _added(one) == "found"
     best = max(looks, key=lambda task: (_RANK[looks[task]["status"]], looks[task]["gain"]))
     one = looks[best]
     return Evidence(
@@ -365,15 +366,19 @@ def _association(
     }
 
 
-def _status(one: dict[str, Any]) -> str:
+def _status(one: dict[str, Any]) -> Status:
+    added = _added(one)
+    # What it gives away by itself cannot be told from what it adds to the image. And where the
+    # image shows something of it, a better model may read the rest.
+    return "unclear" if added == "found" and (one["leaks"] or one["read"]) else added
+
+
+def _added(one: dict[str, Any]) -> Status:
+    """Whether the true label adds something to the predicted one, and to the image alone."""
     status = status_of(one["interval"], one["threshold"])
     if status != "found":
         return status
-    # What it gives away by itself cannot be told from what it adds to the image. And where the
-    # image shows something of it, a better model may read the rest.
-    if one["leaks"] or one["read"]:
-        return "unclear"
-    # The true label must also beat the image alone: noise in a predicted one may have hurt.
+    # Noise in a predicted label may have hurt.
     over_image = status_of(one["gain_over_image_interval"], one["threshold"])
     return over_image if one["p"] < ALPHA else "unclear"
 
@@ -386,7 +391,7 @@ def _context_text(task: str, one: dict[str, Any]) -> str:
     )
     if one["status"] == "unclear" and one["leaks"]:
         start = f"{task} alone says something of the label"
-    elif one["status"] == "unclear" and one["read"]:
+    elif one["shown"]:
         start = f"Whether the inputs show enough of {task} for this task is open"
     else:
         start = {

@@ -101,7 +101,11 @@ def uniform_noise(
     text = {
         "found": f"About {100 * rate:.0f} % of the labels are wrong by chance.",
         "absent": f"Labels that are wrong by chance: {100 * rate:.1f} %, too few to matter.",
-        "unclear": f"Labels that are wrong by chance may be up to {100 * high:.0f} %.",
+        "unclear": (
+            "How many labels are wrong by chance is open: the reference knows too little."
+            if high > MOST_WRONG
+            else f"Labels that are wrong by chance may be up to {100 * high:.0f} %."
+        ),
     }[status]
     return Evidence(
         "uniform_noise",

@@ -42,7 +42,7 @@ def test_a_context_that_the_image_shows_in_part_is_open():
     x[seen, :, 3 * column[seen] + 1] += 1
     found = needs_context(x, (row + column) % 4, {"column": column})
     assert found.status == "unclear" and "enough of column" in found.text
-    assert found.interval[0] > found.threshold and found.details["read"]
+    assert found.interval[0] > found.threshold and found.details["shown"]
 
 
 def test_a_context_that_turns_what_the_image_shows_around():

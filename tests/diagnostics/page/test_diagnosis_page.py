@@ -77,8 +77,9 @@ class TestFullPage:
         start = texts.index("limited by data and model")
         assert texts[start + 1] == full.verdict.sentence
         assert texts[start + 2 : start + 4] == ["What to do", "Use a head that keeps positions."]
+        gain = full.evidence["head_destroys_space"].effect
         assert texts[start + 4].startswith(
-            "Against: a head that throws positions away. Measured gain: +0.7"
+            f"Against: a head that throws positions away. Measured gain: +{gain:.3f}"
         )
         assert texts[start + 5].startswith("model = model.with_head(")
         gains = [one for one in texts if "Gain: not measured." in one]
@@ -260,7 +261,8 @@ class TestLevels:
         metric, found = levels(of(full.evidence["signal"]))
         assert metric == "accuracy"
         score = full.evidence["signal"].details["score"]
-        assert [level.value for level in found] == pytest.approx([1 / 8, score, 1.0], abs=0.005)
+        # The first one is what permuted labels allow: chance, and some luck.
+        assert [level.value for level in found] == pytest.approx([1 / 8, score, 1.0], abs=0.02)
         tasks = full.evidence["skill"].details["tasks"]
         rows = {"orientation": {**tasks["orientation"], "by": "the reference"}}
         skill = Evidence("skill", "found", "", details={"tasks": rows})
