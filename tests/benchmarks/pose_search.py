@@ -20,8 +20,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from heads import pose_scores
-from poses import NEIGHBOUR, SETS, Poses, neighbour
+from poses import NEIGHBOUR, SETS, Poses, neighbour, scored
 from poses import table as table_of
 from results_file import resumed
 
@@ -63,12 +62,7 @@ def trained(result: Any, data: Poses, seed: int, epochs: int) -> dict[str, float
     start = time.perf_counter()
     model.fit(data.x, data.y, batch_size=BATCH, epochs=epochs, verbose=2)
     seconds = time.perf_counter() - start
-    decoded = model.predict_tasks(data.x_test, verbose=0)
-    found = decoded["pose"]
-    degrees = found.get("degrees", found["label"] * 360 / data.num_bins)
-    right = np.mean(decoded["identity"]["label"] == data.y_test["identity"])
-    scores = pose_scores(found["label"], degrees, data.y_test["pose"], data.num_bins)
-    return {**scores, "identity": float(right), "seconds": seconds}
+    return {**scored(model, data, data.x_test), "seconds": seconds}
 
 
 def main() -> None:

@@ -165,6 +165,16 @@ def neighbour(data: Poses) -> dict[str, float]:
     return {**scores, "identity": np.nan, "seconds": time.perf_counter() - start}
 
 
+def scored(model: mtl.MultiTaskModel, data: Poses, x_test: Any) -> dict[str, float]:
+    """Scores of both tasks on the held-out part."""
+    decoded = model.predict_tasks(x_test, verbose=0)
+    found = decoded["pose"]
+    degrees = found.get("degrees", found["label"] * 360 / data.num_bins)
+    right = np.mean(decoded["identity"]["label"] == data.y_test["identity"])
+    scores = pose_scores(found["label"], degrees, data.y_test["pose"], data.num_bins)
+    return {**scores, "identity": float(right)}
+
+
 def run(
     name: str, data: Poses, seed: int, epochs: int, backbone: keras.Model | None = None
 ) -> dict[str, float]:
@@ -187,12 +197,7 @@ def run(
     start = time.perf_counter()
     model.fit(x, data.y, batch_size=64, epochs=epochs, verbose=0)
     seconds = time.perf_counter() - start
-    decoded = model.predict_tasks(x_test, verbose=0)
-    found = decoded["pose"]
-    degrees = found.get("degrees", found["label"] * 360 / data.num_bins)
-    right = np.mean(decoded["identity"]["label"] == data.y_test["identity"])
-    scores = pose_scores(found["label"], degrees, data.y_test["pose"], data.num_bins)
-    return {**scores, "identity": float(right), "seconds": seconds}
+    return {**scored(model, data, x_test), "seconds": seconds}
 
 
 def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:

@@ -53,8 +53,7 @@ def needs_context(
     To be told `A` also helps a simple model that could have read it off the image. Therefore the
     effect is what the true `A` adds to the predicted one: what the image does not show. If the
     reference reads `A` better than a constant does, a better model may read it better still, and
-    the evidence is `"unclear"`. What a conditioned head may gain is in the details, as
-    `gain_predicted`.
+    the evidence is `"unclear"`. `details["gain_predicted"]` is what a conditioned head may gain.
 
     Args:
         x: Images.
@@ -92,8 +91,12 @@ def needs_context(
     looks = {task: _arms(ready, labels, seed) for task, labels in usable.items()}
     for one, p in zip(looks.values(), holm([one["p"] for one in looks.values()]), strict=True):
         one["p"] = float(p)
-        one["status"] = _status(one)
-        one["shown"] = one["read"] and not one["leaks"] and _added(one) == "found"
+        added = _added(one)
+        # What it gives away by itself cannot be told from what it adds to the image. And where the
+        # image shows something of it, a better model may read the rest.
+        is_open = added == "found" and (one["leaks"] or one["read"])
+        one["status"] = "unclear" if is_open else added
+        one["shown"] = is_open and not one["leaks"]
     best = max(looks, key=lambda task: (_RANK[looks[task]["status"]], looks[task]["gain"]))
     one = looks[best]
     return Evidence(
@@ -364,13 +367,6 @@ def _association(
         "samples_other_right": count,
         "p": float((1 + (draws >= counted).sum()) / (1 + _PERMUTATIONS)),
     }
-
-
-def _status(one: dict[str, Any]) -> Status:
-    added = _added(one)
-    # What it gives away by itself cannot be told from what it adds to the image. And where the
-    # image shows something of it, a better model may read the rest.
-    return "unclear" if added == "found" and (one["leaks"] or one["read"]) else added
 
 
 def _added(one: dict[str, Any]) -> Status:
