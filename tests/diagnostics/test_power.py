@@ -21,7 +21,7 @@ def test_a_probe_that_sees_nothing_has_tested_nothing():
     made = reference("any", 0.0)
     blind = Evidence("uniform_noise", "absent", "None.", 0.0, (0.0, 0.01), threshold=0.04)
     found = with_power(blind, lambda _: blind, made, 0)
-    assert found.status == "not_tested" and "planted" in found.text
+    assert found.status == "not_tested" and "was not noticed" in found.text
     assert found.details["without_power"]
 
 
